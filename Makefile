@@ -17,7 +17,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -40,6 +40,17 @@ $(STATIC): $(wildcard console/*.json console/*.mjs console/src/*) src/queryrun/s
 
 docs: setup ## build the documentation as a site, which the service serves under /docs/
 	@$(BIN)/python -m tools.build_docs
+
+dist: setup console docs ## build the wheels and source archives of both distributions into dist/
+	@rm -rf dist
+	@cd packages/client && $(CURDIR)/$(BIN)/hatchling build --directory $(CURDIR)/dist
+	@$(BIN)/hatchling build --directory dist
+
+try-image: setup ## run the very commands of deploy/Dockerfile on this machine, without containers
+	@$(BIN)/python -m tools.try_image
+
+version: setup ## write VERSION=1.2.3 into every file that needs it
+	@$(BIN)/python -m tools.set_version $(VERSION)
 
 demo: setup ## the main job, visibly: submit, download, cancel a runaway; leaves nothing running
 	@$(BIN)/queryrun demo
@@ -97,8 +108,11 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
 
-simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling: with a fault put back)
+simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
 	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --put $(or $(PUT),nothing)
+
+faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
+	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)
@@ -163,7 +177,7 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	  --no-emit-package queryrun-client -o requirements.lock
 	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark --extra lake \
 	  --no-emit-package queryrun-client --constraints requirements.lock -o deploy/requirements.lock
-	@printf 'hatchling\nsetuptools\n' | $(BIN)/$(LOCK) - \
+	@printf 'hatchling\nsetuptools\ndumb-init\n' | $(BIN)/$(LOCK) - \
 	  --constraints requirements.lock -o deploy/build.lock
 	@$(BIN)/$(LOCK) docs/requirements.in -o docs/requirements.lock
 	@$(BIN)/$(LOCK) tests/clients/requirements.in -o tests/clients/requirements.lock

@@ -41,6 +41,8 @@ class Served:
     http: httpx.Client
     ready_s: float
     home: Path
+    client_id: str
+    client_secret: str
 
     def submit(self, sql: str, content_type: str = "csv", **more: Any) -> dict[str, Any]:
         """Submit a statement; returns the accepted run."""
@@ -108,10 +110,11 @@ def served(
             with httpx.Client(base_url=url, timeout=120) as http:
                 _wait_ready(http)
                 ready_s = time.monotonic() - began
-                token = _token(http, made.issued.client.id, made.issued.secret)
+                pair = (made.issued.client.id, made.issued.secret)
+                token = _token(http, *pair)
                 http.headers["authorization"] = f"Bearer {token}"
                 port = int(url.rsplit(":", 1)[1])
-                yield Served(url, port, process.pid, token, http, ready_s, made.home)
+                yield Served(url, port, process.pid, token, http, ready_s, made.home, *pair)
         finally:
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGTERM)

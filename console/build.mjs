@@ -12,6 +12,20 @@ const work = `${target}.new`;
 
 const functions = JSON.parse(await readFile(join(here, "../src/queryrun/sql/trino/functions.json"), "utf8"));
 
+/** uPlot formats numbers in `navigator.language`, which throws where that is no language, such as
+ * "en-US@posix". Without one the browser takes its own. */
+const numbersInAnyLanguage = {
+  name: "numbers-in-any-language",
+  setup({ onLoad }) {
+    onLoad({ filter: /uPlot\.esm\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const wanted = "domEnv ? nav.language : 'en-US'";
+      if (!text.includes(wanted)) throw new Error("uPlot has changed: look at how it formats numbers");
+      return { contents: text.replace(wanted, "undefined") };
+    });
+  },
+};
+
 await rm(work, { recursive: true, force: true });
 await mkdir(work, { recursive: true });
 const result = await build({
@@ -30,6 +44,7 @@ const result = await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   loader: { ".svg": "copy" },
+  plugins: [numbersInAnyLanguage],
   define: { __FUNCTIONS__: JSON.stringify(Object.keys(functions).join(" ")) },
   logLevel: "warning",
 });

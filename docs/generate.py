@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import json
 import re
+import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -26,6 +28,7 @@ from queryrun.processes.sandbox import SandboxMode, SandboxSupport
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
+from queryrun.sql.trino.tokens import RESERVED
 from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.sandbox import NodeSandbox, register_sandbox
 from queryrun_cli import commands
@@ -39,6 +42,8 @@ TOML_NAMES: dict[object, str] = {
     float: "number",
     Path: "path",
 }
+WORDS: dict[str, Any] = tomllib.loads((ROOT / "docs/settings.toml").read_text(encoding="utf-8"))
+"""Examples and units of settings."""
 HIDDEN = {"help", "install_completion", "show_completion"}
 SECTIONS = {
     "Settings": "(top level)",
@@ -54,6 +59,8 @@ SECTIONS = {
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
     "UsageSettings": "[usage]",
+    "OidcSettings": "[oidc]",
+    "OidcRule": "[[oidc.rules]]",
 }
 
 
@@ -85,10 +92,36 @@ COMPRESSIONS = {{
 '''
 
 
+WORDS_MODULE = ROOT / "packages/client/src/queryrun_cli/shell/words.py"
+FUNCTIONS_OF_TRINO: dict[str, Any] = json.loads(
+    (ROOT / "src/queryrun/sql/trino/functions.json").read_text(encoding="utf-8")
+)
+MORE_WORDS = """all any asc at bigint boolean char columns date decimal desc double explain fetch
+filter first following functions if integer interval json last lateral limit map next nulls offset
+only over partition preceding range real row rows sets show smallint some table tables ties time
+timestamp tinyint try_cast unbounded uuid varbinary varchar window within zone"""
+"""Words that are not reserved, and names of types."""
+SHELL_WORDS = '''\
+"""The words that a shell completes. `docs/generate.py` writes this module from the language."""
+
+from __future__ import annotations
+
+_KEYWORDS = """
+{keywords}
+"""
+_FUNCTIONS = """
+{functions}
+"""
+KEYWORDS = tuple(_KEYWORDS.split())
+FUNCTIONS = tuple(_FUNCTIONS.split())
+'''
+
+
 def pages() -> dict[Path, str]:
     """Every generated file, by its path in the repository."""
     return {
         FORMATS_MODULE: client_formats(),
+        WORDS_MODULE: shell_words(),
         ROOT / "docs/reference/settings.md": settings_page(),
         ROOT / "docs/reference/cli.md": cli_page(),
         ROOT / "docs/reference/metrics.md": metrics_page(),
@@ -110,6 +143,18 @@ def client_formats() -> str:
         f'    "{one.spec.suffix}": "{one.value}",' for one in ContentEncoding if one.spec.suffix
     ]
     return CLIENT_FORMATS.format(formats="\n".join(formats), compressions="\n".join(compressions))
+
+
+def shell_words() -> str:
+    """What the shell completes: the words of Trino's grammar and the functions of its own table."""
+    functions = [name for name in FUNCTIONS_OF_TRINO if name.isidentifier()]
+    keywords = sorted({word.lower() for word in RESERVED} | set(MORE_WORDS.split()))
+    return SHELL_WORDS.format(keywords=_words_of(keywords), functions=_words_of(sorted(functions)))
+
+
+def _words_of(names: list[str]) -> str:
+    """The words as lines of text for `str.split`."""
+    return textwrap.fill(" ".join(names), 96, break_long_words=False, break_on_hyphens=False)
 
 
 def metrics_page() -> str:
@@ -178,17 +223,42 @@ def settings_page() -> str:
 
 
 def _section(title: str, node: ast.ClassDef) -> str:
-    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", "| name | values | default | |"]
-    lines.append("|---|---|---|---|")
+    head = "| name | values | default | | example |"
+    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", head, "|---|---|---|---|---|"]
     fields = {field.name: field for field in msgspec.structs.fields(getattr(settings, node.name))}
     for field, following in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            lines.append(_row(fields[field.target.id], _text(following)))
+            lines.append(_row(title, fields[field.target.id], _text(following)))
     return "\n".join(lines) + "\n"
 
 
-def _row(field: msgspec.structs.FieldInfo, text: str) -> str:
-    return f"| `{field.name}` | {_values(field.type)} | {_default(field)} | {text} |"
+def _row(title: str, field: msgspec.structs.FieldInfo, text: str) -> str:
+    values, example = _values(field.type), example_of(title, field)
+    if unit := unit_of(field):
+        values += f": {unit}"
+    shown = "" if example is None else f"`{field.name} = {json.dumps(example)}`"
+    return f"| `{field.name}` | {values} | {_default(field)} | {text} | {shown} |"
+
+
+def unit_of(field: msgspec.structs.FieldInfo) -> str:
+    """What a number, or a size, counts; empty for other values. A number without is an error."""
+    endings = {"_s": "seconds", "_days": "days", "_bytes": "bytes"}
+    by_name = next((unit for end, unit in endings.items() if field.name.endswith(end)), "")
+    unit = str(WORDS["units"].get(field.name, by_name))
+    if field.type in (int, float) and not unit:
+        raise KeyError(f"docs/settings.toml: [units] lacks {field.name}")
+    return unit
+
+
+def example_of(title: str, field: msgspec.structs.FieldInfo) -> object:
+    """A value other than the default, as TOML has it; None for tables and what no file has."""
+    if field.name == "home" or "table" in _values(field.type):
+        return None
+    if field.type is bool:
+        return not field.default
+    if get_origin(field.type) is Literal:
+        return next(one for one in get_args(field.type)[::-1] if one != field.default)
+    return WORDS["examples"][title][field.name]
 
 
 def _values(kind: object) -> str:
@@ -199,6 +269,9 @@ def _values(kind: object) -> str:
         return "table"
     if get_origin(kind) is dict:
         return "table"
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return "tables" if item not in TOML_NAMES else f"{TOML_NAMES[item]}s"
     return TOML_NAMES[kind]
 
 

@@ -43,6 +43,9 @@ _NO_AUDIT = (
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"
     for table in (
+        "webhook_attempts",
+        "webhook_deliveries",
+        "webhooks",
         "run_events",
         "attempts",
         "run_requests",
@@ -51,6 +54,7 @@ _EMPTY = "; ".join(
         "nodes",
         "usage",
         "usage_records",
+        "limits",
         "audit_inbox",
         "audit_log",
         "entity_turns",

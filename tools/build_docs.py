@@ -18,12 +18,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 import venv
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.set_version import ROOT, version
+
 DOCS = ROOT / "docs"
 TARGET = ROOT / "src/queryrun/manual/static"
 LOCK = DOCS / "requirements.lock"
@@ -156,12 +156,6 @@ def generate(source: Path, built: Path) -> int:
     if done.returncode:
         print(done.stdout, file=sys.stderr)
     return done.returncode
-
-
-def version() -> str:
-    """The version in pyproject.toml."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["project"]["version"])
 
 
 def finish(source: Path, built: Path) -> None:

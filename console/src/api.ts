@@ -77,6 +77,7 @@ export interface Cancellation {
   reason: string;
   stage?: string;
   engine_stop?: string;
+  steps?: { step: string; after_ms: number }[];
 }
 
 export interface RunError {
@@ -145,6 +146,60 @@ export interface Statement {
   created_by_id: string;
   created_time: string;
   updated_time: string;
+}
+
+export interface Client {
+  id: string;
+  tenant_id: string;
+  name: string;
+  entities: Entity[];
+  scopes: string[];
+  org_ids: string[];
+  created_time: string;
+  revoked_time: string | null;
+  secret?: string;
+}
+
+export interface Node {
+  name: string;
+  is_self: boolean;
+  is_worker: boolean;
+  sources: string[];
+  slots: number;
+  version: string;
+}
+
+export interface SourceLimits extends Source {
+  unavailable_reason: string | null;
+  limits: Record<string, number>;
+}
+
+/** A run as `/admin/v1` shows it: without its statement. */
+export interface LiveRun {
+  id: string;
+  entity_id: string;
+  client_id: string;
+  source: string;
+  state: "accepted" | "in_progress";
+  created_time: string;
+  started_time: string | null;
+}
+
+export interface AuditEntry {
+  position: number;
+  time: string;
+  event: string;
+  client_id: string;
+  subject: string;
+  remote_address: string;
+  detail: Record<string, unknown>;
+}
+
+export type UsageRow = Record<string, string | number | Record<string, number> | unknown[]>;
+
+export interface Page<T> {
+  next_page: string | null;
+  data: T[];
 }
 
 const RUN_FIELDS = [
@@ -226,6 +281,35 @@ export async function call<T>(path: string, options: Call = {}): Promise<T> {
   return (response.status === 204 ? null : await response.json()) as T;
 }
 
+const clientPath = (id: string) => `admin/v1/clients/${encodeURIComponent(id)}`;
+const WHOLE = "page_size=99";
+
+/** Every page of a list, up to `most` items. */
+async function whole<T>(path: string, most = 1000): Promise<T[]> {
+  const found: T[] = [];
+  let cursor = "";
+  do {
+    const page: Page<T> = await call<Page<T>>(`${path}${path.includes("?") ? "&" : "?"}${WHOLE}${cursor}`);
+    found.push(...page.data);
+    cursor = page.next_page === null ? "" : `&cursor=${encodeURIComponent(page.next_page)}`;
+  } while (cursor && found.length < most);
+  return found;
+}
+
+/** `/admin/v1`, for those with its scopes. */
+export const admin = {
+  nodes: () => call<{ data: Node[] }>("admin/v1/nodes").then((found) => found.data),
+  sources: () => call<{ data: SourceLimits[] }>("admin/v1/sources").then((found) => found.data),
+  entities: () => whole<Entity>("admin/v1/entities"),
+  clients: () => whole<Client>("admin/v1/clients"),
+  runs: () => whole<LiveRun>("admin/v1/runs"),
+  stop: (id: string) => call<LiveRun>(`admin/v1/runs/${encodeURIComponent(id)}/stop`, { method: "POST" }),
+  create: (body: Record<string, unknown>) => call<Client>("admin/v1/clients", { method: "POST", body }),
+  rotate: (id: string, grace_s: number) => call<Client>(`${clientPath(id)}/rotate`, { method: "POST", body: { grace_s } }),
+  revoke: (id: string) => call<Client>(`${clientPath(id)}/revoke`, { method: "POST" }),
+  audit: (query: URLSearchParams) => call<Page<AuditEntry>>(`admin/v1/audit?${query}`),
+};
+
 const runPath = (id: string) => `v2/query_runs/${encodeURIComponent(id)}`;
 
 export const api = {
@@ -246,6 +330,7 @@ export const api = {
     call<Rows>(`${runPath(id)}/rows?offset=${offset}&limit=${limit}`, { signal }),
   runs: (query: URLSearchParams, signal?: AbortSignal) =>
     call<{ next_page: string | null; data: Run[] }>(`v2/query_runs?${query}&fields[]=${RUN_FIELDS}`, { signal }),
+  usage: (query: URLSearchParams) => call<Page<UsageRow>>(`v2/usage?${query}`),
   statements: () => call<{ data: Statement[] }>("v2/statements"),
   statement: (id: string) => call<Statement>(`v2/statements/${encodeURIComponent(id)}`),
   saveStatement: (body: Partial<Statement>, id?: string) =>

@@ -113,7 +113,6 @@ function Page({ session, entity, options }: { session: Session; entity: string; 
   const { page, id, query } = useAddress();
   const me = session.client_id;
   const { scopes } = session;
-  const mayCancel = scopes.some((scope) => scope === "cancel" || scope.includes("admin"));
   if (page === "") return <QueryPage key="new" entity={entity} options={options} scopes={scopes} />;
   if (page === "runs" && id) return <Loaded key={id} kind="run" id={id} entity={entity} options={options} scopes={scopes} />;
   if (page === "runs") return <RunsPage entity={entity} options={options} query={query} me={me} />;
@@ -122,7 +121,7 @@ function Page({ session, entity, options }: { session: Session; entity: string; 
   }
   if (page === "statements") return <StatementsPage entity={entity} me={me} />;
   if (page === "compare") return <ComparePage a={query.get("a") ?? ""} b={query.get("b") ?? ""} />;
-  if (page === "operate") return <OperatePage entity={entity} options={options} mayCancel={mayCancel} />;
+  if (page === "operate") return <OperatePage session={session} entity={entity} options={options} part={id ?? ""} query={query} />;
   return (
     <main id="main" class="page">
       <h1>There is no such page</h1>

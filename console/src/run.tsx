@@ -193,12 +193,26 @@ function RunFailure({ run }: { run: Run }) {
   );
 }
 
-const ENGINE: Record<string, string> = {
-  never_started: "No statement had been sent to a worker",
-  interrupted: "The engine stopped when it was interrupted",
-  killed: "The worker process was killed",
-  remote_confirmed: "The remote engine shows it no more",
+const STEPS: Record<string, string> = {
+  interrupt_sent: "Interrupt sent",
+  kill_sent: "Worker process killed",
+  reaped: "Reaped: its memory and spill are back",
+  engine_confirmed: "The remote engine shows it no more",
+  file_removed: "Unfinished file removed",
 };
+
+const ENDS: Record<string, string> = {
+  never_started: "Proven stopped: no statement had been sent to a worker",
+  interrupted: "Proven stopped: the engine obeyed the interrupt. Its slot is back",
+  killed: "Proven stopped: the process is gone. Its slot is back",
+  remote_confirmed: "Proven stopped, here and in the remote engine. Its slot is back",
+};
+
+interface Step {
+  label: string;
+  at: string;
+  done: boolean;
+}
 
 /** The record of a stop, with the milliseconds since it was asked for. */
 function Timeline({ run, seenAfter }: { run: Run; seenAfter?: number }) {
@@ -207,17 +221,17 @@ function Timeline({ run, seenAfter }: { run: Run; seenAfter?: number }) {
   const done = record.canceled_time ? between(record.requested_time, record.canceled_time) : null;
   const by = record.canceled_by ? ` by ${record.canceled_by === run.created_by_id ? "its submitter" : record.canceled_by}` : "";
   const stage = record.stage ? `, while ${record.stage}` : "";
-  const steps: { label: string; at: string; done: boolean }[] = [
+  const steps: Step[] = [
     { label: `Asked (${record.reason})${by}${stage}`, at: preciseTime(record.requested_time), done: true },
+    ...(record.steps ?? []).map((one) => ({
+      label: STEPS[one.step] ?? one.step,
+      at: `+ ${duration(one.after_ms)}`,
+      done: true,
+    })),
     {
-      label: record.engine_stop ? (ENGINE[record.engine_stop] ?? record.engine_stop) : "Stopping the engine",
-      at: record.engine_stop && done !== null ? `within ${duration(done)}` : "…",
-      done: record.engine_stop !== undefined,
-    },
-    {
-      label: "Reaped: its memory, unfinished file and slot are back",
+      label: record.engine_stop ? (ENDS[record.engine_stop] ?? record.engine_stop) : "Stopping",
       at: done !== null ? `+ ${duration(done)}` : "…",
-      done: done !== null,
+      done: record.engine_stop !== undefined,
     },
   ];
   if (seenAfter !== undefined) {

@@ -7,6 +7,8 @@ import { Failure, State, messageOf, useTitle } from "./ui.tsx";
 
 const STATES = ["accepted", "in_progress", "complete", "failed", "canceled"];
 const PAGE_SIZE = 50;
+const SEARCH_PAGE_SIZE = 99;
+const SEARCH_PAGES = 50;
 
 export function RunsPage({ entity, options, query, me }: { entity: string; options: Options; query: URLSearchParams; me: string }) {
   const [pages, setPages] = useState<Run[][]>([]);
@@ -17,12 +19,24 @@ export function RunsPage({ entity, options, query, me }: { entity: string; optio
   const [picked, setPicked] = useState<string[]>([]);
   useTitle("Runs");
 
+  const word = text.trim().toLowerCase();
+  const has = (run: Run) => run.sql.toLowerCase().includes(word) || run.id.includes(word);
+
+  /** One page or, while a text is searched for, as many as it takes to find a page of it, within a bound. */
   const load = async (cursor: string | null, signal?: AbortSignal) => {
     setBusy(true);
     try {
-      const page = await api.runs(conditions(query, me, cursor), signal);
-      setPages((before) => (cursor ? [...before, page.data] : [page.data]));
-      setNext(page.next_page);
+      let at = cursor;
+      let hits = 0;
+      for (let turn = 0; turn < (word ? SEARCH_PAGES : 1) && hits < PAGE_SIZE; turn++) {
+        const page = await api.runs(conditions(query, me, at, word ? SEARCH_PAGE_SIZE : PAGE_SIZE), signal);
+        const isFirst = at === null;
+        setPages((before) => (isFirst ? [page.data] : [...before, page.data]));
+        setNext(page.next_page);
+        hits += page.data.filter(has).length;
+        at = page.next_page;
+        if (at === null) break;
+      }
       setError(undefined);
     } catch (failure) {
       if (!signal?.aborted) setError(messageOf(failure));
@@ -43,8 +57,7 @@ export function RunsPage({ entity, options, query, me }: { entity: string; optio
     go(`runs?${changed}`);
   };
   const all = pages.flat();
-  const word = text.trim().toLowerCase();
-  const found = word ? all.filter((run) => run.sql.toLowerCase().includes(word) || run.id.includes(word)) : all;
+  const found = word ? all.filter(has) : all;
   const choose = (name: string, label: string, values: string[]) => (
     <label class="inline">
       {label}{" "}
@@ -74,7 +87,7 @@ export function RunsPage({ entity, options, query, me }: { entity: string; optio
           <input placeholder="team=finance" value={query.get("tag") ?? ""} onChange={(event) => filter("tag", event.currentTarget.value.trim())} />
         </label>
         <label class="inline">
-          Text in the runs shown <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+          Text <input type="search" value={text} onInput={(event) => setText(event.currentTarget.value)} />
         </label>
         <button type="button" class="quiet" onClick={() => void load(null)}>
           Reload
@@ -149,7 +162,7 @@ export function RunsPage({ entity, options, query, me }: { entity: string; optio
         )}
         {next && (
           <button type="button" onClick={() => void load(next)} disabled={isBusy}>
-            Older runs
+            {word ? "Search older runs" : "Older runs"}
           </button>
         )}
       </div>
@@ -166,8 +179,8 @@ function stopNote(run: Run, me: string): string {
 }
 
 /** The page's filters as the API's conditions. Days are the person's own. */
-function conditions(query: URLSearchParams, me: string, cursor: string | null): URLSearchParams {
-  const found = new URLSearchParams({ page_size: String(PAGE_SIZE) });
+function conditions(query: URLSearchParams, me: string, cursor: string | null, pageSize: number): URLSearchParams {
+  const found = new URLSearchParams({ page_size: String(pageSize) });
   const add = (clause: string) => found.append("filter[]", clause);
   const state = query.get("state");
   if (state) add(`state.EQ:${state}`);

@@ -14,12 +14,16 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from queryrun.auth.model import Scope
+from queryrun.auth.oidc_rules import KEY_KINDS
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level
 from queryrun.setting_origins import SettingOrigins
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
 
@@ -35,6 +39,9 @@ DEFAULT_SOURCE = "live"
 """The source of a configuration that has none."""
 
 MAX_PORT = 65535
+
+MAX_CLOCK_SKEW_S = 300.0
+"""Of an issuer of logins: with more, expired tokens would count for long."""
 
 MIN_CONNECTIONS = 6
 """One for each purpose of a node."""
@@ -358,9 +365,61 @@ class LimitSettings(Section, frozen=True):
     """Statements that an entity keeps in the database. One more is refused with 429."""
     statements_per_client: str = "0"
     """Statements that a client keeps."""
+    tenant: dict[str, dict[str, int | float | str]] = {}
+    """Limits by tenant, `"*"` being each: `[limits.tenant."*"]`, then `cpu_s_per_day = 3600`. The
+    names are those of docs/reference/limits.md; sizes may be texts. What is set over HTTP beside
+    them counts where it is less."""
+    entity: dict[str, dict[str, int | float | str]] = {}
+    """Limits by id of an entity, `"*"` being each."""
+    client: dict[str, dict[str, int | float | str]] = {}
+    """Limits by id of a client, `"*"` being each."""
+    source: dict[str, dict[str, int | float | str]] = {}
+    """Limits of what each tenant does on a source, by its name, `"*"` being each."""
     spill_per_entity: str = "100GB"
     """Disk space for intermediate results of an entity on a node: each of its statements gets an
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
+
+
+class OidcRule(Section, frozen=True):
+    """What a login gets. The first rule whose conditions all hold counts, and no other. In the
+    texts of `tenant`, `entities` and `orgs` a claim may stand in braces: `"{department}"`."""
+
+    when: dict[str, str] = {}
+    """Conditions: a claim, and the value that it is or, being a list, contains. `"*"`: whatever it
+    says. `realm.roles` is `roles` in the object `realm`."""
+    tenant: str = ""
+    """The tenant. Empty: the setting `tenant`."""
+    entities: list[str] = []
+    """Names or ids of entities of the tenant; all of them must exist."""
+    scopes: list[str] = []
+    """What it may do: `read`, `submit`, `cancel` and the others of clients. At least one."""
+    orgs: list[str] = []
+    """The orgs whose rows it sees. Empty: of all. A login without the claim that one of these names
+    gets nothing by this rule."""
+
+
+class OidcSettings(Section, frozen=True):
+    """External logins: tokens of an OpenID Connect issuer (docs/how-to/external-logins.md)."""
+
+    issuer: str = ""
+    """The issuer, exactly as its tokens name it: `https://login.example.com`. Empty: there are no
+    external logins."""
+    audience: str = ""
+    """What tokens must be for (`aud`)."""
+    algorithms: str = "RS256,ES256"
+    """How tokens may be signed, separated by commas: of RS256, RS384, RS512, PS256, PS384, PS512,
+    ES256, ES384, ES512 and EdDSA."""
+    clock_skew_s: float = 30.0
+    """How far the issuer's clock may be off, 0 to 300."""
+    ca_file: str = ""
+    """A file with the certificates (PEM) that sign the issuer's. Empty: those of the system."""
+    rules: list[OidcRule] = []
+    """See `[[oidc.rules]]`."""
+
+    @property
+    def allowed_algorithms(self) -> frozenset[str]:
+        """The algorithms, each by itself."""
+        return frozenset(one.strip() for one in self.algorithms.split(",") if one.strip())
 
 
 class UsageSettings(Section, frozen=True):
@@ -423,6 +482,8 @@ class Settings(Section, frozen=True):
     """See `[rates]`."""
     limits: LimitSettings = LimitSettings()
     """See `[limits]`."""
+    oidc: OidcSettings = OidcSettings()
+    """See `[oidc]`."""
     usage: UsageSettings = UsageSettings()
     """See `[usage]`."""
     audit: AuditSettings = AuditSettings()
@@ -576,8 +637,12 @@ def _check(settings: Settings) -> None:
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
+    _check_oidc(settings.oidc)
     for name in settings.limits.__struct_fields__:
-        size_bytes(getattr(settings.limits, name), f"limits.{name}")
+        value = getattr(settings.limits, name)
+        if isinstance(value, str):
+            size_bytes(value, f"limits.{name}")
+    limit_values(settings)
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
@@ -597,6 +662,83 @@ def _check_server(server: ServerSettings) -> None:
     for name in ("max_connections", "max_connections_per_address"):
         if getattr(server, name) < 1:
             raise ConfigurationError(f"server.{name} must be at least 1")
+
+
+def limit_values(settings: Settings) -> dict[tuple[Level, str], dict[str, int]]:
+    """The limits of `[limits.tenant]` and its like, by whose they are. `ConfigurationError` names
+    the one that is wrong."""
+    found: dict[tuple[Level, str], dict[str, int]] = {}
+    for level in Level:
+        for subject, limits in getattr(settings.limits, level.value).items():
+            if level is Level.SOURCE and subject not in ("*", *settings.sources):
+                raise ConfigurationError(f"limits.source.{subject}: there is no such source")
+            for name, value in limits.items():
+                where = f"limits.{level}.{subject}.{name}"
+                found.setdefault((level, subject), {})[name] = _limit_value(
+                    where, level, name, value
+                )
+    return found
+
+
+def _limit_value(where: str, level: Level, name: str, value: float | str) -> int:
+    kind = LIMITS.get(name)
+    if kind is None or level not in kind.levels:
+        names = ", ".join(one.name for one in LIMITS.values() if level in one.levels)
+        raise ConfigurationError(f"{where}: a {level} may have {names}")
+    if isinstance(value, str) and not kind.is_size:
+        raise ConfigurationError(f"{where} must be a whole number")
+    number = size_bytes(value, where) if isinstance(value, str) else value
+    if isinstance(number, bool) or number != int(number) or not 0 <= number <= MAX_VALUE:
+        raise ConfigurationError(f"{where} must be a whole number, 0 or more")
+    return int(number)
+
+
+def is_secure_url(url: str) -> bool:
+    """Whether what is fetched there is what its owner sent: https, or this very machine."""
+    parts = urlsplit(url)
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and is_here)
+
+
+def _check_oidc(oidc: OidcSettings) -> None:
+    """Check what would otherwise refuse every login, or let in too many."""
+    if not oidc.issuer:
+        if oidc.rules:
+            raise ConfigurationError("oidc.issuer must be named: there are rules for its tokens")
+        return
+    if not is_secure_url(oidc.issuer) or set(oidc.issuer) & set("?#"):
+        raise ConfigurationError("oidc.issuer must be an https:// URL without '?' and '#'")
+    if not oidc.audience:
+        raise ConfigurationError(
+            "oidc.audience must be named: without it the issuer's tokens for others would count"
+        )
+    if not oidc.allowed_algorithms or not oidc.allowed_algorithms <= set(KEY_KINDS):
+        raise ConfigurationError(f"oidc.algorithms: name any of {', '.join(KEY_KINDS)}")
+    if not 0 <= oidc.clock_skew_s <= MAX_CLOCK_SKEW_S:
+        raise ConfigurationError(f"oidc.clock_skew_s must be 0 to {MAX_CLOCK_SKEW_S:.0f} seconds")
+    if not oidc.rules:
+        raise ConfigurationError(
+            "oidc.rules: without a rule nobody can log in; write [[oidc.rules]]"
+        )
+    for number, rule in enumerate(oidc.rules, 1):
+        _check_oidc_rule(f"oidc.rules, rule {number}", rule)
+
+
+def _check_oidc_rule(name: str, rule: OidcRule) -> None:
+    if not rule.when:
+        raise ConfigurationError(
+            f'{name}: say who it is for, such as when = {{ groups = "analysts" }}; '
+            'when = { sub = "*" } is everybody'
+        )
+    if not rule.entities:
+        raise ConfigurationError(f"{name}: entities must name at least one")
+    if not rule.scopes or not set(rule.scopes) <= set(Scope):
+        raise ConfigurationError(f"{name}: scopes must name any of {', '.join(Scope)}")
+    for text in (rule.tenant, *rule.entities, *rule.orgs):
+        if re.search(r"[{}]", re.sub(r"\{[^{}]+\}", "", text)):
+            raise ConfigurationError(f"{name}: {text!r}: braces must hold the name of a claim")
+    if not all(text.strip() for text in (*rule.entities, *rule.orgs)):
+        raise ConfigurationError(f"{name}: entities and orgs must not be empty texts")
 
 
 def _check_engine(name: str, source: SourceSettings) -> None:

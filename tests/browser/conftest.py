@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from queryrun.auth.model import IssuedSecret
+from queryrun.cli import clients
+from queryrun.cli.clients import NewClient
 from queryrun.cli.home import init_home
 from queryrun.console.assets import Assets
 from tests.browser import chromium
@@ -57,14 +60,28 @@ def server(tmp_path_factory: pytest.TempPathFactory, browser_path: str) -> Itera
     (data / "orders.csv").write_text(f"id,state,amount\n{orders}\n", encoding="utf-8")
     (data / "hostile.json").write_text("\n".join(map(json.dumps, HOSTILE)), encoding="utf-8")
     harness = ServerHarness(made, directory / "log")
-    yield harness.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})
+    yield harness.serve(
+        {
+            "QUERYRUN_SOURCES__LIVE__DIALECT": "trino",
+            "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
+            "QUERYRUN_RATES__PRESET": "off",
+        }
+    )
     harness.close()
 
 
 @pytest.fixture(scope="module")
-def browser(browser_path: str, server: Server) -> Iterator[Browser]:
-    """The browser. It comes after the server and ends with the module, because Playwright's event
-    loop lives in this thread for as long, and no other can."""
+def operator(server: Server) -> IssuedSecret:
+    """A client that administers the tenant, in two entities."""
+    scopes = ["read", "submit", "cancel", "admin:write"]
+    new = NewClient(["main", "other"], scopes, name="operator")
+    return clients.create(server.made.home, new)
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str, server: Server, operator: IssuedSecret) -> Iterator[Browser]:
+    """The browser. It comes after what needs an event loop and ends with the module, because
+    Playwright's event loop lives in this thread for as long, and no other can."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=browser_path, args=ARGUMENTS)
         yield launched
@@ -77,19 +94,23 @@ class Console:
 
     page: Page
     server: Server
+    operator: IssuedSecret
     faults: list[str] = field(default_factory=list)
 
     def open(self, path: str = "/console") -> None:
         """Go to an address of the console."""
         self.page.goto(self.server.url + path)
 
-    def sign_in(self) -> None:
+    def sign_in(self, waits_for: str = ".cm-content") -> None:
         """Sign in as the home's own client, and wait for the editor."""
-        issued = self.server.made.issued
+        self.sign_in_as(self.server.made.issued, waits_for)
+
+    def sign_in_as(self, issued: IssuedSecret, waits_for: str = ".cm-content") -> None:
+        """Sign in as this client, and wait until its page shows this."""
         self.page.get_by_label("Client id").fill(issued.client.id)
         self.page.get_by_label("Client secret").fill(issued.secret)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.locator(".cm-content").wait_for()
+        self.page.locator(waits_for).first.wait_for()
 
     def write(self, sql: str) -> None:
         """Replace the statement."""
@@ -129,10 +150,10 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def console(context: BrowserContext, server: Server) -> Iterator[Console]:
+def console(context: BrowserContext, server: Server, operator: IssuedSecret) -> Iterator[Console]:
     """The console, not signed in. Errors of its script and of its policy fail the test."""
     page = context.new_page()
-    found = Console(page, server)
+    found = Console(page, server, operator)
     page.on("pageerror", lambda error: found.faults.append(str(error)))
     page.on(
         "console",

@@ -79,7 +79,7 @@ def _is_scalar(statement: Statement) -> bool:
     expression = statement.sql.partition(" FROM (VALUES ROW(")[0]
     is_plain = statement.kind == "functions" and expression.startswith("SELECT ")
     is_one = not re.search(
-        r"(?<!\bDISTINCT) \bFROM\b|\b(UNNEST|UNION|AS|LIMIT)\b|--|;", expression, re.I
+        r"(?<!\bDISTINCT )\bFROM\b|\b(UNNEST|UNION|AS|LIMIT)\b|--|;|\.\*", expression, re.I
     )
     return is_plain and is_one and not re.search(r'[.\s][\w"]+\s*$', expression)
 

@@ -46,12 +46,21 @@ class AuditStoreContract:
     ) -> None:
         await store.append(entry("a"), durable=True)
         waiting, sealed = await store.waiting(), await store.entries(after=0, limit=10)
+        assert sealed == await store.entries_before(before=None, limit=10)
         assert waiting.count + len(sealed) == 1
         assert waiting.oldest == (raw.now() if waiting.count else None)
         assert await store.seal() == waiting.count
         assert (await store.waiting()).count == 0
         assert await verified(store) == ["a"]
         assert await store.seal() == 0
+
+    async def test_entries_are_read_from_the_end_backwards(self, store: AuditStore) -> None:
+        for subject in "abcd":
+            await store.append(entry(subject))
+        await store.seal()
+        newest = await store.entries_before(before=None, limit=2)
+        older = await store.entries_before(before=newest[-1].position, limit=9)
+        assert [one.fields["subject"] for one in (*newest, *older)] == list("dcba")
 
     async def test_an_entry_is_read_as_it_was_appended(self, store: AuditStore) -> None:
         await store.append(entry("a", name="Zoë \u0000", count=3))

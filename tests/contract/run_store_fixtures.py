@@ -39,7 +39,11 @@ ENTITY = "entity-1"
 CLIENT = "client-1"
 LEASE_S = 30.0
 BY_USER = CancelRequested(StopReason.USER, CLIENT)
-KILLED = Freed(EngineStop.KILLED, Stage.EXECUTING)
+KILLED = Freed(
+    EngineStop.KILLED,
+    Stage.EXECUTING,
+    steps=(("interrupt_sent", "0"), ("kill_sent", "250"), ("reaped", "251")),
+)
 WORKER_LOST = Failure(FailureCode.WORKER_LOST, "the worker died")
 BAD_NAME = Failure(FailureCode.NAME_NOT_FOUND, "no such column", line=2, column=7)
 FILE = Completed(ResultFile("key.csv", 12, "ab" * 32, 3), processing_ms=41)

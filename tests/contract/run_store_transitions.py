@@ -177,6 +177,7 @@ class TransitionsContract:
             stage=Stage.EXECUTING,
             engine_stop=EngineStop.KILLED,
             canceled_time=run.updated_time,
+            steps=KILLED.steps,
         )
         assert run == await read(store, run.id)
         [record] = await raw.attempts(run.id)

@@ -43,8 +43,8 @@ def entrypoint() -> list[str]:
         r"^ENTRYPOINT (.*)$", (DEPLOY / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
     )
     command: list[str] = json.loads(line)
-    assert command[:2] == ["/usr/bin/tini", "--"]
-    return command[2:]
+    assert command[:3] == ["/usr/local/bin/dumb-init", "--single-child", "--"]
+    return command[3:]
 
 
 def first_client_command() -> list[str]:
@@ -52,6 +52,16 @@ def first_client_command() -> list[str]:
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     (command,) = re.findall(r"^# +docker compose .* run --rm admin (.*)$", text, re.MULTILINE)
     return shlex.split(command)
+
+
+def commands_before_compose() -> list[str]:
+    """The commands of the head that prepare the host, but for the secrets."""
+    text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    return [one.strip() for one in re.findall(r"^# +(mkdir [^#\n]*)", text, re.MULTILINE)]
+
+
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+"""Root as a user whom permissions hold: a container's user owns no directory of the host."""
 
 
 @dataclass
@@ -103,10 +113,20 @@ class Composed:
         argv = [*service["entrypoint"], self.here("s3", script)]
         self.processes["s3"] = self._popen("s3", argv, {"PATH": os.environ["PATH"]})
 
-    def run(self, service: str, arguments: list[str]) -> str:
-        """`docker compose run --rm SERVICE ARGUMENTS`: what it printed."""
+    def prepare(self, command: str) -> None:
+        """Run a command of the host, in a copy of the place where it is documented to run."""
+        here = command.replace("deploy/data", str(self.folder / "data"))
+        subprocess.run(shlex.split(here), check=True)
+
+    def run(self, service: str, arguments: list[str], *, without_rights: bool = False) -> str:
+        """`docker compose run --rm SERVICE ARGUMENTS`: what it printed.
+
+        `without_rights`: the directory of the data is not the user's to write.
+        """
+        (self.folder / "data").chmod(0o555 if without_rights else 0o755)
+        before = WITHOUT_RIGHTS if without_rights and os.geteuid() == 0 else ()
         done = subprocess.run(
-            [*self._program(), *arguments],
+            [*before, *self._program(), *arguments],
             env=self._environ(service),
             capture_output=True,
             text=True,

@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.docs.composed import (
     QUERYRUN,
     ROOT,
     Composed,
+    commands_before_compose,
     compose_file,
     composed,
     entrypoint,
@@ -153,7 +155,9 @@ def test_the_composed_commands_make_a_cluster(cluster: Composed) -> None:
         cluster.start(node)
     for node in NODES:
         cluster.wait_until_healthy(node)
-    issued = json.loads(cluster.run("admin", first_client_command()))
+    for command in commands_before_compose():
+        cluster.prepare(command)
+    issued = json.loads(cluster.run("admin", first_client_command(), without_rights=True))
     with cluster.client("node-1", issued) as first, cluster.client("node-2", issued) as second:
         run = first.post("/v2/query_runs", json={"sql": "SELECT 1 AS a", "content_type": "csv"})
         assert run.status_code == 201, run.text
@@ -221,6 +225,29 @@ def test_kustomize_builds_the_base() -> None:
         assert one["kind"] == "Namespace" or one["metadata"]["namespace"] == "queryrun"
     images = {pod(one)["containers"][0]["image"] for one in objects if one["kind"] == "Deployment"}
     assert images == {"queryrun:0.1.0"}
+
+
+def test_what_an_autoscaler_scales_has_no_number_of_replicas() -> None:
+    """Each `kubectl apply` would set it back."""
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"]
+        for one in manifests()
+        if one["kind"] == "HorizontalPodAutoscaler"
+    }
+    assert scaled
+    fixed = {one["metadata"]["name"] for one in deployments() if "replicas" in one["spec"]}
+    assert not scaled & fixed
+
+
+def test_the_job_for_the_first_client_is_a_command_that_the_program_takes() -> None:
+    (job,) = [one for one in manifests() if one["kind"] == "Job"]
+    (container,) = pod(job)["containers"]
+    assert container["args"] == first_client_command()
+    worker = next(one for one in deployments() if one["metadata"]["name"] == "queryrun-worker")
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    assert mounts == {
+        one["name"]: one["mountPath"] for one in pod(worker)["containers"][0]["volumeMounts"]
+    }
 
 
 def pod(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -362,7 +389,23 @@ def test_everything_that_is_copied_into_the_image_exists_and_is_let_through() ->
         if word == "COPY" and not rest.startswith("--from"):
             for source in rest.split()[:-1]:
                 assert (ROOT / source).exists(), source
-                assert f"!{source}" in ignored, source
+                parents = [source, *map(str, Path(source).parents)]
+                assert any(f"!{one}" in ignored for one in parents), source
+
+
+def test_hadolint_finds_nothing_in_the_image_but_the_layers_that_are_meant() -> None:
+    """DL3059: stages that are thrown away keep a layer per step, for the cache."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("hadolint is not installed: it comes with requirements.lock")
+    command = [str(hadolint), "--ignore", "DL3059", str(DEPLOY / "Dockerfile")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_the_image_takes_nothing_from_an_archive_that_changes() -> None:
+    commands = " ".join(rest for word, rest in instructions() if word == "RUN")
+    assert not re.search(r"apt-get|apk |curl |wget |git clone", commands)
 
 
 def test_every_package_of_the_image_is_locked_as_for_the_tests() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tools import build_docs
+from tools.set_version import version
 
 REMOTE = re.compile(r"^(?:[a-z]+:)?//")
 LOADS = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
@@ -134,7 +135,7 @@ def test_the_search_finds_pages_and_llms_txt_names_them(site: Path, pages: dict[
 
 def test_the_manifest_names_the_version_every_file_and_every_script(site: Path) -> None:
     manifest = json.loads((site / "manifest.json").read_text(encoding="utf-8"))
-    assert manifest["version"] == build_docs.version()
+    assert manifest["version"] == version()
     assert all((site / name).is_file() for name in manifest["files"])
     assert "index.html" in manifest["files"]
     assert all(re.fullmatch(r"sha256-[\w+/]{43}=", digest) for digest in manifest["scripts"])

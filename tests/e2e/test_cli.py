@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from queryrun.cli.home import MadeHome
 from tests.e2e.conftest import RUNAWAY, Server, ServerHarness
 
 COMMAND = [sys.executable, "-m", "queryrun.cli"]
@@ -56,6 +57,19 @@ class Shell:
         done = self(*arguments, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def login(self, made: MadeHome) -> None:
+        """What `queryrun login --home` does, without the second that a process takes."""
+        issued = made.issued
+        profile = {
+            "url": self.server.url,
+            "client_id": issued.client.id,
+            "client_secret": issued.secret,
+        }
+        path = self.config / "queryrun" / "profiles.json"
+        path.parent.mkdir(parents=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"current": "default", "profiles": {"default": profile}}))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -126,20 +140,24 @@ def test_tables_and_describe_list_tables_and_columns(shell: Shell) -> None:
     data = shell.server.made.data_dir
     (data / "rates.csv").write_text("code,rate\neur,1.5\n")
     (data / "odd name.csv").write_text("a\n1\n")
-    assert shell.ok("tables").split("\n")[1:-1] == ["odd name", "rates"]
+    lines = shell.ok("tables").splitlines()
+    assert lines[0] == "name,size_bytes,rows,format,problem"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["odd name", "4"], ["rates", "18"]]
     assert [json.loads(line)["name"] for line in shell.ok("tables", "--json").splitlines()] == [
         "odd name",
         "rates",
     ]
     columns = [line.split(",")[:2] for line in shell.ok("describe", "rates").splitlines()]
-    assert columns[1:] == [["code", "VARCHAR"], ["rate", "DOUBLE"]]
-    assert "a,BIGINT" in shell.ok("describe", "odd name")
+    assert columns == [["name", "type"], ["code", "varchar"], ["rate", "double"]]
+    assert "a,bigint" in shell.ok("describe", "odd name")
+    runs = shell.server.http.get("/v2/query_runs").json()["data"]
+    assert not runs, "neither takes a slot"
 
 
 def test_describe_takes_a_name_and_not_a_statement(shell: Shell) -> None:
     done = shell("describe", 'x"; SELECT 1 --')
-    assert done.returncode == 3
-    assert "does not exist" in done.stderr
+    assert done.returncode == 1
+    assert "could not be found" in done.stderr
 
 
 def test_a_table_shows_every_digit_of_the_file(shell: Shell) -> None:

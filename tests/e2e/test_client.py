@@ -27,6 +27,7 @@ from queryrun_client import (
     RunCanceled,
     RunFailed,
     RunInfo,
+    RunQuery,
     State,
     StillRunning,
     Unauthorized,
@@ -229,6 +230,58 @@ def test_a_second_cancel_succeeds_and_a_late_one_is_reported(serve: Serve) -> No
         late = done.cancel()
         assert (late.too_late, late.info.state) == (True, State.COMPLETE)
         assert list(done.rows()) == [{"a": 1}]
+
+
+def test_a_statement_becomes_an_exact_table_at_once(serve: Serve) -> None:
+    """Texts that look like numbers and dates stay texts; an empty result keeps its columns."""
+    server = serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})
+    sql = (
+        "SELECT '007' AS code, '2024-01-01' AS day, CAST('12.30' AS decimal(38,6)) AS price, "
+        "nan() AS n, CAST(NULL AS bigint) AS missing, 9007199254740993 AS big"
+    )
+    with client_of(server) as client:
+        table = client.to_arrow(sql)
+        assert table.column_names == ["code", "day", "price", "n", "missing", "big"]
+        (row,) = table.to_pylist()
+        assert (row["code"], row["day"]) == ("007", "2024-01-01")
+        assert (str(row["price"]), row["missing"]) == ("12.300000", None)
+        assert (str(row["n"]), row["big"]) == ("nan", 9007199254740993)
+        empty = client.to_pandas(f"{sql} WHERE false")
+        assert (list(empty.columns), len(empty)) == (table.column_names, 0)
+        frame = client.to_pandas("SELECT '007' AS code")
+        assert list(frame["code"]) == ["007"]
+
+
+def test_tables_are_listed_and_all_runs_canceled(serve: Serve) -> None:
+    server = serve({"QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "1"})
+    (server.made.data_dir / "rates.csv").write_text("code,rate\neur,1.5\n")
+    with client_of(server) as client:
+        assert client.sources() == ["live"]
+        assert [table.name for table in client.tables()] == ["rates"]
+        table = client.describe("rates")
+        assert [(one.name, one.type) for one in table.columns or ()] == [
+            ("code", "varchar"),
+            ("rate", "double"),
+        ]
+        assert (table.format, table.size_bytes) == ("csv", 18)
+        with pytest.raises(NotFound, match="rates"):
+            client.describe("rate")
+        kept = client.submit(RUNAWAY, tags={"team": "a"})
+        others = [client.submit(RUNAWAY, tags={"team": "b"}) for _ in range(3)]
+        done = client.cancel_all(RunQuery(tags={"team": "b"}))
+        assert {one.info.id for one in done} == {run.id for run in others}
+        assert all(one.info.state is State.CANCELED for one in done)
+        assert not kept.refresh().is_finished
+        assert [one.info.id for one in client.cancel_all()] == [kept.id]
+        assert client.cancel_all() == []
+
+
+def test_an_option_that_does_not_exist_is_named(serve: Serve) -> None:
+    with Client("http://x", options=Options(token="t")) as client:
+        with pytest.raises(TypeError, match=r"'content_typ': did you mean 'content_type'\?"):
+            client.submit("SELECT 1", content_typ="csv")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="'wobble': there are content_type, "):
+            client.submit("SELECT 1", wobble=1)  # type: ignore[call-arg]
 
 
 def test_progress_is_reported_from_start_to_end(serve: Serve) -> None:

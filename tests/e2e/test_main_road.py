@@ -133,6 +133,14 @@ def test_a_cancel_of_a_statement_that_ignores_interrupts_kills_its_worker(
     record = server.get(run["id"], "cancellation")["cancellation"]
     assert (record["reason"], record["engine_stop"]) == ("user", "killed")
     assert record["requested_time"] <= record["canceled_time"]
+    steps = record["steps"]
+    assert [one["step"] for one in steps] == [
+        "interrupt_sent",
+        "kill_sent",
+        "reaped",
+        "file_removed",
+    ]
+    assert steps == sorted(steps, key=lambda one: one["after_ms"])
     assert server.result_files() == []
 
 

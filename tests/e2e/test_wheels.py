@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -52,7 +53,7 @@ class Environment:
             text=True,
             cwd=self.folder,
             env=self.environ(**environ),
-            timeout=60,
+            timeout=180,
             check=False,
         )
         assert done.returncode == 0, done.stderr + done.stdout
@@ -65,27 +66,72 @@ class Environment:
         return self.run(self.python, "-c", code, *modules).split()
 
 
+RELEASED = ("src", "packages", "pyproject.toml", "tools/hatch_build.py", "README.md", "LICENSE")
+
+
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both wheels, built from copies of what git knows, as a release does."""
-    folder = tmp_path_factory.mktemp("wheels")
-    sources = tmp_path_factory.mktemp("sources")
-    names = subprocess.run(
-        ["git", "ls-files", "src", "packages", "pyproject.toml", "README.md", "LICENSE"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    for name in names:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git knows, with pages in the stead of those that are built apart."""
+    folder = tmp_path_factory.mktemp("sources")
+    listed = ["git", "ls-files", *RELEASED]
+    done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in done.stdout.split():
         if (ROOT / name).exists():
-            (sources / name).parent.mkdir(parents=True, exist_ok=True)
-            (sources / name).write_bytes((ROOT / name).read_bytes())
-    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), f"{sources}/packages/client")
-    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), str(sources))
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    return folder
+
+
+def with_pages(sources: Path) -> None:
+    """Put a console and a manual of one page into a copy of the sources."""
+    for name, manifest in PAGES.items():
+        static = sources / "src/queryrun" / name / "static"
+        static.mkdir(parents=True, exist_ok=True)
+        (static / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        (static / "index.html").write_text(f"the {name}", encoding="utf-8")
+
+
+CONSOLE = {"script": "a.js", "style": "a.css", "icon": "a.svg", "preloads": [], "files": []}
+PAGES = {
+    "console": CONSOLE,
+    "manual": {"version": "0", "files": ["index.html"], "scripts": []},
+}
+
+
+@pytest.fixture(scope="module")
+def wheels(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both wheels, each built from its source archive, as a packager does."""
+    with_pages(sources)
+    archives, folder = tmp_path_factory.mktemp("archives"), tmp_path_factory.mktemp("wheels")
+    for project in (sources / "packages/client", sources):
+        _hatchling(project, "--target", "sdist", "--directory", str(archives))
+    for archive in archives.iterdir():
+        _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), str(archive))
     built = {path.name.partition("-")[0].replace("_", "-"): path for path in folder.iterdir()}
     assert set(built) == OURS
     return built
+
+
+def _hatchling(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", *arguments],
+        cwd=project,
+        env={k: v for k, v in os.environ.items() if k != "QUERYRUN_BUILD_WITHOUT_PAGES"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_wheel_without_its_pages_is_refused_with_what_to_do(
+    sources: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(sources, copy, ignore=shutil.ignore_patterns("static"))
+    done = _hatchling(copy, "--target", "wheel")
+    assert done.returncode != 0
+    assert "run `make console` and `make docs` first" in done.stderr
+    assert not list(copy.glob("dist/*.whl"))
 
 
 def _pip(*arguments: str, python: str = sys.executable) -> str:
@@ -206,6 +252,30 @@ def test_the_server_wheel_brings_one_command_with_everything(server: Environment
     commands = _commands(server)
     assert {"init", "serve", "clients", "demo", "cancel-suite", "demo-data"} <= commands
     assert {"login", "run", "ls", "show", "cancel", "get", "decrypt", "admin"} <= commands
+
+
+def test_the_server_wheel_has_the_console_and_the_manual(server: Environment) -> None:
+    code = (
+        "from queryrun.console.assets import Assets; from queryrun.manual.site import Site; "
+        "print(Assets().manifest().script, *Site().manifest().files)"
+    )
+    assert server.run(server.python, "-c", code).split() == ["a.js", "index.html"]
+
+
+def test_the_demo_works_from_a_plain_install(server: Environment) -> None:
+    """Without the extra that brings the flights, and says so before it begins."""
+    output = server.run(server.queryrun, "demo")
+    assert "the five tables of flights are left out" in " ".join(output.split())
+    assert "country,accounts,balance" in output
+    assert "nothing is left running" in output
+
+
+def test_sample_data_from_a_plain_install_is_what_it_says(
+    server: Environment, tmp_path: Path
+) -> None:
+    output = server.run(server.queryrun, "init", "--home", str(tmp_path / "home"), "--sample-data")
+    assert "(11 sample tables)" in output
+    assert len(list((tmp_path / "home/data/main").glob("*.parquet"))) == 11
 
 
 def test_the_server_wheel_serves_a_home(server: Environment, tmp_path: Path) -> None:

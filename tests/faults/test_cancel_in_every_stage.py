@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from queryrun.cli.home import MadeHome
 from queryrun.results.formats import ContentEncoding
 from queryrun.runs.model import (
+    Cancellation,
     EngineStop,
     Run,
     Stage,
@@ -32,12 +33,29 @@ pytestmark = pytest.mark.anyio
 ALL_ROWS = {"QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0"}
 
 
+STEPS = {
+    EngineStop.NEVER_STARTED: [],
+    EngineStop.INTERRUPTED: ["interrupt_sent", "reaped", "file_removed"],
+    EngineStop.KILLED: ["interrupt_sent", "kill_sent", "reaped", "file_removed"],
+}
+
+
+def steps_of(record: Cancellation) -> list[str]:
+    """The steps on the record, without a kill of a worker that had just obeyed: an interrupted
+    statement ends before its process does."""
+    steps = [step for step, _ in record.steps or ()]
+    if record.engine_stop is EngineStop.INTERRUPTED and "kill_sent" in steps:
+        steps.remove("kill_sent")
+    return steps
+
+
 def assert_canceled(harness: NodeHarness, run: Run, stage: Stage, stop: EngineStop) -> None:
     """It is canceled and recorded as requested, and leaves nothing behind."""
     assert run.state is RunState.CANCELED
     assert run.cancellation is not None
     assert (run.cancellation.stage, run.cancellation.engine_stop) == (stage, stop)
     assert run.cancellation.canceled_time is not None
+    assert steps_of(run.cancellation) == STEPS[stop]
     assert run.file is None
     assert harness.workers_of(run.id) == []
     assert harness.result_files() == []

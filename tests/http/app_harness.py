@@ -27,7 +27,9 @@ from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import NoPreviewError, Preview
 from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.store import ResultWriter, StoredFile
+from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
+from queryrun.runs.limiter import Limiter
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
@@ -360,11 +362,13 @@ def app_over(
             now=clock,
             usage=database.usage,
             audit=database.audit,
+            limiter=Limiter(database.limits, database.usage, database.runs, clock, cache_s=0.0),
         ),
         auth=database.auth,
         idempotency=database.idempotency,
         requests=database.requests,
         statements=database.statements,
+        limits=database.limits,
         results=results,
         tables=KnownTables(),
         previews=NoPreviews(),
@@ -372,9 +376,16 @@ def app_over(
         public_url=PUBLIC_URL,
         now=clock,
         ready=_ready(Knobs()),
+        nodes=lambda: NODES,
         settings=settings,
         monotonic_s=lambda: clock().timestamp(),
     )
+
+
+NODES = tuple(
+    NodeFacts(f"node-{name}", name == "b", {"live": "1"}, slots=5, version="1") for name in "ba"
+)
+"""The nodes that the harness tells of."""
 
 
 def _ready(knobs: Knobs) -> Callable[[], Any]:

@@ -8,12 +8,13 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from queryrun.audit.model import AuditEntry, AuditEvent
 from queryrun.auth.model import ADMINISTRATION, Scope
 from queryrun.auth.tokens import issue_token
 from queryrun.errors import Unauthenticated
 from queryrun.http.admin.routes import ADMIN_TABLE
 from queryrun.http.operations import Operation
-from tests.http.app_harness import ACME, FOREIGN, GLOBEX, SELECT, TENANT, AppHarness
+from tests.http.app_harness import ACME, FOREIGN, GLOBEX, NODES, SELECT, TENANT, AppHarness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +211,51 @@ async def test_pages_have_every_client_once(harness: AppHarness) -> None:
     assert found == whole
     wrong = await call(harness, token, "GET", "entities", params=params)
     assert_problem(wrong, 400, "cursor")
+
+
+async def test_the_audit_log_is_read_newest_first_by_tenant_and_event(
+    harness: AppHarness,
+) -> None:
+    admin_id, secret = await harness.new_client(scopes=WRITE)
+    token = (await issue_token(harness.database.auth, admin_id, secret, harness.clock)).token
+    made = []
+    for number in range(5):
+        body = {"name": f"x{number}", "entities": [ACME.name]}
+        made.append((await call(harness, token, "POST", "clients", json=body)).json()["id"])
+    await harness.create()
+    await harness.database.audit.append(AuditEntry(AuditEvent.CLIENT_CREATED, FOREIGN.tenant_id))
+    await harness.database.audit.append(AuditEntry(AuditEvent.NODE_STARTED))
+    await harness.database.audit.seal()
+    found, params = [], {"page_size": "2", "event": "client_created"}
+    for _ in range(10):
+        page = (await call(harness, token, "GET", "audit", params=params)).json()
+        assert len(page["data"]) <= 2
+        found += page["data"]
+        if page["next_page"] is None:
+            break
+        params["cursor"] = page["next_page"]
+    assert [one["subject"] for one in found] == made[::-1]
+    assert {one["client_id"] for one in found} == {admin_id}
+    assert {one["tenant_id"] for one in found} == {TENANT}
+    one = (await call(harness, token, "GET", "audit", params={"subject": made[2]})).json()["data"]
+    assert [entry["subject"] for entry in one] == [made[2]]
+    own = (await call(harness, token, "GET", "audit")).json()["data"]
+    assert own[0]["event"] == "run_submitted"
+    everything = await harness.new_token(scopes=ALL)
+    newest = (await call(harness, everything, "GET", "audit")).json()["data"][0]
+    assert newest["event"] == "node_started"
+    wrong = await call(harness, token, "GET", "audit", params={"event": "everything"})
+    assert_problem(wrong, 400, "event")
+    foreign = {"tenant_id": FOREIGN.tenant_id}
+    assert (await call(harness, token, "GET", "audit", params=foreign)).status_code == 403
+
+
+async def test_nodes_are_listed_this_one_first(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=READ)
+    nodes = (await call(harness, token, "GET", "nodes")).json()["data"]
+    assert [(one["name"], one["is_self"]) for one in nodes] == [
+        (one.node, one is NODES[0]) for one in NODES
+    ]
 
 
 async def test_sources_are_listed_with_their_limits(harness: AppHarness) -> None:

@@ -17,12 +17,14 @@ class AuditEvent(StrEnum):
 
     NODE_STARTED = "node_started"
     LOGIN_FAILED = "login_failed"
+    EXTERNAL_LOGIN = "external_login"
     TENANT_CREATED = "tenant_created"
     ENTITY_CREATED = "entity_created"
     CLIENT_CREATED = "client_created"
     CLIENT_CHANGED = "client_changed"
     CLIENT_SECRET_ROTATED = "client_secret_rotated"  # noqa: S105 - the name of an event
     CLIENT_REVOKED = "client_revoked"
+    LIMIT_CHANGED = "limit_changed"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event
     RUN_SUBMITTED = "run_submitted"
     RUN_CANCEL_REQUESTED = "run_cancel_requested"

@@ -39,6 +39,10 @@ class AuditStore(Protocol):
         """Sealed entries behind a position, in order."""
         ...
 
+    async def entries_before(self, *, before: int | None, limit: int) -> list[ChainedEntry]:
+        """Sealed entries in front of a position, or at the end of the chain, newest first."""
+        ...
+
     async def remove_expired_entries(self, *, before: datetime, limit: int) -> int:
         """Remove sealed entries that are older, from the beginning of the chain; returns how many.
 

@@ -84,7 +84,9 @@ def principal_of(client: Client, entity_header: str | None, header_name: str) ->
     is not, or is no id; `Forbidden` when it is not one of the client's.
     """
     entity = _entity(client, entity_header, header_name)
-    return Principal(client.tenant_id, client.id, entity.id, client.scopes, client.org_ids)
+    return Principal(
+        client.tenant_id, client.id, entity.id, client.scopes, client.org_ids, client.login
+    )
 
 
 def _entity(client: Client, requested: str | None, header_name: str) -> Entity:

@@ -57,6 +57,8 @@ class Client:
     created_time: datetime
     revoked_time: datetime | None = None
     org_ids: tuple[str, ...] = ()
+    login: str = ""
+    """Who it is at another issuer; empty for a client of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Principal:
     entity_id: str
     scopes: frozenset[Scope]
     org_ids: tuple[str, ...] = ()
+    login: str = ""
+    """Who it is at another issuer; empty for a client of the store. For logs."""
 
     @property
     def is_admin(self) -> bool:

@@ -90,8 +90,14 @@ async def client_of(store: AuthStore, authorization: str | None, now: datetime) 
     return client
 
 
+def bearer_of(authorization: str) -> str | None:
+    """The token of a `Bearer` header; None for another scheme."""
+    scheme, token = _bearer(authorization)
+    return token if scheme.lower() == "bearer" else None
+
+
 def token_digest(authorization: str) -> str:
-    """What is stored of the token in an `Authorization` header that `client_of` has accepted."""
+    """What is stored of the token in an `Authorization` header that has been accepted."""
     return digest(_bearer(authorization)[1])
 
 

@@ -53,8 +53,8 @@ def create(home: Path, new_client: NewClient) -> IssuedSecret:
             for entity in entities
         ]
         options = ClientOptions(new_client.name, tuple(made), granted, tuple(new_client.orgs))
+        make_data_dirs(settings, entities)  # before the client: a failure must cost no secret
         issued = await create_client(database.auth, options, _now)
-        make_data_dirs(settings, entities)
         client = issued.client
         names = [entity.name for entity in client.entities]
         scopes = sorted(client.scopes)

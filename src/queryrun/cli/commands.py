@@ -51,8 +51,10 @@ def init(
     `init`: copy queryrun.toml and link.key into a home of its own.
     """
     from queryrun.cli.home import init_home
-    from queryrun.cli.show import show_init
+    from queryrun.cli.show import say_what_is_missing, show_init
 
+    if sample_data:
+        say_what_is_missing()
     made = init_home(
         home,
         entity=entity,
@@ -118,10 +120,14 @@ def demo_data(
     factor: Annotated[float, typer.Option(help="Size of the billing data; 1 is ~90,000 rows.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Write the sample tables: a fictitious billing system and the real flights of 2013."""
-    from queryrun.cli.show import show_sample_data
+    """Write the sample tables: a fictitious billing system and the real flights of 2013.
+
+    The flights come with `pip install 'queryrun[demo]'`; without them they are left out.
+    """
+    from queryrun.cli.show import say_what_is_missing, show_sample_data
     from queryrun.demo import write_sample_data
 
+    say_what_is_missing()
     directory.mkdir(parents=True, exist_ok=True)
     show_sample_data(write_sample_data(directory, factor=factor), as_json=as_json)
 
@@ -263,7 +269,7 @@ def audit_export(
 
 
 tables_app = typer.Typer(
-    help="The tables of a source; of files also drafts of definitions, and their faults.",
+    help="List the tables of a source; of files also drafts of definitions, and their faults.",
     invoke_without_command=True,
 )
 Entity = Annotated[str, typer.Option(help="Name of the entity.")]
@@ -279,7 +285,7 @@ def tables(
     profile: client_commands.ProfileName = None,
     as_json: Json = False,
 ) -> None:
-    """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line.
+    """List the tables that statements can read, with their sizes. No run. --json: one per line.
 
     `files`, `infer` and `check` read an entity's files on this machine, without a server.
     """

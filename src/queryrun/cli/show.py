@@ -66,6 +66,14 @@ def _tenant(one: TenantEntities) -> dict[str, object]:
     return {"id": one.tenant.id, "name": one.tenant.name, "entities": entities}
 
 
+def say_what_is_missing() -> None:
+    """Before sample tables are written, say on standard error which ones cannot be."""
+    from queryrun.demo import missing_tables
+
+    if note := missing_tables():
+        typer.echo(f"note: {note}", err=True)
+
+
 def show_sample_data(sample: SampleData, *, as_json: bool) -> None:
     """Print the written tables and their sizes."""
     if as_json:

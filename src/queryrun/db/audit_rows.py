@@ -11,6 +11,8 @@ from queryrun.audit.model import AuditEntry, ChainHead, content_of
 Row = tuple[Any, ...]
 Chained = tuple[int, int, str, str]
 """Position, time, content and digest: the row of an entry in the chain."""
+MAX_POSITION = 2**62
+"""Behind every entry of any chain."""
 
 
 def content_value(entry: AuditEntry | None) -> str | None:

@@ -10,11 +10,13 @@ from queryrun.runs.clock import SharedClock
 from queryrun.runs.cluster import NodeRegistry
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
+from queryrun.webhooks.store import WebhookStore
 
 
 class Database(Protocol):
@@ -53,6 +55,16 @@ class Database(Protocol):
     @property
     def statements(self) -> StatementStore:
         """Statements that people keep for later."""
+        ...
+
+    @property
+    def limits(self) -> LimitStore:
+        """Limits that were set over HTTP."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookStore:
+        """Who is told of what, and the outbox."""
         ...
 
     @property

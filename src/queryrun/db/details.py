@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queryrun.db.rows import Values, event_values
+from queryrun.db.rows import Values, event_values, json_text
 from queryrun.db.usage_rows import attempt_usage_values
 from queryrun.runs.state import RunEvent
 from queryrun.runs.store import CancelRequested, Completed, Failed, Freed, Requeued
@@ -43,6 +43,7 @@ def freed_values(detail: Freed) -> Values:
         **attempt_usage_values(detail.usage),
         "cancel_stage": detail.stage,
         "cancel_engine_stop": detail.engine_stop,
+        "cancel_steps": None if detail.steps is None else json_text(detail.steps),
         "detail": detail.engine_stop,
     }
 

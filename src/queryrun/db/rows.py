@@ -254,16 +254,30 @@ def new_request_values(request: NewRequest) -> Values:
         "client_id": request.client_id,
         "operation": request.operation,
         "run_id": request.run_id,
+        "track_id": request.track_id,
+    }
+
+
+def callout_values(request: NewRequest, outcome: RequestOutcome) -> Values:
+    """What callouts are told of an outcome, as it is announced."""
+    return {
+        "request_id": request.id,
+        "tenant_id": request.tenant_id,
+        "entity_id": request.entity_id,
+        "client_id": request.client_id,
+        "run_id": request.run_id,
+        "event": f"request.{outcome.state}",
+        "content": outcome.callout,
     }
 
 
 def async_request_of(row: Row) -> AsyncRequest:
     """Read `async_request_by_id`."""
-    request_id, tenant_id, entity_id, client_id, operation, run_id, *progress = row
+    request_id, tenant_id, entity_id, client_id, operation, run_id, track_id, *progress = row
     state, created_ms, completed_ms, response = progress
     finished = RequestState(state) is not RequestState.IN_PROGRESS
     return AsyncRequest(
-        NewRequest(request_id, tenant_id, entity_id, client_id, operation, run_id),
+        NewRequest(request_id, tenant_id, entity_id, client_id, operation, run_id, track_id),
         from_ms(created_ms),
         from_ms_or_none(completed_ms),
         RequestOutcome(RequestState(state), response) if finished else None,

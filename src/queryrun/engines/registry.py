@@ -30,6 +30,7 @@ from queryrun.engines.base import (
     RemoteOpener,
     SessionOpener,
 )
+from queryrun.engines.estimates import Estimator, EstimatorOpener
 from queryrun.sql.guard import GuardName
 
 TRINO_DIALECT = "trino"
@@ -49,19 +50,18 @@ class EngineKind:
     """An `SessionOpener`."""
     catalog: str
     """An `CatalogOpener`."""
+    estimator: str = ""
+    """An `EstimatorOpener`. Empty: nobody knows what a statement would read."""
     remote: str = ""
     """An `RemoteOpener`, for engines with `is_remote`."""
     inspector: str = ""
     """An `InspectorOpener`, for engines that read files."""
     relay: str = ""
-    """A `RelayConnection`: a worker reaches the engine through its relay alone, which has the
-    secret, and `session` is a `RelayedSessionOpener`. Empty for a remote engine: it connects
-    itself."""
+    """A `RelayConnection`, for engines with `is_remote`: a worker reaches the engine through its
+    relay alone, which has the secret, and `session` is a `RelayedSessionOpener`."""
     connections: Mapping[str, str] = field(default_factory=dict)
     """With `relay`: the options that hold a URL which a worker may reach, by name of connection;
     `engine` is the one that is relayed."""
-    default_port: int = 0
-    """Of a URL that names none, for an engine without `relay`."""
     dialects: tuple[str, ...] = (TRINO_DIALECT, NATIVE_DIALECT)
     """The values of the setting `sources.NAME.dialect` that the engine supports."""
     native_guard: GuardName
@@ -109,10 +109,25 @@ class EngineKind:
         serve: RelayConnection = _load(self.relay)
         serve(connection, options, secret)
 
+    def prepare_relay(self) -> None:
+        """Import what a relay needs, so that the first connection does not wait for it."""
+        if self.relay:
+            _load(self.relay)
+
     def open_catalog(self, options: Mapping[str, str], secret: str | None = None) -> Catalog:
         """Open one entity's list of tables. Raises `RunFailed` when it cannot be opened."""
         opener: CatalogOpener = _load(self.catalog)
         return opener(options, secret)
+
+    def open_estimator(
+        self, options: Mapping[str, str], secret: str | None, work_dir: str, time_zone: str
+    ) -> Estimator:
+        """What estimates statements on one entity's source. Raises `RunFailed` when it cannot be
+        opened, and `ValueError` for an engine without one."""
+        if not self.estimator:
+            raise ValueError(f"{self.name} does not say what a statement would read")
+        opener: EstimatorOpener = _load(self.estimator)
+        return opener(options, secret, work_dir, time_zone)
 
     def inspect(self, data_dir: Path) -> Inspector:
         """What reads a directory of files for the operator. `ValueError` if the engine cannot."""
@@ -137,6 +152,7 @@ _KINDS = (
         is_remote=False,
         session="queryrun.engines.duckdb.session:open_session",
         catalog="queryrun.engines.duckdb.catalog:open_catalog",
+        estimator="queryrun.engines.duckdb.estimate:open_estimator",
         inspector="queryrun.engines.duckdb.inspect:DuckDBInspector",
         native_guard="duckdb",
         is_preloaded=True,
@@ -159,7 +175,8 @@ _KINDS = (
         session="queryrun.engines.spark.session:open_session",
         catalog="queryrun.engines.spark.catalog:open_catalog",
         remote="queryrun.engines.spark.remote:SparkRemote",
-        default_port=15002,
+        relay="queryrun.engines.spark.relay:serve_connection",
+        connections={"engine": "url"},
         native_guard="session",
         required_urls={"url": ("sc://",), "ui_url": _HTTP},
     ),
@@ -177,6 +194,7 @@ def preload() -> None:
         if kind.is_preloaded:
             _load(kind.session)
             _load(kind.catalog)
+            _load(kind.estimator)
 
 
 def _load(entry_point: str) -> Any:

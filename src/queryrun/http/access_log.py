@@ -40,6 +40,8 @@ def _fields(request: ApiRequest) -> dict[str, str]:
     if request.authorized is not None:
         fields["client_id"] = request.authorized.client_id
         fields["entity_id"] = request.authorized.entity_id
+        if request.authorized.login:
+            fields["login"] = request.authorized.login
     if request.run_id is not None:
         fields["run_id"] = request.run_id[:64]
     return fields

@@ -28,6 +28,6 @@ async def record(
         client_id=client_id if who is None else who.client_id,
         subject=subject,
         remote_address=request.client_address,
-        detail={**detail, "request_id": request.request_id},
+        detail={**detail, **request.origin.detail},
     )
     await app.runs.audit.append(entry)

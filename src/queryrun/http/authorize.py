@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from queryrun.auth.clients import principal_of
 from queryrun.auth.model import Client, Scope
-from queryrun.auth.tokens import client_of
 from queryrun.errors import Forbidden, InvalidRequest, RequestError, Unauthenticated
+from queryrun.http.bearer import bearer_client
 from queryrun.http.console.cookie import session_token
 from queryrun.http.context import AppContext
 from queryrun.http.rate_limits import raise_if_exceeded
@@ -42,12 +42,12 @@ async def _count(app: AppContext, request: ApiRequest, tenant_id: str, entity_id
 
 async def _client(app: AppContext, request: ApiRequest) -> Client:
     """The lookups of strangers wait for each other, so that those of known callers need not."""
-    sent, now = request.raw_header(b"authorization"), app.now()
+    sent = request.raw_header(b"authorization")
     request.authorization = _credentials(app, request)
     if app.callers.find(sent) is not None:
-        return await client_of(app.auth, request.authorization, now)
+        return await bearer_client(app, request, request.authorization)
     async with app.stranger_lookups:
-        client = await client_of(app.auth, request.authorization, now)
+        client = await bearer_client(app, request, request.authorization)
     if sent is not None:
         app.callers.add(sent)
     return client

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
+from queryrun.auth.oidc import ExternalLogins
 from queryrun.auth.store import AuthStore
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
 from queryrun.http.login_failures import LoginFailures
@@ -28,9 +29,12 @@ from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.results.preview import PreviewRequest
 from queryrun.results.preview_rows import Preview
 from queryrun.results.store import ResultStore
+from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
+from queryrun.runs.estimate import NoEstimates, StatementEstimates
 from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
@@ -162,8 +166,16 @@ class AppContext:
     settings: HttpSettings
     prepare_entity: Callable[[str], None] = lambda _name: None
     """Make what a new entity of this name needs on this node's disk."""
+    limits: LimitStore = field(kw_only=True)
+    """Limits that are set over HTTP."""
+    external_logins: ExternalLogins | None = None
+    """Takes the tokens of another issuer; None: there is none."""
+    estimates: StatementEstimates = field(default_factory=NoEstimates)
+    """Plans the statements of dry runs."""
     metrics_token: str = field(default="", repr=False)
     """What `/metrics` asks for; empty: nothing."""
+    nodes: Callable[[], Sequence[NodeFacts]] = lambda: ()
+    """The live nodes on the database, this one first."""
     sandbox: str = ""
     """What confines the processes that run statements, in words (`/readyz`)."""
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
@@ -200,4 +212,8 @@ class AppContext:
 
     async def _is_valid(self, token_digest: str) -> bool:
         """Whether the token may still be used."""
+        if self.external_logins is not None:
+            is_valid = self.external_logins.is_valid(token_digest, self.now())
+            if is_valid is not None:
+                return is_valid
         return await self.auth.client_of_token(token_digest, self.now()) is not None

@@ -51,7 +51,7 @@ def _without_additions(operation: Operation) -> Operation:
         operation,
         parameters=tuple(_contract(one) for one in operation.parameters if not one.is_extension),
         body=None if operation.body is None else replace(operation.body, examples=()),
-        responses=tuple(_plain(one) for one in operation.responses),
+        responses=tuple(_plain(one) for one in operation.responses if not one.is_extension),
     )
 
 

@@ -15,7 +15,8 @@ from queryrun.http.responses import JsonResponse
 
 CACHE = "max-age=300"
 CONTENT_SECURITY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; script-src "
 )
 ERRORS = (405, 500, 503, 504)
 
@@ -34,6 +35,7 @@ class ApiDocument:
     def __init__(self, table: tuple[Operation, ...]) -> None:
         self.operations = (*table, *self._own_operations())
         """The table and the document's own operations, which are described as well."""
+        self._served: tuple[str, bytes] | None = None
 
     def _own_operations(self) -> tuple[Operation, Operation]:
         """Handlers are methods, so that the table and the document need no circular reference."""
@@ -74,17 +76,31 @@ class ApiDocument:
 
     @cached_property
     def page(self) -> bytes:
-        """The document as one HTML page: no scripts, nothing loaded from other servers."""
+        """The document as one HTML page: one script of its own, nothing loaded from elsewhere."""
         # Imported here: the template engine costs an idle server memory that few requests need.
         from queryrun.http.docs_page import render_page
 
         return render_page(self.content).encode()
 
-    async def serve_json(self, _app: AppContext, _request: ApiRequest) -> Response:
+    @cached_property
+    def page_policy(self) -> str:
+        """The page's content security policy: its own script runs, and calls this service alone."""
+        from queryrun.http.docs_page import script_hash
+
+        return CONTENT_SECURITY + script_hash()
+
+    def _json_at(self, url: str) -> bytes:
+        """Names where the service is reached, prefix included: programs that are made from the
+        document call that address."""
+        if self._served is None or self._served[0] != url:
+            self._served = (url, as_json({**self.content, "servers": [{"url": url}]}))
+        return self._served[1]
+
+    async def serve_json(self, app: AppContext, _request: ApiRequest) -> Response:
         """`GET /openapi.json`."""
-        return JsonResponse(self.json, headers={"cache-control": CACHE})
+        return JsonResponse(self._json_at(app.public_url), headers={"cache-control": CACHE})
 
     async def serve_page(self, _app: AppContext, _request: ApiRequest) -> Response:
         """`GET /docs`."""
-        headers = {"cache-control": CACHE, "content-security-policy": CONTENT_SECURITY}
+        headers = {"cache-control": CACHE, "content-security-policy": self.page_policy}
         return Response(self.page, headers=headers, media_type="text/html")

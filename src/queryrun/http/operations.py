@@ -55,6 +55,8 @@ class ResponseDoc:
     """Names among the document's headers, in addition to those of every response."""
     examples: tuple[tuple[str, object], ...] = ()
     links: tuple[tuple[str, dict[str, object]], ...] = ()
+    is_extension: bool = False
+    """Whether it is an addition of ours; those are not in the document of the contract."""
 
 
 @dataclass(frozen=True, slots=True)

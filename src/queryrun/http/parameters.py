@@ -195,7 +195,7 @@ ACCEPT_ENCODING = Parameter(
 CONTENT_ENCODING = Parameter(
     "content-encoding",
     "header",
-    {"type": "string", "enum": ["gzip", "identity", ""]},
+    {"type": "string", "pattern": "^(gzip|identity)?$"},
     "`gzip`: the request body is compressed.",
     "identity",
     contract_schema={"type": "string"},
@@ -214,6 +214,16 @@ PREFER = Parameter(
     f"RFC 7240. `wait=N`: respond when the run is terminal, or after N (at most {MAX_WAIT_S:.0f}) "
     "seconds. `respond-async`, on a cancel: do not wait for the engine to stop.",
     "wait=10",
+    is_extension=True,
+)
+DRY_RUN = Parameter(
+    "dry_run",
+    "query",
+    {"type": "string", "enum": ["true", "false"], "default": "false"},
+    "`true`: create nothing. The response is 200 and says what the run would read, as far as that "
+    "is known: exactly (`exact`), no more than (`upper_bound`), by the engine's statistics "
+    "(`estimated`) or not at all (`unknown`).",
+    "false",
     is_extension=True,
 )
 GROUP_BY = Parameter(

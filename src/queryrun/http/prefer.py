@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from queryrun.auth.tokens import client_of
+from queryrun.http.bearer import bearer_client
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.runs.cancel import WAIT_S
@@ -65,7 +65,7 @@ async def wait_for_end(
         return run
     request.extend_deadline(preference.wait_s)
     run = await await_end(app.runs, run, preference.wait_s)
-    await client_of(app.auth, request.header(b"authorization"), app.now())
+    await bearer_client(app, request, request.authorization)
     return run
 
 

@@ -69,7 +69,8 @@ class ApiRequest(Request):
     @property
     def origin(self) -> Origin:
         """Where it came from, for the audit log."""
-        return Origin(self.client_address, self.request_id)
+        login = self.authorized.login if self.authorized else ""
+        return Origin(self.client_address, self.request_id, login)
 
     def header(self, name: bytes) -> str | None:
         """The first header of this lower-case name, stripped; None when absent or empty."""

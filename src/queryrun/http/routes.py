@@ -14,7 +14,10 @@ from queryrun.http.manual import MANUAL
 from queryrun.http.operations import Operation, RequestBody, ResponseDoc
 from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import (
+    dry_run_schema,
     events,
+    limits,
+    limits_schema,
     listing,
     query_runs,
     requests,
@@ -73,6 +76,7 @@ CREATE = Operation(
     "that the engine finds makes the run `failed`.",
     (
         *p.VIEW,
+        p.DRY_RUN,
         p.ASYNC,
         p.IDEMPOTENCY_KEY,
         p.PREFER,
@@ -96,6 +100,13 @@ CREATE = Operation(
             ),
             examples=(("accepted", examples.ACCEPTED),),
             links=RUN_LINKS,
+        ),
+        ResponseDoc(
+            200,
+            "With `dry_run=true`: what the run would read. An addition of this service.",
+            "DryRun",
+            examples=(("a table of two files", dry_run_schema.EXAMPLE),),
+            is_extension=True,
         ),
         LATER,
     ),
@@ -290,6 +301,22 @@ OPTIONS = Operation(
     responses=(ResponseDoc(200, "The options.", "Options"),),
     errors=DOCUMENTED_ERRORS,
 )
+LIMITS = Operation(
+    "GET",
+    "/v2/limits",
+    "getLimits",
+    limits.get_limits,
+    Scope.READ,
+    "Query runs",
+    "Limits, and what is left of them",
+    "Of the caller on a source. `resets_time` is when a day or a month begins anew. An addition of "
+    "this service.",
+    (p.SOURCE, *p.EVERYWHERE),
+    responses=(
+        ResponseDoc(200, "The limits.", "Limits", examples=(("one", limits_schema.EXAMPLE),)),
+    ),
+    errors=DOCUMENTED_ERRORS,
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -456,6 +483,7 @@ TABLE = (
     EVENTS,
     VALIDATE,
     OPTIONS,
+    LIMITS,
     TABLES,
     TABLE_SHAPE,
     *STATEMENT_TABLE,

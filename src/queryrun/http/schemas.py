@@ -8,7 +8,9 @@ from queryrun.http.admin.schemas import ADMIN_SCHEMAS
 from queryrun.http.problems import TYPES
 from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import contract_body_schema, create_body_schema
+from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
+from queryrun.http.v2.limits_schema import LIMITS_OF_CALLER
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
@@ -16,6 +18,7 @@ from queryrun.runs.model import (
     EngineStop,
     Stage,
     StopReason,
+    StopStep,
 )
 from queryrun.runs.statements import MAX_FOLDER_CHARS, MAX_NAME_CHARS, MAX_SQL_CHARS
 
@@ -93,6 +96,18 @@ CANCELLATION = _object(
         "reason": _text("Why it was stopped.", enum=list(StopReason)),
         "stage": _text("The stage that the attempt had reached.", enum=list(Stage)),
         "engine_stop": _text("How the engine was stopped.", enum=list(EngineStop)),
+        "steps": {
+            "type": "array",
+            "items": _object(
+                {
+                    "step": _text("What was done.", enum=list(StopStep)),
+                    "after_ms": _whole("Milliseconds after the request.", minimum=0),
+                },
+                "A step of the stop.",
+                ("step", "after_ms"),
+            ),
+            "description": "The steps of the stop, in order.",
+        },
     },
     "The record of a cancel, or of a stop for a limit. An addition of this service.",
     ("requested_time", "reason"),
@@ -267,7 +282,7 @@ ROWS = _object(
         "columns": {"type": "array", "items": {"type": "string"}, "description": "Their names."},
         "rows": {
             "type": "array",
-            "items": {"type": "array"},
+            "items": {"type": "array", "items": {}},
             "description": "One array of values per row. From JSON files the values as in the "
             "file; from delimited files text, and null for empty fields.",
         },
@@ -522,6 +537,8 @@ SCHEMAS: dict[str, Schema] = {
     "OAuthError": OAUTH_ERROR,
     "Health": HEALTH,
     "Draft": DRAFT,
+    "DryRun": DRY_RUN,
+    "Limits": LIMITS_OF_CALLER,
     "Validation": VALIDATION,
     "Options": OPTIONS,
     "StatementContent": STATEMENT_CONTENT,

@@ -48,7 +48,7 @@ async def cancel(
         principal.client_id,
         run.id,
         origin.remote_address,
-        {"reason": requested.reason.value, "request_id": origin.request_id},
+        {"reason": requested.reason.value, **origin.detail},
     )
     await context.audit.append(entry)
     run = await context.store.cancel(run.id, requested, idempotent=idempotent)

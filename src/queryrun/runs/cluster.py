@@ -25,6 +25,9 @@ class NodeFacts:
     """Sources that it serves, and a digest of what must be the same on all nodes."""
     link_key: str = ""
     results: str = ""
+    slots: int = 0
+    """Statements that it runs at the same time, fair slots included."""
+    version: str = ""
 
 
 class NodeRegistry(Protocol):
@@ -74,8 +77,11 @@ class ClusterWatch:
 
     def has_worker(self, source: str) -> bool:
         """Whether any live node, this one included, runs statements on the source."""
-        nodes = (self._facts, *self._registry.others)
-        return any(one.is_worker and source in one.sources for one in nodes)
+        return any(one.is_worker and source in one.sources for one in self.nodes())
+
+    def nodes(self) -> tuple[NodeFacts, ...]:
+        """The live nodes, this one first; of the others as of the last `NodeRegistry.beat`."""
+        return (self._facts, *self._registry.others)
 
     def problem(self) -> str | None:
         """How this node contradicts another one, for operators. Logs each change once."""

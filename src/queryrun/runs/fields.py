@@ -209,6 +209,11 @@ _VISIBLE = (
         description="The run's own time limit.",
     ),
     RunField(
+        "notify_url", _TEXT, "request.notify_url", "notify_url", _REQUESTS,
+        visibility=_ON_REQUEST,
+        description="Where events of the run are sent.",
+    ),
+    RunField(
         "content_type", _TEXT, "request.output.content_type", "content_type", _REQUESTS,
         choices=ContentType, visibility=_ON_REQUEST,
         description="The format of the file.",
@@ -276,6 +281,10 @@ _INTERNAL = (
     RunField(
         "cancel_engine_stop", _TEXT, "cancellation.engine_stop", "cancel_engine_stop",
         set_by=RunEvent.FAIL, choices=EngineStop,
+    ),
+    RunField(
+        "cancel_steps", FieldKind.PAIRS, "cancellation.steps", "cancel_steps",
+        set_by=RunEvent.FAIL,
     ),
     RunField(
         "canceled_time", _TIME, "cancellation.canceled_time", "canceled_ms", set_by=RunEvent.FAIL

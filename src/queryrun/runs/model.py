@@ -47,6 +47,21 @@ class EngineStop(StrEnum):
     REMOTE_CONFIRMED = "remote_confirmed"
 
 
+class StopStep(StrEnum):
+    """What is done, in this order, to stop an attempt; `cancellation.steps` on the record."""
+
+    INTERRUPT_SENT = "interrupt_sent"
+    """The worker was told to stop what it does."""
+    KILL_SENT = "kill_sent"
+    """It had not exited by itself."""
+    REAPED = "reaped"
+    """Its process is gone: memory and spill are back."""
+    ENGINE_CONFIRMED = "engine_confirmed"
+    """The remote engine shows none of its work any more."""
+    FILE_REMOVED = "file_removed"
+    """Its unfinished file is gone, or its removal is on record."""
+
+
 class AttemptOutcome(StrEnum):
     """How an attempt finished."""
 
@@ -102,6 +117,8 @@ class RunRequest:
     """Attempts after the first one; what `remaining_attempts` of the run starts with."""
     extras: tuple[tuple[str, str], ...] = ()
     """What the API must return later and nothing else reads (v1's `useIndexJoin`, …)."""
+    notify_url: str | None = None
+    """Where events of this run are sent, beside its client's webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +147,9 @@ class Cancellation:
     stage: Stage | None = None
     engine_stop: EngineStop | None = None
     canceled_time: datetime | None = None
+    steps: tuple[tuple[str, str], ...] | None = None
+    """Each `StopStep` that was taken, and how many milliseconds after the request, as text. On the
+    monotonic clock of the node that stopped it; None where only a node that died would know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +199,8 @@ class AttemptProgress:
     """Progress of an attempt, as its worker last reported. Within an attempt nothing decreases.
 
     `percent` is the engine's own estimate, 0 to 100; None while it has none.
-    `rows` and `size_bytes` count what has been written of the result file; `cpu_ms` and
-    `peak_memory_bytes` are of the worker.
+    `rows` and `size_bytes` count what has been written of the result file; the others are of the
+    worker. `read_bytes` is a lower bound.
     """
 
     stage: Stage
@@ -189,6 +209,8 @@ class AttemptProgress:
     size_bytes: int = 0
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
+    read_bytes: int = 0
+    spilled_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class NewRequest:
     operation: str
     run_id: str
     """The id of the run, as the caller sent it. There may be no such run."""
+    track_id: str = ""
+    """What the caller named the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class RequestOutcome:
 
     state: RequestState
     response: bytes
+    callout: str | None = None
+    """What callouts are told of it, as JSON (contract C8). None: they have been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,12 @@ class AsyncRequestStore(Protocol):
         ...
 
     async def finish_request(self, request_id: str, outcome: RequestOutcome) -> bool:
-        """Write its outcome, durably. False, and nothing written, when unknown or finished."""
+        """Write its outcome, durably, and in the same transaction what callouts are told of it.
+        False, and nothing written, when unknown or finished."""
+        ...
+
+    async def finishable_requests(self, *, limit: int) -> list[AsyncRequest]:
+        """Requests in progress whose run is terminal, the oldest first."""
         ...
 
     async def get_request(self, request_id: str) -> AsyncRequest | None:

@@ -161,6 +161,8 @@ class Freed:
     engine_stop: EngineStop
     stage: Stage | None = None
     usage: AttemptUsage | None = None
+    steps: tuple[tuple[str, str], ...] | None = None
+    """As in `Cancellation`."""
 
 
 Detail = Completed | Failed | Requeued | CancelRequested | Freed

@@ -14,6 +14,7 @@ from queryrun.errors import RunFailed
 from queryrun.sql.trino import ast, casts
 from queryrun.sql.trino.scope import Schema, TableColumn
 from queryrun.sql.trino.translate import Request, read, translate
+from queryrun.sql.trino.typed import UnsupportedCastError
 from queryrun.sql.trino.types import Type, trino_name
 
 
@@ -86,6 +87,6 @@ def _type(text: str) -> Type | None:
             else:
                 slots = getattr(item, "__slots__", ())
                 pending.extend(getattr(item, slot) for slot in slots)
-    except (RunFailed, casts.UnsupportedCastError):
+    except (RunFailed, UnsupportedCastError):
         return None
     return None

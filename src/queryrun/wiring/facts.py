@@ -7,6 +7,7 @@ import socket
 
 import msgspec
 
+from queryrun import __version__
 from queryrun.runs.cluster import NodeFacts
 from queryrun.settings import Settings, SourceSettings
 
@@ -26,6 +27,8 @@ def node_facts(settings: Settings, node: str, link_key: bytes) -> NodeFacts:
         sources={name: _digest(_shared(one)) for name, one in settings.sources.items()},
         link_key=_digest(["link", link_key.hex()]),
         results=_digest(location),
+        slots=settings.workers.slots + settings.workers.usable_fair_slots,
+        version=__version__,
     )
 
 

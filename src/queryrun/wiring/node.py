@@ -35,6 +35,7 @@ from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.limiter import Limiter
 from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -50,15 +51,17 @@ from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
 from queryrun.services.catalog.client import CatalogClient
+from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
-from queryrun.settings import Settings
+from queryrun.settings import SPILL_NAME, Settings, limit_values
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
 from queryrun.wiring.facts import node_facts
 from queryrun.wiring.gauges import register_gauges
+from queryrun.wiring.oidc import external_logins
 from queryrun.wiring.options import (
     dispatch_options,
     http_settings,
@@ -107,6 +110,7 @@ class Node:
     guard: GuardClient
     remote_stop: RemoteStopClient
     tables: CatalogClient
+    estimates: EstimateClient
     previews: PreviewClient
     threads: HttpThreads
     sources: SourceHealth
@@ -205,6 +209,7 @@ class Node:
         await self.remote_stop.close()
         await self.guard.close()
         await self.tables.close()
+        await self.estimates.close()
         await self.previews.close()
         self.threads.close()
         if self.resources.credentials is not None:
@@ -235,6 +240,10 @@ def build_node(
     guard = GuardClient(fork_client)
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
+    spill = settings.path(SPILL_NAME)
+    estimates = EstimateClient(
+        fork_client, resolver.spec, EstimateOptions(spill, settings.time_zone)
+    )
     previews = PreviewClient(fork_client)
 
     # The attempt side: claims runs and settles them.
@@ -242,6 +251,7 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    limiter = Limiter(database.limits, database.usage, resources.runs, now, limit_values(settings))
     metrics = RunMetrics()
     directories = directory_probes(settings)
     parts = node_parts(settings, resources, sandbox, directories)
@@ -272,6 +282,7 @@ def build_node(
         wait_reasons=WaitReasons(),
         quotas=quotas,
         now=now,
+        limiter=limiter,
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
@@ -309,6 +320,8 @@ def build_node(
         audit=database.audit,
         audit_statements=settings.audit.statements,
         quotas=quotas,
+        limiter=limiter,
+        estimate=estimates.estimate,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
@@ -333,6 +346,9 @@ def build_node(
             statements=database.statements,
             results=resources.results,
             tables=tables,
+            estimates=estimates,
+            limits=database.limits,
+            external_logins=external_logins(settings, database.auth),
             previews=previews,
             threads=threads,
             link_secret=link_key,
@@ -352,6 +368,7 @@ def build_node(
                     CLUSTER: cluster.problem,
                 },
             ),
+            nodes=cluster.nodes,
             sandbox=str(sandbox),
             prepare_entity=partial(make_data_dir, settings),
             metrics_token=metrics_token(settings),
@@ -369,6 +386,7 @@ def build_node(
         guard=guard,
         remote_stop=remote_stop,
         tables=tables,
+        estimates=estimates,
         previews=previews,
         threads=threads,
         sources=sources,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,11 +92,15 @@ class StopHow(StrEnum):
 class Stopped:
     """Confirms that a worker has exited: reaped, its memory and spill released.
 
-    `exit_code` is as in `WorkerDied`.
+    `exit_code` is as in `WorkerDied`. Times are on the monotonic clock; `killed_s` is None when the
+    worker exited by itself.
     """
 
     how: StopHow
     exit_code: int | None
+    interrupted_s: float = 0.0
+    killed_s: float | None = None
+    reaped_s: float = 0.0
 
 
 class WorkerPool:
@@ -228,14 +233,18 @@ class WorkerPool:
 
     async def _stop(self, worker: Worker, grace_s: float) -> Stopped:
         """Kills even a worker that has exited: members of its process group may still run."""
+        interrupted_s = time.monotonic()
         started, had_exited = worker.started, worker.process.exited.is_set()
         exited = had_exited or await self._exits_by_itself(worker, grace_s if started else 0.0)
+        killed_s = None if exited else time.monotonic()
         worker.process.kill()
         exit_code = await self._wait_reaped(worker)
+        reaped_s = time.monotonic()
         await self._remove_outbox(worker)
         interrupted = worker.interrupted or (exited and exit_code == 0)
         how = StopHow.INTERRUPTED if interrupted else StopHow.KILLED
-        return Stopped(how if started else StopHow.NEVER_STARTED, exit_code)
+        how = how if started else StopHow.NEVER_STARTED
+        return Stopped(how, exit_code, interrupted_s, killed_s, reaped_s)
 
     async def _exits_by_itself(self, worker: Worker, grace_s: float) -> bool:
         """A worker with much memory gets no grace: only a killed one frees it quickly."""
@@ -327,13 +336,15 @@ class WorkerPool:
     async def _run_relay(self, worker: Worker, config: WorkerConfig) -> None:
         """The relay of a worker, from its start to its end: it never outlives the worker.
 
-        A worker without one, because none could be started, is refused every connection.
+        A worker without one, because none could be started, is of no use: it is stopped.
         """
         with worker.requests as requests:
             try:
                 process, control = await self.fork_client.fork(RELAY_ROLE)
             except (ForkServerLost, OSError) as error:
                 _log.error("relay_not_started", pid=worker.pid, reason=str(error))
+                worker.is_cut_off = True
+                self._in_background(self.stop(worker, grace_s=0.0))
                 return
             with control, contextlib.suppress(OSError):
                 send_descriptor(control, requests.fileno())

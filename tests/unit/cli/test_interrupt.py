@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Unpack
 
 import pytest
-import typer
 
-from queryrun_cli.run import RunOptions, _submit
+from queryrun_cli.following import Interrupted, submit_or_cancel
 from queryrun_client import (
     Cancellation,
     CancelOutcome,
@@ -48,9 +47,10 @@ def test_a_run_interrupted_before_its_id_is_known_is_canceled(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     client = InterruptedClient()
-    with client, pytest.raises(typer.Exit) as finished:
-        _submit(client, RunOptions("SELECT 1"))
-    assert finished.value.exit_code == 130
+    attempts = client.core.options.retry.attempts
+    with client, pytest.raises(Interrupted):
+        submit_or_cancel(client, "SELECT 1", SubmitOptions(idempotency_key="k"))
+    assert client.core.options.retry.attempts == attempts
     assert len(set(client.keys)) == 1
     assert client.canceled == ["r1"]
     assert "run r1 canceled" in capsys.readouterr().err

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from queryrun_cli.errors import CommandError
-from queryrun_cli.profiles import (
+from queryrun_cli.profiles import add_profile, remove_profile, use_profile
+from queryrun_client import NotConfigured
+from queryrun_client.profiles import (
     Profile,
-    add_profile,
+    find_server,
     load_profiles,
     profiles_path,
-    remove_profile,
-    use_profile,
+    secret_in,
 )
-from queryrun_cli.remote import find_server, secret_in
 
 ONE = Profile("http://one", "id-1", "secret-1")
 TWO = Profile("http://two", "id-2", "secret-2", api_version="v1")
@@ -46,14 +46,14 @@ def test_removing_a_profile_removes_its_secret() -> None:
 def test_a_file_that_others_may_read_is_refused() -> None:
     add_profile("one", ONE)
     profiles_path().chmod(0o640)
-    with pytest.raises(CommandError, match="chmod 600"):
+    with pytest.raises(NotConfigured, match="chmod 600"):
         load_profiles()
 
 
 def test_a_file_that_is_broken_is_named() -> None:
     add_profile("one", ONE)
     profiles_path().write_text("{")
-    with pytest.raises(CommandError, match=r"profiles\.json"):
+    with pytest.raises(NotConfigured, match=r"profiles\.json"):
         load_profiles()
 
 
@@ -79,13 +79,13 @@ def test_the_option_wins_then_the_url_then_the_variable_then_the_current_one() -
 
 
 def test_without_a_server_the_error_explains_what_to_do() -> None:
-    with pytest.raises(CommandError, match="queryrun login"):
+    with pytest.raises(NotConfigured, match="queryrun login"):
         find_server(None, {})
 
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
     add_profile("one", ONE)
-    with pytest.raises(CommandError, match=r"'none'.*one"):
+    with pytest.raises(NotConfigured, match=r"'none'.*one"):
         find_server("none", {})
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queryrun_cli.printable import printable
 from queryrun_cli.table import (
     Heading,
     TableOptions,
     TextTable,
     cell,
     padded,
-    printable,
     scale_of,
     width_of,
 )

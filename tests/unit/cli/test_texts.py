@@ -12,7 +12,7 @@ import typer
 from queryrun_cli.exits import describe, status_of
 from queryrun_cli.ls import Filters
 from queryrun_cli.run import RunOptions, read_sql
-from queryrun_cli.texts import aligned, counted, run_cells, run_object, shortened
+from queryrun_cli.texts import aligned, run_cells, run_object, shortened
 from queryrun_client import (
     ClientError,
     FileInfo,
@@ -24,6 +24,7 @@ from queryrun_client import (
     StillRunning,
     Unreachable,
 )
+from queryrun_client.progress import counted
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FILE = FileInfo("r.csv", "http://x/r.csv?signature=s", "csv", 10, "ab")

@@ -34,6 +34,9 @@ TABLES = {
     "audit_head",
     "file_removals",
     "saved_statements",
+    "webhooks",
+    "webhook_deliveries",
+    "webhook_attempts",
     "audit_log",
 }
 

@@ -10,7 +10,7 @@ import typer
 from queryrun_cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from queryrun_cli.remote import Server
+    from queryrun_client.profiles import Server
 
 admin_app = typer.Typer(
     help="Commands for an admin client. `cancel` needs the scope `admin`, the others `admin:read` "
@@ -45,7 +45,8 @@ def admin_cancel(
     """
     from queryrun_cli import exits
     from queryrun_cli.cancel import cancel_each
-    from queryrun_cli.remote import connect, find_server
+    from queryrun_cli.remote import connect
+    from queryrun_client.profiles import find_server
 
     server = find_server(profile) if home is None else _server_of(home, url)
     with exits.translated(), connect(server) as client:
@@ -147,6 +148,32 @@ def admin_rotate_client(
     typer.echo(json.dumps(change(path, body, profile)))
 
 
+@admin_app.command("limits")
+def admin_limits(tenant: Tenant = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the limits that were set for a tenant, its entities and its clients."""
+    from queryrun_cli.administration import given, show_list
+
+    params, columns = given(tenant_id=tenant), ("level", "subject", "name", "value", "unit")
+    show_list("/admin/v1/limits", params, columns, profile, as_json=as_json)
+
+
+@admin_app.command("set-limit")
+def admin_set_limit(
+    level: Annotated[str, typer.Argument(help="tenant, entity, client or source.")],
+    subject: Annotated[str, typer.Argument(help="A tenant, an id, or a source's name.")],
+    name: Annotated[str, typer.Argument(help="The limit, such as cpu_s_per_day.")],
+    value: Annotated[int | None, typer.Argument(help="Without one the limit is removed.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Set or remove a limit. It holds on every node within a second."""
+    import json
+
+    from queryrun_cli.administration import change
+
+    body = {"level": level, "subject": subject, "name": name, "value": value}
+    typer.echo(json.dumps(change("/admin/v1/limits", body, profile)))
+
+
 @admin_app.command("revoke-client")
 def admin_revoke_client(client_id: str, profile: Profile = None) -> None:
     """Revoke a client, its secrets and tokens at once; its runs are canceled."""
@@ -190,8 +217,7 @@ def admin_stop(run_ids: list[str], profile: Profile = None) -> None:
 def _server_of(home: Path, url: str | None) -> Server:
     """The home's server and its first client, which `init` gave the scope `admin`."""
     from queryrun_cli.plugins import home_server
-    from queryrun_cli.profiles import Profile
-    from queryrun_cli.remote import Server
+    from queryrun_client.profiles import Profile, Server
 
     found = home_server(home)
     try:

@@ -12,10 +12,11 @@ from uuid import uuid4
 import typer
 
 from queryrun_cli.exits import translated
-from queryrun_cli.remote import connect, find_server
+from queryrun_cli.remote import connect
 from queryrun_cli.texts import aligned
 from queryrun_client import Client, UnexpectedResponse
 from queryrun_client.effects import Request, Response
+from queryrun_client.profiles import find_server
 
 JSON = {"accept": "application/json", "content-type": "application/json"}
 

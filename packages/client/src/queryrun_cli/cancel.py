@@ -15,8 +15,9 @@ import typer
 from queryrun_cli import exits
 from queryrun_cli.ids import run_id_of
 from queryrun_cli.ls import Filters
-from queryrun_cli.remote import connect, find_server
+from queryrun_cli.remote import connect
 from queryrun_client import CancelOutcome, Client, ClientError, State
+from queryrun_client.profiles import find_server
 
 MAX_CONCURRENT = 8
 """Concurrent cancels: each waits until the engine has stopped."""

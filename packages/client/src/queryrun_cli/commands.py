@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from queryrun_cli import completing
+
 EXITS = """\
 Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the run failed,
 4 the run was canceled, 5 the server cannot be reached, 6 still running, 7 too late to cancel,
@@ -15,12 +17,32 @@ Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the ru
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ProfileName = Annotated[
     str | None,
-    typer.Option("--profile", "-p", help="Server to use; see `login`. Default: QUERYRUN_PROFILE."),
+    typer.Option(
+        "--profile",
+        "-p",
+        help="Server to use; see `login`. Default: QUERYRUN_PROFILE.",
+        autocompletion=completing.profiles,
+    ),
 ]
-Source = Annotated[str | None, typer.Option("--source", help="Name of a source of the server.")]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--source", help="Name of a source of the server.", autocompletion=completing.sources
+    ),
+]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        help="Its id, the beginning of it, or @last.", autocompletion=completing.run_ids
+    ),
+]
 StateName = Annotated[
     str | None,
-    typer.Option("--state", help="accepted, in_progress, complete, failed or canceled."),
+    typer.Option(
+        "--state",
+        help="accepted, in_progress, complete, failed or canceled.",
+        autocompletion=completing.states,
+    ),
 ]
 Since = Annotated[
     str | None, typer.Option("--since", help="Runs created since 30m, 2h, 7d ago, or a date.")
@@ -30,12 +52,29 @@ KeyFile = Annotated[
     typer.Option("--private-key", help="PEM file or age identity to decrypt a result."),
 ]
 
+Expanded = Annotated[
+    bool | None,
+    typer.Option(
+        "--expanded/--no-expanded",
+        "-x",
+        help="One line per value. Default: for few rows that do not fit.",
+    ),
+]
+Pager = Annotated[bool, typer.Option("--pager", help="Read a wide or long table in less -S.")]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="name=value; repeat for several: runs with all.")
+]
+
+KnownProfile = Annotated[
+    str, typer.Argument(help="Name of a profile.", autocompletion=completing.profiles)
+]
+
 profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (run, tables, describe, ls, show, cancel, get, decrypt, login, config, usage):
+    for command in USER_COMMANDS:
         app.command(epilog=EXITS)(command)
     app.add_typer(profiles_app, name="profiles")
 
@@ -48,7 +87,8 @@ def run(
     format: Annotated[
         str | None,
         typer.Option(
-            help="table, or a format of results: csv, json, parquet … Default: table in a terminal."
+            help="table, or a format: csv, json, parquet … Default: table in a terminal.",
+            autocompletion=completing.result_formats,
         ),
     ] = None,
     output: Annotated[
@@ -64,18 +104,14 @@ def run(
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
-    expanded: Annotated[
-        bool | None,
-        typer.Option(
-            "--expanded/--no-expanded",
-            "-x",
-            help="One line per value. Default: for few rows that do not fit.",
-        ),
-    ] = None,
+    expanded: Expanded = None,
     types: Annotated[bool, typer.Option("--types", help="Print the columns' types.")] = False,
-    pager: Annotated[
-        bool, typer.Option("--pager", help="Read a wide or long table in less -S.")
-    ] = False,
+    pager: Pager = False,
+    encryption_key: Annotated[
+        str | None,
+        typer.Option(help="A file with a public key (PEM), or a recipient of age: age1…"),
+    ] = None,
+    private_key: KeyFile = None,
     profile: ProfileName = None,
     as_json: Json = False,
 ) -> None:
@@ -101,34 +137,60 @@ def run(
         quiet=quiet,
         as_json=as_json,
         table=TableOptions(expanded, types, pager),
+        encryption_key=encryption_key,
+        private_key=private_key,
     )
     run_script(options, profile)
 
 
-def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:
-    """List the tables that statements can read: a run of SHOW TABLES. --json: one object a line."""
-    from queryrun_cli.run import RunOptions, run_statement
+def shell(
+    source: Source = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="How results are shown. Default: table in a terminal, else csv.",
+            autocompletion=completing.result_formats,
+        ),
+    ] = None,
+    expanded: Expanded = None,
+    pager: Pager = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
+    profile: ProfileName = None,
+) -> None:
+    """Type statements and see their rows: history, completion, several lines until ;
 
-    options = RunOptions("SHOW TABLES", "json" if as_json else None, source=source, quiet=True)
-    run_statement(options, profile)
+    \\? lists the commands. Ctrl-C cancels the running statement, waits until its work has stopped,
+    and keeps the shell. Statements that are piped in run in turn, until one fails.
+    """
+    from queryrun_cli.shell.loop import ShellOptions, run_shell
+
+    run_shell(ShellOptions(source, format, expanded, pager, quiet), profile)
+
+
+def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:
+    """List the tables that statements can read, with their sizes. No run. --json: one per line."""
+    from queryrun_cli.tables import show_tables
+
+    show_tables(source, profile, as_json=as_json)
 
 
 def describe(
-    table: str, source: Source = None, profile: ProfileName = None, as_json: Json = False
+    table: Annotated[str, typer.Argument(autocompletion=completing.tables)],
+    source: Source = None,
+    profile: ProfileName = None,
+    as_json: Json = False,
 ) -> None:
-    """Print a table's columns and types: a run of DESCRIBE. --json: one object per line."""
-    from queryrun_cli.run import RunOptions, describe_sql, run_statement
+    """Print a table's columns, types and size. No run."""
+    from queryrun_cli.tables import show_table
 
-    options = RunOptions(
-        describe_sql(table), "json" if as_json else None, source=source, quiet=True
-    )
-    run_statement(options, profile)
+    show_table(table, source, profile, as_json=as_json)
 
 
 def ls(
     state: StateName = None,
     source: Source = None,
     since: Since = None,
+    tag: Tags = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="Maximum number of runs.")
     ] = 20,
@@ -141,10 +203,11 @@ def ls(
     """List runs, newest first."""
     from queryrun_cli.ls import Filters, list_runs
 
-    list_runs(Filters(state, source, since, limit), profile, watch=watch, as_json=as_json)
+    filters = Filters(state, source, since, limit, tuple(tag or ()))
+    list_runs(filters, profile, watch=watch, as_json=as_json)
 
 
-def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> None:
+def show(run_id: RunId, profile: ProfileName = None, as_json: Json = False) -> None:
     """Print all properties of a run."""
     from queryrun_cli.ls import show_run
 
@@ -152,13 +215,19 @@ def show(run_id: str, profile: ProfileName = None, as_json: Json = False) -> Non
 
 
 def cancel(
-    run_ids: Annotated[list[str] | None, typer.Argument(help="Ids of runs.")] = None,
+    run_ids: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Ids of runs, beginnings of ids, or @last.", autocompletion=completing.run_ids
+        ),
+    ] = None,
     all_runs: Annotated[
         bool, typer.Option("--all", help="All runs that are queued or running.")
     ] = False,
     state: StateName = None,
     source: Source = None,
     since: Since = None,
+    tag: Tags = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask for confirmation of --all.")
     ] = False,
@@ -172,12 +241,12 @@ def cancel(
     from queryrun_cli.cancel import cancel_runs
     from queryrun_cli.ls import Filters
 
-    filters = Filters(state, source, since) if all_runs else None
+    filters = Filters(state, source, since, tags=tuple(tag or ())) if all_runs else None
     cancel_runs(run_ids or [], filters, profile, yes=yes, as_json=as_json)
 
 
 def get(
-    run_id: str,
+    run_id: RunId,
     output: Annotated[
         str, typer.Option("--output", "-o", help="A file, a directory, or - for stdout.")
     ] = ".",
@@ -265,7 +334,7 @@ def profiles_ls(as_json: Json = False) -> None:
 
 
 @profiles_app.command("use")
-def profiles_use(name: str) -> None:
+def profiles_use(name: KnownProfile) -> None:
     """Make a profile the current one."""
     from queryrun_cli.profiles import use_profile
 
@@ -274,7 +343,7 @@ def profiles_use(name: str) -> None:
 
 
 @profiles_app.command("rm")
-def profiles_rm(name: str) -> None:
+def profiles_rm(name: KnownProfile) -> None:
     """Remove a profile and its secret."""
     from queryrun_cli.profiles import remove_profile
 
@@ -310,3 +379,30 @@ def usage(
     columns = [keys.get(name, name.partition(":")[0]) for name in names]
     figures = ("runs", "attempts", "cpu_ms", "read_bytes", "written_bytes", "downloaded_bytes")
     show_list("/v2/usage", params, [*columns, *figures], profile, as_json=as_json)
+
+
+def help(
+    context: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(help="A command.")] = None,
+) -> None:
+    """Print what a command does and its options; without one, the list of commands."""
+    from queryrun_cli.guide import print_help
+
+    print_help(context, words or [])
+
+
+USER_COMMANDS = (
+    run,
+    shell,
+    tables,
+    describe,
+    ls,
+    show,
+    cancel,
+    get,
+    decrypt,
+    login,
+    config,
+    usage,
+    help,
+)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
+from queryrun_cli.printable import printable
 from queryrun_client import ClientError, RunCanceled, RunFailed, StillRunning, Unreachable
 
 DONE = 0
@@ -46,6 +47,8 @@ def translated() -> Iterator[None]:
     except ClientError as error:
         note(describe(error))
         raise typer.Exit(status_of(error)) from None
+    except BrokenPipeError:  # the reader of our output has enough; `main` knows
+        raise
     except OSError as error:
         note(f"{error.filename or 'files'}: {error.strerror or error}")
         raise typer.Exit(REFUSED) from None
@@ -55,12 +58,9 @@ def describe(error: ClientError) -> str:
     """The error in one line, with line and column in the statement if it has them."""
     if isinstance(error, Unreachable):
         return f"{error}. {_UNREACHABLE}"
-    failed = error.run.error if isinstance(error, RunFailed) else None
-    if failed is None or failed.line is None:
-        return str(error)
-    return f"line {failed.line}, column {failed.column}: {error}"
+    return str(error)
 
 
 def note(text: str) -> None:
-    """Print a line for people on stderr."""
-    typer.echo(f"queryrun: {text}", err=True)
+    """Print a line for people on stderr. What a server says in it cannot command the terminal."""
+    typer.echo(printable(f"queryrun: {text}"), err=True)

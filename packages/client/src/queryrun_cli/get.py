@@ -10,9 +10,10 @@ import typer
 
 from queryrun_cli.exits import USAGE, note, translated
 from queryrun_cli.ids import run_id_of
-from queryrun_cli.remote import connect, find_server, key_password
+from queryrun_cli.remote import connect
 from queryrun_cli.run import copy_to_stdout
 from queryrun_client.decrypt import PrivateKey, decrypt_file
+from queryrun_client.profiles import find_server, key_password
 from queryrun_client.target import file_at, is_written_into, write_into
 
 

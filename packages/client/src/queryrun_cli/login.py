@@ -12,8 +12,17 @@ import typer
 from queryrun_cli.errors import CommandError
 from queryrun_cli.exits import translated
 from queryrun_cli.plugins import home_server
-from queryrun_cli.profiles import Profile, add_profile, load_profiles, profiles_path
-from queryrun_cli.remote import Server, connect, find_server, secret_from, secret_in
+from queryrun_cli.profiles import add_profile
+from queryrun_cli.remote import connect
+from queryrun_client.profiles import (
+    Profile,
+    Server,
+    find_server,
+    load_profiles,
+    profiles_path,
+    secret_from,
+    secret_in,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ def login(options: LoginOptions, *, as_json: bool) -> None:
     """Save a profile and make it the current one, after a token was issued for its credentials."""
     profile = _profile(options)
     if options.check:
-        with translated(), connect(Server("login", profile)) as client:
+        with translated(), connect(Server("login", profile), keeps_token=False) as client:
             client.authenticate()
     add_profile(options.name, profile)
     saved = {"profile": options.name, "url": profile.url, "api_version": profile.api_version}

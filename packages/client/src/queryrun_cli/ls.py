@@ -15,10 +15,11 @@ import typer
 
 from queryrun_cli.exits import translated
 from queryrun_cli.ids import run_id_of
-from queryrun_cli.remote import connect, find_server
+from queryrun_cli.remote import connect
 from queryrun_cli.table import padded
-from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object
+from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object, tags_of
 from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedResponse
+from queryrun_client.profiles import find_server
 from queryrun_client.wire import state_of
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class Filters:
     source: str | None = None
     since: str | None = None
     limit: int | None = None
+    tags: tuple[str, ...] = ()
 
     def query(self, now: datetime) -> RunQuery:
         """The query; `typer.BadParameter` for an unknown state or an invalid time."""
-        return RunQuery(_state(self.state), self.source, _since(self.since, now), self.limit)
+        since, tags = _since(self.since, now), tags_of(self.tags)
+        return RunQuery(_state(self.state), self.source, since, self.limit, tags)
 
 
 def list_runs(filters: Filters, profile: str | None, *, watch: bool, as_json: bool) -> None:
@@ -127,7 +130,8 @@ def _state(text: str | None) -> State | None:
 
 
 def _since(text: str | None, now: datetime) -> datetime | None:
-    """Parse `30m`, `2h`, `7d` (ago), or ISO 8601 (UTC without an offset)."""
+    """Parse `30m`, `2h`, `7d` (ago), or ISO 8601: without an offset in the zone of this machine,
+    in which times are printed."""
     if text is None:
         return None
     if ago := AGO.fullmatch(text.strip()):
@@ -137,4 +141,4 @@ def _since(text: str | None, now: datetime) -> datetime | None:
     except ValueError:
         hint = "use 30m, 2h, 7d, or a date such as 2026-11-24"
         raise typer.BadParameter(hint, param_hint="--since") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
+    return time.astimezone() if time.tzinfo is None else time

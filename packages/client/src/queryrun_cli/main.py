@@ -13,6 +13,7 @@ import typer
 
 from queryrun_cli import admin, commands, plugins
 from queryrun_cli.errors import CommandError
+from queryrun_cli.printable import printable
 from queryrun_cli.sentences import sentence_of
 
 DISTRIBUTION = "queryrun-client"
@@ -69,7 +70,7 @@ def main() -> None:
         if sentence is None:
             raise
         with contextlib.suppress(OSError):
-            typer.echo(f"queryrun: {sentence}", err=True)
+            typer.echo(printable(f"queryrun: {sentence}"), err=True)
         _discard_output()
         sys.exit(_refused())
 
@@ -90,7 +91,14 @@ def _sentence(error: Exception) -> str | None:
             return sentence
         if isinstance(error, plugin.errors):
             return str(error)
-    return sentence_of(error)
+    return sentence_of(error) or _sentence_of_client(error)
+
+
+def _sentence_of_client(error: Exception) -> str | None:
+    """Imported late, for the same reason: only a command that has used the client gets here."""
+    from queryrun_client import ClientError
+
+    return str(error) if isinstance(error, ClientError) else None
 
 
 def _open_streams() -> None:

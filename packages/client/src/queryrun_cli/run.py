@@ -7,8 +7,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
@@ -17,19 +15,19 @@ import typer
 
 from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
-from queryrun_cli.remote import connect, find_server
+from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
+from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
 from queryrun_cli.statements import statements_of
 from queryrun_cli.table import DEFAULT_TABLE, MAX_ROWS, TableOptions, print_paged, table_of
-from queryrun_cli.texts import counted, run_object
-from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions, Unsupported, formats
+from queryrun_cli.texts import run_object, tags_of
+from queryrun_client import Run, SubmitOptions, Unsupported, formats
+from queryrun_client.profiles import find_server
+from queryrun_client.progress import counted
 
 FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
 
-_CANCEL_ATTEMPTS = 3
 _STDOUT = Path("-")
-
-Watcher = Callable[[RunInfo], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class RunOptions:
     quiet: bool = False
     as_json: bool = False
     table: TableOptions = DEFAULT_TABLE
+    encryption_key: str | None = None
+    private_key: Path | None = None
 
     @property
     def prints_table(self) -> bool:
@@ -97,12 +97,6 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def describe_sql(table: str) -> str:
-    """The statement that describes a table; dots separate the parts of its name."""
-    parts = ('"' + part.replace('"', '""') + '"' for part in table.split("."))
-    return f"DESCRIBE {'.'.join(parts)}"
-
-
 def run_script(options: RunOptions, profile: str | None) -> None:
     """Run the statements of `options.sql` one after the other; the first that fails ends it."""
     statements = statements_of(options.sql)
@@ -123,12 +117,16 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
     server = find_server(profile)
     # CI systems send SIGTERM: treat it as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with exits.translated(), connect(server, quiet=options.quiet) as client:
-        run = _submit(client, options)
-        if not options.wait:
-            typer.echo(json.dumps(run_object(run.info)) if options.as_json else run.id)
-            return
-        _wait(client, run, options)
+    with exits.translated(), connect(server, options.private_key, quiet=options.quiet) as client:
+        _check_readable(options, has_key=client.core.options.private_key is not None)
+        try:
+            run = submit_or_cancel(client, options.sql, _submit_options(options))
+            if not options.wait:
+                typer.echo(json.dumps(run_object(run.info)) if options.as_json else run.id)
+                return
+            wait_or_cancel(client, run, quiet=options.quiet)
+        except Interrupted:
+            raise typer.Exit(exits.INTERRUPTED) from None
         _print_result(run, options)
 
 
@@ -145,27 +143,26 @@ def _check_suffix(options: RunOptions) -> None:
         )
 
 
-def _submit(client: Client, options: RunOptions) -> Run:
-    """Submit the statement. If interrupted, cancel the run."""
-    submit_options = _submit_options(options)
-    try:
-        return client.submit(options.sql, **submit_options)
-    except KeyboardInterrupt:
-        _cancel_submitted(client, options.sql, submit_options)
-        raise typer.Exit(exits.INTERRUPTED) from None
-
-
-def _cancel_submitted(client: Client, sql: str, submit_options: SubmitOptions) -> None:
-    """The server may have accepted the interrupted request: submitting again with the same key
-    returns its run and not a second one. Asked once: whoever interrupts does not want to wait."""
-    exits.note("interrupted; asking the server whether it has accepted the statement …")
-    client.limit_retries(1)
-    try:
-        run = client.submit(sql, **submit_options)
-    except (ClientError, KeyboardInterrupt):
-        exits.note("no answer: if it has accepted the statement, `queryrun ls` shows the run")
+def _check_readable(options: RunOptions, *, has_key: bool) -> None:
+    """Bytes that nobody here can decrypt are no table and no CSV file."""
+    if options.encryption_key is None or has_key or not options.wait or options.as_json:
         return
-    _cancel_and_exit(client, run)
+    if options.output is None or options.output.suffix != ".enc":
+        raise CommandError(
+            "the result stays encrypted: write it with --output FILE.csv.enc, or give --private-key"
+        )
+
+
+def public_key(text: str) -> str:
+    """A recipient of age as it is, else the key in the file."""
+    if text.startswith("age1"):
+        return text
+    try:
+        return text_in(Path(text).read_bytes(), text).strip()
+    except OSError as error:
+        raise CommandError(f"{text}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def _submit_options(options: RunOptions) -> SubmitOptions:
@@ -178,83 +175,11 @@ def _submit_options(options: RunOptions) -> SubmitOptions:
         submit_options["source"] = options.source
     if options.timeout_s is not None:
         submit_options["timeout_s"] = options.timeout_s
+    if options.encryption_key is not None:
+        submit_options["encryption_key"] = public_key(options.encryption_key)
     if options.tags:
-        submit_options["tags"] = _tags(options.tags)
+        submit_options["tags"] = tags_of(options.tags)
     return submit_options
-
-
-def _tags(texts: tuple[str, ...]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    if not all(name and equals for name, equals, _ in pairs):
-        raise typer.BadParameter("use name=value", param_hint="--tag")
-    return {name: value for name, _, value in pairs}
-
-
-def _wait(client: Client, run: Run, options: RunOptions) -> None:
-    """Wait until the run has finished, with a progress bar if stderr is a terminal."""
-    try:
-        if options.quiet or not sys.stderr.isatty():
-            run.wait()
-            return
-        with _progress_bar() as watcher:
-            run.wait(progress=watcher)
-    except KeyboardInterrupt:
-        _cancel_and_exit(client, run)
-
-
-def _cancel_and_exit(client: Client, run: Run) -> None:
-    """Cancel, wait until the server reports it as canceled, print the outcome, exit 130.
-
-    A server that does not respond is asked a few times, for seconds.
-    """
-    exits.note(f"canceling run {run.id} …")
-    client.limit_retries(_CANCEL_ATTEMPTS)
-    try:
-        cancellation = run.cancel()
-    except KeyboardInterrupt:
-        exits.note(f"requested a cancel of run {run.id}; not waiting for it")
-    except ClientError as error:
-        exits.note(f"run {run.id} could not be canceled: {error}")
-    else:
-        outcome = f"had already finished: {run.state}" if cancellation.too_late else "canceled"
-        exits.note(f"run {run.id} {outcome}")
-    raise typer.Exit(exits.INTERRUPTED)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Watcher]:
-    """A progress bar: state, percent, rows and elapsed time."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("accepted", total=None, rows="")
-
-        def watch(info: RunInfo) -> None:
-            total = None if info.percent is None else 100.0
-            rows = "" if info.number_of_rows is None else f"{info.number_of_rows:,} rows"
-            progress.update(
-                task,
-                description=_state_text(info),
-                total=total,
-                completed=info.percent or 0.0,
-                rows=rows,
-            )
-
-        yield watch
-
-
-def _state_text(info: RunInfo) -> str:
-    if info.queue_position is not None:
-        return f"{info.state} (number {info.queue_position + 1} in the queue)"
-    return info.state.value
 
 
 def _print_result(run: Run, options: RunOptions) -> None:

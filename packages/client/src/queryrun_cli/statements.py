@@ -21,16 +21,21 @@ def statements_of(script: str) -> list[str]:
 
     A semicolon in a text, a quoted name or a comment separates nothing.
     """
+    found, rest = split_statements(script)
+    return [*found, rest.strip()] if has_content(rest) else found
+
+
+def split_statements(script: str) -> tuple[list[str], str]:
+    """The statements that end with a semicolon, and what follows the last one, as it is."""
     found, start = [], 0
     for token in _TOKEN.finditer(script):
         if token[0] == ";":
             found.append(script[start : token.start()])
             start = token.end()
-    found.append(script[start:])
-    return [text.strip() for text in found if _has_content(text)]
+    return [text.strip() for text in found if has_content(text)], script[start:]
 
 
-def _has_content(text: str) -> bool:
+def has_content(text: str) -> bool:
     """Whether there is more than blanks and comments."""
     rest = _TOKEN.sub(lambda token: "" if token[0].startswith(("--", "/*")) else "x", text)
     return bool(rest.strip())

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -18,6 +17,7 @@ from itertools import islice
 
 import msgspec
 
+from queryrun_cli.printable import printable
 from queryrun_client import Run
 
 MAX_ROWS = 1000
@@ -29,9 +29,7 @@ MAX_EXPANDED_ROWS = 10
 _GAP = "  "
 _NULL = "NULL"
 _ELLIPSIS = "…"
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _DECIMAL = re.compile(r"decimal\(\d+, *(\d+)\)", re.IGNORECASE)
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +197,6 @@ def _padded_zeros(text: str, scale: int) -> str:
     return f"{whole}.{fraction.ljust(scale, '0')}"
 
 
-def printable(text: str) -> str:
-    """Control characters are shown and never sent: they could command the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(_visible_form(character) for character in text)
-
-
 def width_of(text: str) -> int:
     """How many cells of a terminal a printable text takes."""
     if text.isascii():
@@ -241,14 +232,3 @@ def _is_number(values: Sequence[msgspec.Raw]) -> bool:
     """Whether every value is one, and not all are NULL."""
     first = {bytes(value)[:1] for value in values} - {b"n"}
     return bool(first) and first <= {b"%d" % digit for digit in range(10)} | {b"-"}
-
-
-def _visible_form(character: str) -> str:
-    if character.isprintable() or character == " ":
-        return character
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if unicodedata.category(character) not in _UNPRINTABLE:
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{{{code:x}}}"

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from queryrun_cli.table import printable
+import typer
+
+from queryrun_cli.printable import printable
 from queryrun_client import RunInfo
 
 COLUMNS = ("id", "state", "source", "created", "rows", "ms", "sql")
@@ -76,9 +78,12 @@ def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def counted(rows: int) -> str:
-    """A number of rows in words."""
-    return f"{rows:,} {'row' if rows == 1 else 'rows'}"
+def tags_of(texts: Iterable[str]) -> dict[str, str]:
+    """Tags that are given as name=value; `typer.BadParameter` for another form."""
+    pairs = [text.partition("=") for text in texts]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise typer.BadParameter("use name=value", param_hint="--tag")
+    return {name: value for name, _, value in pairs}
 
 
 def shortened(text: str, max_chars: int) -> str:

@@ -21,6 +21,7 @@ from queryrun_client.errors import (
     DownloadFailed,
     Forbidden,
     MissingPackage,
+    NotConfigured,
     NotFound,
     Refused,
     RunCanceled,
@@ -43,6 +44,8 @@ from queryrun_client.model import (
     RunQuery,
     State,
     SubmitOptions,
+    Table,
+    TokenStore,
 )
 from queryrun_client.sync import Client, Run
 
@@ -62,6 +65,7 @@ __all__ = [
     "FileInfo",
     "Forbidden",
     "MissingPackage",
+    "NotConfigured",
     "NotFound",
     "Options",
     "Refused",
@@ -76,6 +80,8 @@ __all__ = [
     "State",
     "StillRunning",
     "SubmitOptions",
+    "Table",
+    "TokenStore",
     "TooManyRequests",
     "Unauthorized",
     "UnexpectedResponse",

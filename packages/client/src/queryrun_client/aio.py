@@ -28,8 +28,18 @@ from queryrun_client.effects import (
     Send,
     Sleep,
 )
-from queryrun_client.model import Options, RunInfo, RunQuery, Submission, SubmitOptions
+from queryrun_client.errors import ClientError
+from queryrun_client.model import Options, RunInfo, RunQuery, SubmitOptions, Table
+from queryrun_client.profiles import find_server
 from queryrun_client.rows import Row, check_rows, pandas_of, polars_of, read_arrow, read_rows
+from queryrun_client.setup import (
+    MAX_CONCURRENT,
+    arguments_of,
+    exact_options,
+    raise_failures,
+    submission_of,
+    unfinished,
+)
 from queryrun_client.view import RunView
 
 T = TypeVar("T")
@@ -62,13 +72,79 @@ class AsyncClient:
             )
         self._token_lock = anyio.Lock()
 
+    @classmethod
+    def from_env(cls, profile: str | None = None) -> AsyncClient:
+        """See `Client.from_env`."""
+        made = arguments_of(find_server(profile))
+        return cls(
+            made.url,
+            made.client_id,
+            made.client_secret,
+            api_version=made.api_version,
+            options=made.options,
+        )
+
     async def authenticate(self) -> None:
         """Get a token now, to check the credentials; otherwise the first call gets it."""
         await self.perform(self._core.token(None))
 
     async def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> AsyncRun:
         """Submit a statement; returns the accepted run. Retries never make a second run."""
-        return AsyncRun(self, await self.perform(self._core.submit(Submission(sql, **options))))
+        return AsyncRun(self, await self.perform(self._core.submit(submission_of(sql, options))))
+
+    async def to_arrow(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
+        """See `Client.to_arrow`. A cancelled task cancels the run, and ends when it has stopped."""
+        return await (await self._run_exactly(sql, options)).to_arrow()
+
+    async def to_pandas(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
+        """See `Client.to_pandas`."""
+        return await (await self._run_exactly(sql, options)).to_pandas()
+
+    async def to_polars(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
+        """See `Client.to_polars`."""
+        return await (await self._run_exactly(sql, options)).to_polars()
+
+    async def _run_exactly(self, sql: str, options: SubmitOptions) -> AsyncRun:
+        """Nobody else holds this run: a cancelled wait must not leave it running."""
+        run = await self.submit(sql, **exact_options(self._core.api_version, options))
+        try:
+            return await run.wait()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await run.cancel()
+            raise
+
+    async def sources(self) -> list[str]:
+        """See `Client.sources`."""
+        return await self.perform(self._core.sources())
+
+    async def tables(self, source: str | None = None) -> list[Table]:
+        """See `Client.tables`."""
+        return await self.perform(self._core.tables(source))
+
+    async def describe(self, table: str, source: str | None = None) -> Table:
+        """See `Client.describe`."""
+        return await self.perform(self._core.table(table, source))
+
+    async def cancel_all(self, query: RunQuery = ALL_RUNS) -> list[Cancellation]:
+        """See `Client.cancel_all`."""
+        found = {run.id for one in unfinished(query) async for run in self.runs(one)}
+        limiter = anyio.CapacityLimiter(MAX_CONCURRENT)
+        done: list[Cancellation] = []
+        failures: list[ClientError] = []
+
+        async def cancel(run_id: str) -> None:
+            async with limiter:
+                try:
+                    done.append(await self.perform(self._core.cancel(run_id, None)))
+                except ClientError as error:
+                    failures.append(error)
+
+        async with anyio.create_task_group() as group:
+            for run_id in found:
+                group.start_soon(cancel, run_id)
+        raise_failures(failures, len(found))
+        return done
 
     async def run(self, run_id: str) -> AsyncRun:
         """Read the run with this id. `NotFound` if there is none."""

@@ -15,7 +15,16 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from queryrun_client.api_versions import find_api_version
-from queryrun_client.effects import Flow, NeedToken, NoResponseError, Request, Response, Send, Sleep
+from queryrun_client.effects import (
+    Block,
+    Flow,
+    NeedToken,
+    NoResponseError,
+    Request,
+    Response,
+    Send,
+    Sleep,
+)
 from queryrun_client.errors import (
     BadRequest,
     ClientError,
@@ -27,8 +36,9 @@ from queryrun_client.errors import (
     UnexpectedResponse,
     refused,
 )
-from queryrun_client.model import Options, RunInfo, RunQuery, State, Submission
+from queryrun_client.model import KeptToken, Options, RunInfo, RunQuery, State, Submission, Table
 from queryrun_client.retry import RetryState
+from queryrun_client.tokens import key_of
 from queryrun_client.v2 import ApiV2
 from queryrun_client.wire import Page
 
@@ -99,6 +109,7 @@ class Core:
         self._now_s = now_s
         self._token: str | None = options.token
         self._renew_at_s = float("inf") if options.token else 0.0
+        self._tokens = options.tokens
 
     # --- tokens and calls ---------------------------------------------------------------------
 
@@ -109,7 +120,26 @@ class Core:
             return self._token
         if self._credentials is None:
             return self._token or ""
-        return (yield from self._fetch_token(self._credentials))
+        kept = yield from self._kept_token(self._credentials, refused_token)
+        return kept or (yield from self._fetch_token(self._credentials))
+
+    def _kept_token(self, credentials: Credentials, refused_token: str | None) -> Flow[str | None]:
+        """The token of an earlier process, if there is one that was not refused."""
+        if (tokens := self._tokens) is None:
+            return None
+        key = self._token_key(credentials)
+        if refused_token is not None:
+            yield Block(lambda: tokens.drop(key, refused_token))
+        found: KeptToken | None = yield Block(lambda: tokens.find(key))
+        if found is None or found.token in (refused_token, self._token):
+            return None
+        self._token = found.token
+        self._renew_at_s = self._now_s() + found.renew_at_s - time.time()
+        return found.token
+
+    def _token_key(self, credentials: Credentials) -> str:
+        entity_id = self.options.entity_id
+        return key_of(self._token_url, credentials.client_id, credentials.client_secret, entity_id)
 
     def _fetch_token(self, credentials: Credentials) -> Flow[str]:
         """Renewal is planned from the lifetime, because a clock may differ from the server's."""
@@ -121,8 +151,11 @@ class Core:
             token, lifetime_s = str(content["access_token"]), float(content["expires_in"])
         except (ValueError, KeyError, TypeError) as error:
             raise UnexpectedResponse("the token endpoint responded without a token") from error
-        self._token = token
-        self._renew_at_s = self._now_s() + lifetime_s - min(RENEW_EARLY_S, lifetime_s / 2)
+        used_s = lifetime_s - min(RENEW_EARLY_S, lifetime_s / 2)
+        self._token, self._renew_at_s = token, self._now_s() + used_s
+        if (tokens := self._tokens) is not None:
+            key = self._token_key(credentials)
+            yield Block(lambda: tokens.keep(key, token, used_s))
         return token
 
     def _token_request(self, credentials: Credentials) -> Request:
@@ -270,6 +303,21 @@ class Core:
         page = self.api_version.page(response)
         return Page([run for run in page.runs if _matches(run, query)], page.cursor)
 
+    def tables(self, source: str | None) -> Flow[list[Table]]:
+        """The tables of a source, without a run."""
+        response = yield from self.call(self.api_version.tables(source))
+        return self.api_version.table_list(response)
+
+    def sources(self) -> Flow[list[str]]:
+        """The names of the sources that a run may use."""
+        response = yield from self.call(self.api_version.sources())
+        return self.api_version.source_names(response)
+
+    def table(self, name: str, source: str | None) -> Flow[Table]:
+        """One table, without a run."""
+        response = yield from self.call(self.api_version.table(name, source))
+        return self.api_version.table_of(response)
+
 
 def result_of(info: RunInfo) -> RunInfo:
     """The run, if it is complete and has a file; raises otherwise."""
@@ -291,6 +339,7 @@ def _matches(run: RunInfo, query: RunQuery) -> bool:
         query.state in (None, run.state)
         and (query.source is None or run.source in (None, query.source))
         and (query.since is None or created is None or created >= query.since)
+        and (run.tags is None or query.tags.items() <= run.tags.items())
     )
 
 

@@ -16,6 +16,7 @@
     ├── StillRunning         `wait` or `cancel` timed out: `run` as last read
     ├── DownloadFailed       the file could not be fetched
     │   └── ChecksumMismatch   it was fetched, and is not what the server wrote
+    ├── NotConfigured        no server is configured, or its profile cannot be used
     ├── DecryptFailed        not encrypted by this service, not for this key, truncated or changed
     ├── Unsupported          this API version, format or server cannot do that
     └── MissingPackage       an optional package is not installed
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queryrun_client.model import RunInfo
+from queryrun_client.model import RunError, RunInfo
 
 
 class ClientError(Exception):
@@ -48,6 +49,10 @@ class Unsupported(ClientError):
 
 class MissingPackage(ClientError):
     """An optional package is not installed; the message names it."""
+
+
+class NotConfigured(ClientError):
+    """No server is configured, or a profile, a file of secrets or a variable cannot be used."""
 
 
 class DownloadFailed(ClientError):
@@ -73,6 +78,8 @@ class Refusal:
     request_id: str | None = None
     """The server's id of the request, for its operator's log."""
     retry_after_s: float | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class Refused(ClientError):
@@ -101,6 +108,16 @@ class Refused(ClientError):
     def parameter(self) -> str | None:
         """The wrong part of the request, where the server reports it."""
         return self.refusal.parameter
+
+    @property
+    def line(self) -> int | None:
+        """The line of the statement that is wrong, from 1, where the server reports it."""
+        return self.refusal.line
+
+    @property
+    def column(self) -> int | None:
+        """The column in that line, from 1."""
+        return self.refusal.column
 
     @property
     def retry_after_s(self) -> float | None:
@@ -153,14 +170,22 @@ def refused(refusal: Refusal) -> Refused:
 
 
 class RunFailed(ClientError):
-    """The run failed, so there is no file. `run.error` has the reason."""
+    """The run failed, so there is no file. `run.error` has the reason.
+
+    `line` and `column` count from 1 in the statement as submitted; None where the reason has no
+    place in it.
+    """
 
     def __init__(self, run: RunInfo) -> None:
-        error = run.error
-        super().__init__("the run failed" if error is None else f"{error.message} ({error.code})")
+        error = run.error or RunError("unknown", "the run failed")
+        position = "" if error.line is None else f"line {error.line}, column {error.column}: "
+        code = "" if run.error is None else f" ({error.code})"
+        super().__init__(f"{position}{error.message}{code}")
         self.run = run
-        self.code = "unknown" if error is None else error.code
-        self.message = str(self) if error is None else error.message
+        self.code = error.code
+        self.message = error.message
+        self.line = error.line
+        self.column = error.column
 
 
 class RunCanceled(ClientError):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
+
+from queryrun_client.markup import grid_html
 
 
 class State(StrEnum):
@@ -43,6 +45,31 @@ class Column:
 
     name: str
     type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that statements can read. What the server does not know is None."""
+
+    name: str
+    columns: tuple[Column, ...] | None = None
+    """None when they could not be read; `problem` says why."""
+    problem: str | None = None
+    format: str | None = None
+    files: int | None = None
+    size_bytes: int | None = None
+    rows: int | None = None
+    version: str | None = None
+    """Of a table format with versions: the one that a statement reads now."""
+    warnings: tuple[str, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The server's own object, unchanged."""
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the columns and their types."""
+        columns = [(one.name, one.type) for one in self.columns or ()]
+        title = self.name if self.problem is None else f"{self.name}: {self.problem}"
+        return grid_html(title, ("column", "type"), columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +156,8 @@ class RunQuery:
     source: str | None = None
     since: datetime | None = None
     limit: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Runs that have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +175,30 @@ class Retry:
     budget_s: float = 60.0
 
 
+class TokenStore(Protocol):
+    """Keeps tokens between processes. `tokens.TokenFile` does, in a file of the user."""
+
+    def find(self, key: str) -> KeptToken | None:
+        """The token that is kept for this key, unless it is about to expire."""
+        ...
+
+    def keep(self, key: str, token: str, lifetime_s: float) -> None:
+        """Keep a token for so many seconds."""
+        ...
+
+    def drop(self, key: str, token: str) -> None:
+        """Forget a token that was refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptToken:
+    """A token, and when to stop using it: seconds since 1970 by this machine's clock."""
+
+    token: str = field(repr=False)
+    renew_at_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Rarely needed options of a client.
@@ -161,5 +214,7 @@ class Options:
     private_key_password: bytes | None = field(default=None, repr=False)
     timeout_s: float = 30.0
     retry: Retry = Retry()
+    tokens: TokenStore | None = None
+    """Where tokens are kept between processes; None asks for a new one."""
     on_wait: Callable[[str, float], object] | None = None
     """Called before a retry with the reason and the seconds until then; its result is ignored."""

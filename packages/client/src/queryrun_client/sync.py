@@ -6,14 +6,15 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, Unpack, overload
 
 import httpx2
 
-from queryrun_client import http
+from queryrun_client import http, notebook
 from queryrun_client.core import Cancellation, Core, Watcher
 from queryrun_client.download import DownloadOptions, download
 from queryrun_client.effects import (
@@ -27,8 +28,25 @@ from queryrun_client.effects import (
     Send,
     Sleep,
 )
-from queryrun_client.model import Options, RunInfo, RunQuery, Submission, SubmitOptions
+from queryrun_client.errors import ClientError
+from queryrun_client.model import (
+    Options,
+    RunInfo,
+    RunQuery,
+    SubmitOptions,
+    Table,
+    TokenStore,
+)
+from queryrun_client.profiles import Server, find_server
 from queryrun_client.rows import Row, check_rows, pandas_of, polars_of, read_arrow, read_rows
+from queryrun_client.setup import (
+    MAX_CONCURRENT,
+    arguments_of,
+    exact_options,
+    raise_failures,
+    submission_of,
+    unfinished,
+)
 from queryrun_client.view import RunView
 
 T = TypeVar("T")
@@ -62,13 +80,96 @@ class Client:
             )
         self._token_lock = threading.Lock()
 
+    @classmethod
+    def from_env(cls, profile: str | None = None) -> Client:
+        """A client for the server that the command line uses.
+
+        That is the named profile; without a name QUERYRUN_URL with QUERYRUN_CLIENT_ID and
+        QUERYRUN_CLIENT_SECRET, else the profile QUERYRUN_PROFILE, else the current one. Raises
+        `NotConfigured` when there is none.
+        """
+        return cls.of_server(find_server(profile))
+
+    @classmethod
+    def of_server(
+        cls,
+        server: Server,
+        *,
+        private_key: Path | None = None,
+        tokens: TokenStore | None = None,
+        on_wait: Callable[[str, float], object] | None = None,
+    ) -> Client:
+        """A client for a configured server. `private_key` replaces the profile's."""
+        made = arguments_of(server, private_key=private_key, tokens=tokens, on_wait=on_wait)
+        return cls(
+            made.url,
+            made.client_id,
+            made.client_secret,
+            api_version=made.api_version,
+            options=made.options,
+        )
+
     def authenticate(self) -> None:
         """Get a token now, to check the credentials; otherwise the first call gets it."""
         self.perform(self._core.token(None))
 
     def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> Run:
         """Submit a statement; returns the accepted run. Retries never make a second run."""
-        return Run(self, self.perform(self._core.submit(Submission(sql, **options))))
+        return Run(self, self.perform(self._core.submit(submission_of(sql, options))))
+
+    def to_arrow(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
+        """Run a statement and return its result as a `pyarrow.Table`, exactly: it is asked for as
+        Arrow. An interrupt cancels the run, and returns when its work has stopped."""
+        return self._run_exactly(sql, options).to_arrow()
+
+    def to_pandas(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
+        """`to_arrow` as a `pandas.DataFrame`; needs pyarrow and pandas."""
+        return self._run_exactly(sql, options).to_pandas()
+
+    def to_polars(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
+        """`to_arrow` as a `polars.DataFrame`; needs pyarrow and polars."""
+        return self._run_exactly(sql, options).to_polars()
+
+    def _run_exactly(self, sql: str, options: SubmitOptions) -> Run:
+        """Nobody else holds this run: an interrupted wait must not leave it running."""
+        run = self.submit(sql, **exact_options(self._core.api_version, options))
+        try:
+            return run.wait()
+        except KeyboardInterrupt:
+            run.cancel()
+            raise
+
+    def sources(self) -> list[str]:
+        """The names of the sources on which statements can run."""
+        return self.perform(self._core.sources())
+
+    def tables(self, source: str | None = None) -> list[Table]:
+        """The tables that statements on the source can read, without a run."""
+        return self.perform(self._core.tables(source))
+
+    def describe(self, table: str, source: str | None = None) -> Table:
+        """One table with its columns, without a run. `NotFound` suggests a similar name."""
+        return self.perform(self._core.table(table, source))
+
+    def cancel_all(self, query: RunQuery = ALL_RUNS) -> list[Cancellation]:
+        """Cancel all matching runs that are queued or running, and return when each has stopped.
+
+        Every run is tried; then what failed is raised together, as an `ExceptionGroup`.
+        """
+        found = {run.id for one in unfinished(query) for run in self.runs(one)}
+        done: list[Cancellation] = []
+        failures: list[ClientError] = []
+
+        def cancel(run_id: str) -> None:
+            try:
+                done.append(self.perform(self._core.cancel(run_id, None)))
+            except ClientError as error:
+                failures.append(error)
+
+        with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
+            list(pool.map(cancel, found))
+        raise_failures(failures, len(found))
+        return done
 
     def run(self, run_id: str) -> Run:
         """Read the run with this id. `NotFound` if there is none."""
@@ -169,11 +270,22 @@ class Run(RunView):
         """Return when the run has finished, in any state (`check()` raises unless it is complete).
 
         `progress` is called with the run about once a second or more often. Raises
-        `StillRunning` after `timeout_s` seconds; the run continues.
+        `StillRunning` after `timeout_s` seconds; the run continues. In a cell of a notebook the
+        progress is shown, and an interrupt cancels the run.
         """
+        if progress is None and notebook.is_active():
+            return self._wait_in_cell(timeout_s)
         flow = self._client.core.wait(self.info, watcher=progress, timeout_s=timeout_s)
         self.info = self._client.perform(flow)
         return self
+
+    def _wait_in_cell(self, timeout_s: float | None) -> Run:
+        """In a notebook: shows the progress, and an interrupt of the cell cancels the run."""
+        try:
+            return self.wait(notebook.cell_progress(), timeout_s)
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
 
     def cancel(self, timeout_s: float | None = None) -> Cancellation:
         """Cancel the run, and return when the server reports `canceled`: its work has stopped.

@@ -10,7 +10,15 @@ from urllib.parse import quote, urlencode
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused, UnexpectedResponse, Unsupported
 from queryrun_client.formats import FORMATS
-from queryrun_client.model import FileInfo, RunError, RunInfo, RunQuery, State, Submission
+from queryrun_client.model import (
+    FileInfo,
+    RunError,
+    RunInfo,
+    RunQuery,
+    State,
+    Submission,
+    Table,
+)
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -95,6 +103,30 @@ class ApiV1:
         content = object_or_none(response) or {}
         message = str(content.get("message") or f"HTTP {response.status}")
         return refusal_error(response, str(content.get("code") or response.status), message, None)
+
+    def tables(self, _source: str | None) -> Request:
+        """Always `Unsupported`: SHOW TABLES is a statement there."""
+        raise Unsupported("v1 has no list of tables: run SHOW TABLES")
+
+    def table(self, _name: str, _source: str | None) -> Request:
+        """Always `Unsupported`: DESCRIBE is a statement there."""
+        raise Unsupported("v1 has no list of tables: run DESCRIBE and a table's name")
+
+    def sources(self) -> Request:
+        """Always `Unsupported`."""
+        raise Unsupported("v1 has no list of sources")
+
+    def source_names(self, _response: Response) -> list[str]:
+        """Never called: there is no request for it."""
+        raise NotImplementedError
+
+    def table_list(self, _response: Response) -> list[Table]:
+        """Never called: there is no request for it."""
+        raise NotImplementedError
+
+    def table_of(self, _response: Response) -> Table:
+        """Never called: there is no request for it."""
+        raise NotImplementedError
 
     def is_already_finished(self, error: Refused) -> bool:
         """400 and this message, also from the hosted service (contract A9)."""

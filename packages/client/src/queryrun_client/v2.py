@@ -10,7 +10,15 @@ from urllib.parse import quote, unquote, urlencode
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused
-from queryrun_client.model import Column, FileInfo, RunError, RunInfo, RunQuery, Submission
+from queryrun_client.model import (
+    Column,
+    FileInfo,
+    RunError,
+    RunInfo,
+    RunQuery,
+    Submission,
+    Table,
+)
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -108,6 +116,32 @@ class ApiV2:
         message = "; ".join(str(e.get("message")) for e in entries if e.get("message")) or code
         return refusal_error(response, code, message, entry.get("parameter"))
 
+    def tables(self, source: str | None) -> Request:
+        """`GET /v2/tables`."""
+        return Request("GET", f"{self.base}/v2/tables{_of_source(source)}", JSON_HEADERS)
+
+    def table(self, name: str, source: str | None) -> Request:
+        """`GET /v2/tables/{name}`."""
+        url = f"{self.base}/v2/tables/{quote(name, safe='')}{_of_source(source)}"
+        return Request("GET", url, JSON_HEADERS)
+
+    def sources(self) -> Request:
+        """`GET /v2/options`."""
+        return Request("GET", f"{self.base}/v2/options", JSON_HEADERS)
+
+    def source_names(self, response: Response) -> list[str]:
+        """The names in `sources`."""
+        items = object_of(response).get("sources")
+        return [str(one.get("name")) for one in items or () if isinstance(one, dict)]
+
+    def table_list(self, response: Response) -> list[Table]:
+        """The tables in `data`."""
+        return [_table_of_v2(item) for item in items_of(object_of(response))]
+
+    def table_of(self, response: Response) -> Table:
+        """The table that the response is."""
+        return _table_of_v2(object_of(response))
+
     def is_already_finished(self, error: Refused) -> bool:
         """400 with a code that names the state, or with the documented message (contract B4)."""
         return error.status == 400 and (
@@ -131,6 +165,7 @@ def _clauses(query: RunQuery) -> list[str]:
         clauses.append(f"source.EQ:{query.source}")
     if query.since is not None:
         clauses.append(f"created_time.GE:{query.since.astimezone(UTC).isoformat()}")
+    clauses += [f"tags[{name}].EQ:{value}" for name, value in query.tags.items()]
     return clauses
 
 
@@ -160,6 +195,26 @@ def _run_of_v2(item: Mapping[str, Any]) -> RunInfo:
         error=_error_of_v2(mapping_of(item.get("error"))),
         cancellation=mapping_of(item.get("cancellation")),
         tags=mapping_of(item.get("tags")),
+        raw=item,
+    )
+
+
+def _of_source(source: str | None) -> str:
+    return "" if source is None else f"?{urlencode({'source': source})}"
+
+
+def _table_of_v2(item: Mapping[str, Any]) -> Table:
+    warnings = item.get("warnings")
+    return Table(
+        name=str(item.get("name", "")),
+        columns=_columns_of_v2(item.get("columns")),
+        problem=text_of(item.get("problem")),
+        format=text_of(item.get("format")),
+        files=int_of(item.get("files")),
+        size_bytes=int_of(item.get("size_bytes")),
+        rows=int_of(item.get("rows")),
+        version=None if item.get("version") is None else str(item["version"]),
+        warnings=tuple(map(str, warnings)) if isinstance(warnings, list) else (),
         raw=item,
     )
 

@@ -7,6 +7,7 @@ knows a path or the name of a property.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refusal, Refused, UnexpectedResponse, refused
-from queryrun_client.model import RunInfo, RunQuery, State, Submission
+from queryrun_client.model import RunInfo, RunQuery, State, Submission, Table
 
+_POSITION = re.compile(r"\(line (\d{1,9}), column (\d{1,9})\)\Z")
 JSON_HEADERS = {"accept": "application/json"}
 OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
 """The names of v1, which some v2 servers use too (contract B1)."""
@@ -59,6 +61,30 @@ class ApiVersion(Protocol):
 
     def refusal(self, response: Response) -> Refused:
         """The error in a response."""
+        ...
+
+    def tables(self, source: str | None) -> Request:
+        """The tables of a source; `Unsupported` where the version has no list of them."""
+        ...
+
+    def table(self, name: str, source: str | None) -> Request:
+        """One table."""
+        ...
+
+    def sources(self) -> Request:
+        """The sources; `Unsupported` where the version has no list of them."""
+        ...
+
+    def source_names(self, response: Response) -> list[str]:
+        """The sources in a response."""
+        ...
+
+    def table_list(self, response: Response) -> list[Table]:
+        """The tables in a response."""
+        ...
+
+    def table_of(self, response: Response) -> Table:
+        """The table in a response."""
         ...
 
     def is_already_finished(self, error: Refused) -> bool:
@@ -122,8 +148,15 @@ def refusal_error(response: Response, code: str, message: str, parameter: object
             parameter=None if parameter is None else str(parameter),
             request_id=response.headers.get("zuora-request-id"),
             retry_after_s=retry_after_s(response),
+            **_position_in(message),
         )
     )
+
+
+def _position_in(message: str) -> dict[str, int]:
+    """Errors of requests have no field for a place in the statement: it ends the message."""
+    found = _POSITION.search(message)
+    return {} if found is None else {"line": int(found[1]), "column": int(found[2])}
 
 
 def retry_after_s(response: Response) -> float | None:

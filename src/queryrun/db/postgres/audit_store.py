@@ -13,7 +13,7 @@ from queryrun.audit.model import (
     content_of,
 )
 from queryrun.audit.store import SEALED_AT_ONCE
-from queryrun.db.audit_rows import chained, head_of
+from queryrun.db.audit_rows import MAX_POSITION, chained, head_of
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.times import from_ms_or_none, to_ms
@@ -77,6 +77,14 @@ class PostgresAuditStore:
         values = {"after": after, "limit": limit}
         rows = await self._connections.read(
             lambda db: db.execute(self._sql["audit_log"], values).fetchall()
+        )
+        return [ChainedEntry(*row) for row in rows]
+
+    async def entries_before(self, *, before: int | None, limit: int) -> list[ChainedEntry]:
+        """Sealed entries in front of a position, newest first."""
+        values = {"before": MAX_POSITION if before is None else before, "limit": limit}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["audit_log_before"], values).fetchall()
         )
         return [ChainedEntry(*row) for row in rows]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from queryrun.db.statements import column_lists, load
+from queryrun.db.webhook_rows import LIMIT_CODES
 from queryrun.runs.fields import FieldKind, RunField
 
 DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -12,6 +13,8 @@ DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 _LOCKS = {"queue_lock": "7101", "claim_lock": "7102", "leader_lock": "7103"}
 """Salts that keep our advisory locks apart. Migrations take 7100."""
+
+_LIMIT_CODES = ", ".join(f"'{code}'" for code in sorted(LIMIT_CODES))
 
 _TYPES = {
     FieldKind.INTEGER: "bigint",
@@ -23,7 +26,10 @@ _TYPES = {
 @cache
 def statements(now: str) -> dict[str, str]:
     """All of them. `now` is the SQL expression for the time in milliseconds since 1970."""
-    return load("postgres", {**column_lists(_bound, _bound_new), **_LOCKS, "now": now})
+    return load(
+        "postgres",
+        {**column_lists(_bound, _bound_new), **_LOCKS, "now": now, "limit_codes": _LIMIT_CODES},
+    )
 
 
 def _bound(field: RunField) -> str:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
-from queryrun.db.rows import async_request_of, new_request_values
+from queryrun.db.rows import async_request_of, callout_values, new_request_values
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
@@ -43,7 +43,13 @@ class SqliteAsyncRequestStore:
                 "response": outcome.response,
                 "completed_ms": to_ms(self._now()),
             }
-            return connection.execute(SQL["finish_async_request"], values).rowcount == 1
+            written = connection.execute(SQL["finish_async_request"], values).rowcount == 1
+            if written and outcome.callout is not None:
+                row = connection.execute(SQL["async_request_by_id"], values).fetchone()
+                notified = callout_values(async_request_of(row).request, outcome)
+                at = {"at_ms": values["completed_ms"]}
+                connection.execute(SQL["announce_request"], {**notified, **at})
+            return written
 
         return await self._writer.write(unit, durable=True)
 
@@ -54,6 +60,14 @@ class SqliteAsyncRequestStore:
             lambda db: db.execute(SQL["async_request_by_id"], values).fetchone()
         )
         return None if row is None else async_request_of(row)
+
+    async def finishable_requests(self, *, limit: int) -> list[AsyncRequest]:
+        """Requests in progress whose run is terminal."""
+        values = {"limit": limit}
+        rows = self._reader.read(
+            lambda db: db.execute(SQL["finishable_async_requests"], values).fetchall()
+        )
+        return [async_request_of(row) for row in rows]
 
     async def remove_expired_requests(self, *, created_before: datetime) -> int:
         """Delete requests created before that time; returns how many."""

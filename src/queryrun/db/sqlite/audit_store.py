@@ -15,7 +15,7 @@ from queryrun.audit.model import (
     WaitingEntries,
     content_of,
 )
-from queryrun.db.audit_rows import head_of
+from queryrun.db.audit_rows import MAX_POSITION, head_of
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
@@ -52,6 +52,13 @@ class SqliteAuditStore:
         """Sealed entries behind a position, in order."""
         values = {"after": after, "limit": limit}
         rows = await self._reader.scan(lambda db: db.execute(SQL["audit_log"], values).fetchall())
+        return [ChainedEntry(*row) for row in rows]
+
+    async def entries_before(self, *, before: int | None, limit: int) -> list[ChainedEntry]:
+        """Sealed entries in front of a position, newest first."""
+        values = {"before": MAX_POSITION if before is None else before, "limit": limit}
+        sql = SQL["audit_log_before"]
+        rows = await self._reader.scan(lambda db: db.execute(sql, values).fetchall())
         return [ChainedEntry(*row) for row in rows]
 
     async def remove_expired_entries(self, *, before: datetime, limit: int) -> int:

@@ -17,11 +17,13 @@ from queryrun.db.sqlite.audit_store import SqliteAuditStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
 from queryrun.db.sqlite.files import DatabaseFiles
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
+from queryrun.db.sqlite.limit_store import SqliteLimitStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.saved_statements import SqliteStatementStore
 from queryrun.db.sqlite.usage_store import SqliteUsageStore
+from queryrun.db.sqlite.webhook_store import SqliteWebhookStore
 from queryrun.db.sqlite.writer import Writer
 from queryrun.errors import Unavailable
 from queryrun.runs.clock import OwnClock, SharedClock
@@ -51,6 +53,8 @@ class SqliteDatabase:
     usage: SqliteUsageStore
     audit: SqliteAuditStore
     statements: SqliteStatementStore
+    limits: SqliteLimitStore
+    webhooks: SqliteWebhookStore
     clock: SharedClock
     nodes: NodeRegistry = field(default_factory=NoOtherNode)
     notifier: NodeNotifier = field(default_factory=NoOtherNodes)
@@ -108,6 +112,8 @@ def open_sqlite(
         usage=SqliteUsageStore(writer, reader, now),
         audit=SqliteAuditStore(writer, reader, now),
         statements=SqliteStatementStore(writer, reader),
+        limits=SqliteLimitStore(writer, reader),
+        webhooks=SqliteWebhookStore(writer, reader, now),
         clock=OwnClock(now),
     )
 

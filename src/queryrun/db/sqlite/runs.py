@@ -365,7 +365,7 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     values = creation_values(run)
     seq = connection.execute(SQL["add_run"], values).lastrowid or 0
     connection.execute(SQL["add_request"], {**values, "seq": seq})
-    transitions.record_creation(connection, seq, now_ms)
+    transitions.record_creation(connection, seq, run, now_ms)
     add_usage(connection, seq, now_ms, statement_bytes=len(request.sql.encode()))
     return run
 

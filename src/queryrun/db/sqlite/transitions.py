@@ -1,8 +1,8 @@
 """How a run changes state. `change_state` is the only function here that writes `runs.state`.
 
 It calls `runs.state.advance`, writes with a compare-and-set on the state and the attempt number,
-and adds one row to `run_events`. The other functions are the individual changes. All of them run
-inside one unit of the writer.
+and adds one row to `run_events` and what webhooks are told. The other functions are the individual
+changes. All of them run inside one unit of the writer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from queryrun.db.rows import StoredRun, Values, event_values
 from queryrun.db.sqlite.run_reads import read_run, read_run_at
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.usage import add_usage
+from queryrun.db.sqlite.webhook_store import announce
 from queryrun.errors import LostRace, NotCancellable
 from queryrun.runs.model import ATTEMPT_OUTCOMES, AttemptRef, Run
 from queryrun.runs.read import not_found
@@ -46,13 +47,16 @@ def change_state(
         raise LostRace(f"run {run.id} has changed since it was read")
     record = {"seq": stored.seq, "at_ms": at_ms, "attempt": attempt, "detail": values["detail"]}
     connection.execute(SQL["add_event"], {**record, "event": event, "state": after})
-    return read_run_at(connection, stored.seq)
+    changed = read_run_at(connection, stored.seq)
+    announce(connection, stored.seq, changed.run, event, at_ms)
+    return changed
 
 
-def record_creation(connection: sqlite3.Connection, seq: int, at_ms: int) -> None:
+def record_creation(connection: sqlite3.Connection, seq: int, run: Run, at_ms: int) -> None:
     """The first row of a run's history."""
     record = {"seq": seq, "at_ms": at_ms, "attempt": 0, "detail": None}
     connection.execute(SQL["add_event"], {**record, "event": None, "state": RunState.ACCEPTED})
+    announce(connection, seq, run, None, at_ms)
 
 
 # --- changes that finish an attempt ---------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -27,10 +27,10 @@ from queryrun.engines.base import (
 from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
-from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
-from queryrun.engines.duckdb.tables import DELETED, Tables
+from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
@@ -75,10 +75,23 @@ def open_session(
     text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
-    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
-    session.set_location(options.get("catalog", ""), options.get("schema", ""))
-    session.set_up(Path(database) if database else None, time_zone)
+    try:
+        session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
+        session.set_location(options.get("catalog", ""), options.get("schema", ""))
+        session.set_up(Path(database) if database else None, time_zone)
+    except duckdb.Error as error:
+        if is_shortage(error):
+            raise failure_of(error, ErrorContext("", (), ()), _NOWHERE) from error
+        raise
     return session
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A statement that was planned and will not be read."""
+
+    rows: Rows
+    is_explained: bool
 
 
 class DuckDBSession:
@@ -156,12 +169,25 @@ class DuckDBSession:
         May take as long as the statement is hard to plan (an IN list of 400,000 constants:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
+        return self._plan(statement, row_filter or RowFilter(), to_read=True)
+
+    def plan_unread(self, statement: str, row_filter: RowFilter) -> Unread:
+        """As `plan`, for who only wants to know what would be read: neither is anything copied for
+        a client of orgs, nor is run what EXPLAIN ANALYZE explains."""
+        rows = self._plan(statement, row_filter, to_read=False)
+        return Unread(rows, bool(self._parsed and self._parsed.explain))
+
+    @property
+    def offered_tables(self) -> Sequence[OfferedTable]:
+        """The tables that the planned statement may read."""
+        return self._tables.offered if self._tables else []
+
+    def _plan(self, statement: str, row_filter: RowFilter, *, to_read: bool) -> Rows:
         self._statement, self._parsed = statement, None
         if self._attached:
             self._attached.verify()
-        row_filter = row_filter or RowFilter()
         try:
-            return self._planned(statement, row_filter)
+            return self._planned(statement, row_filter, to_read=to_read)
         except duckdb.Error as error:
             failure = self._cause_in_data(self.failure_of(error, self._relation_at(error)))
             raise _without_values(failure, row_filter) from error
@@ -220,7 +246,13 @@ class DuckDBSession:
         fault = self._fault_of_data(error)
         if fault:
             return fault
-        context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
+        spill_dir = self._limits.spill_dir
+        context = ErrorContext(
+            self._statement,
+            self._table_names(),
+            self._secret_paths(),
+            str(Path(spill_dir).absolute()) if spill_dir else "",
+        )
         if self._parsed is None:
             return failure_of(error, context, relation_at)
         return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))
@@ -295,7 +327,7 @@ class DuckDBSession:
 
     # --- planning ---------------------------------------------------------------------------
 
-    def _planned(self, statement: str, row_filter: RowFilter) -> Rows:
+    def _planned(self, statement: str, row_filter: RowFilter, *, to_read: bool) -> Rows:
         """Bound twice for a client of orgs: on the tables as they are, then behind the barrier."""
         tables = self._tables = self.offered(row_filter)
         outputs: list[Output] | None = None
@@ -310,6 +342,8 @@ class DuckDBSession:
             named = frozenset(table_key(table.name) for table in tree.tables)
             _offer_tables(tables, tree)
         _refuse_ways_round(tree, row_filter)
+        if not to_read:
+            return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
         if row_filter.is_by_org:
             self._described(sql, outputs)
             self._pass_barrier(tables, named, tree, sql)

@@ -89,14 +89,8 @@ def paged(
 ) -> tuple[list[T], str | None]:
     """The page of `items` that the request names, and the cursor of the next. They are in the order
     of their creation or names; a page continues behind the item of its cursor."""
-    size = _page_size(request)
-    start = 0
-    if cursor := (request.query_values("cursor") or [""])[-1]:
-        try:
-            after = read_signed(cursor, listed, app.link_secret).decode()
-        except (BadCursorError, UnicodeDecodeError) as error:
-            message = "'cursor' must be the next_page of the same list"
-            raise InvalidRequest.of("cursor", message) from error
+    size, start = page_size(request), 0
+    if (after := cursor_of(app, request, listed)) is not None:
         start = next((n for n, one in enumerate(items, 1) if key(one) == after), len(items))
     page = list(items[start : start + size])
     if start + size >= len(items) or not page:
@@ -104,7 +98,20 @@ def paged(
     return page, write_signed(key(page[-1]).encode(), listed, app.link_secret)
 
 
-def _page_size(request: ApiRequest) -> int:
+def cursor_of(app: AppContext, request: ApiRequest, listed: str) -> str | None:
+    """The position in the cursor of the request; None for the first page."""
+    cursor = (request.query_values("cursor") or [""])[-1]
+    if not cursor:
+        return None
+    try:
+        return read_signed(cursor, listed, app.link_secret).decode()
+    except (BadCursorError, UnicodeDecodeError) as error:
+        message = "'cursor' must be the next_page of the same list"
+        raise InvalidRequest.of("cursor", message) from error
+
+
+def page_size(request: ApiRequest) -> int:
+    """The size of pages that the request names, or else `DEFAULT_PAGE_SIZE`."""
     text = (request.query_values("page_size") or [""])[-1].strip()
     if not text:
         return DEFAULT_PAGE_SIZE

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http import parameters as p
 from queryrun.http.admin import handlers as h
+from queryrun.http.admin import limits
+from queryrun.http.admin.audit_log import list_audit
+from queryrun.http.admin.nodes import list_nodes
 from queryrun.http.operations import Handler, Operation, Parameter, RequestBody, ResponseDoc
 
 TAG = "Administration"
@@ -19,6 +23,10 @@ TENANT_ID = Parameter(
     "The tenant; the client's own when absent. Another one needs the scope `admin:all`.",
 )
 CLIENT_ID = Parameter("client_id", "path", {"type": "string"}, "The client's id.", p.ID)
+EVENT = Parameter(
+    "event", "query", {"type": "string", "enum": list(AuditEvent)}, "Entries of this event alone."
+)
+SUBJECT = Parameter("subject", "query", {"type": "string"}, "Entries about what has this id alone.")
 PAGE = (p.LIST_PAGE_SIZE, p.CURSOR)
 
 
@@ -76,6 +84,13 @@ def _change(
 
 
 _NEW_CLIENT: dict[str, object] = {"name": "reports", "entities": ["main"], "scopes": ["read"]}
+
+_NEW_LIMIT: dict[str, object] = {
+    "level": "entity",
+    "subject": p.ENTITY,
+    "name": "read_bytes_per_day",
+    "value": 10**12,
+}
 
 ADMIN_TABLE = (
     _list("tenants", "listTenants", h.list_tenants, "AdminTenants", "List tenants", PAGE),
@@ -152,6 +167,33 @@ ADMIN_TABLE = (
         "Revoke a client",
         "Its secrets and tokens at once, for good; its runs are canceled. A body is ignored.",
         parameters=(CLIENT_ID,),
+    ),
+    _list("nodes", "listNodes", list_nodes, "AdminNodes", "List the live nodes"),
+    _list(
+        "audit",
+        "listAudit",
+        list_audit,
+        "AdminAuditEntries",
+        "List entries of the audit log, newest first",
+        (TENANT_ID, EVENT, SUBJECT, p.OF_CLIENT, *PAGE),
+    ),
+    _list(
+        "limits",
+        "listLimits",
+        limits.list_limits,
+        "AdminLimits",
+        "List the limits that were set",
+        (TENANT_ID, *PAGE),
+    ),
+    _change(
+        "limits",
+        "setLimit",
+        limits.set_limit,
+        "AdminLimit",
+        "Set or remove a limit",
+        "Of a tenant or a source with `admin:all` alone. Without a `value` it is removed. It holds "
+        "on every node within a second; what queryrun.toml sets beside it counts where it is less.",
+        RequestBody("application/json", "AdminNewLimit", (("one", _NEW_LIMIT),)),
     ),
     _list("sources", "listSources", h.list_sources, "AdminSources", "List sources and limits"),
     _list(

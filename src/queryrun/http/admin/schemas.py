@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, Period
 
 Schema = dict[str, object]
 
@@ -60,6 +62,15 @@ _LIMITS: Schema = {
     "time_s": {"type": "number", "minimum": 0},
 }
 
+_LIMIT: Schema = {
+    "level": {"type": "string", "enum": list(Level)},
+    "subject": {**_TEXT, "description": "A tenant, an id of an entity or client, or a source."},
+    "name": {"type": "string", "enum": list(LIMITS)},
+    "unit": _TEXT,
+    "period": {"type": "string", "enum": list(Period)},
+    "value": {"type": ["integer", "null"], "minimum": 0, "maximum": MAX_VALUE},
+}
+
 ADMIN_SCHEMAS: dict[str, Schema] = {
     "AdminTenant": _object({"id": _TEXT, "name": _TEXT}, "A tenant."),
     "AdminTenants": _page("AdminTenant"),
@@ -90,6 +101,43 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
             }
         },
         "The sources.",
+    ),
+    "AdminNode": _object(
+        {
+            "name": _TEXT,
+            "is_self": {
+                "type": "boolean",
+                "description": "Whether this is the node that responds.",
+            },
+            "is_worker": {"type": "boolean", "description": "Whether it runs statements."},
+            "sources": _TEXTS,
+            "slots": _COUNT,
+            "version": _TEXT,
+        },
+        "A live node: it has said so within the last 35 seconds.",
+    ),
+    "AdminNodes": _object(
+        {"data": {"type": "array", "items": _reference("AdminNode")}}, "The live nodes."
+    ),
+    "AdminAuditEntry": _object(
+        {
+            "position": _COUNT,
+            "time": _TIME,
+            "event": {"type": "string", "enum": list(AuditEvent)},
+            **dict.fromkeys(
+                ("tenant_id", "entity_id", "client_id", "subject", "remote_address"), _TEXT
+            ),
+            "detail": {"type": "object"},
+        },
+        "An entry of the audit log.",
+    ),
+    "AdminAuditEntries": _page("AdminAuditEntry"),
+    "AdminLimit": _object(_LIMIT, "A limit."),
+    "AdminLimits": _page("AdminLimit"),
+    "AdminNewLimit": _object(
+        {name: _LIMIT[name] for name in ("level", "subject", "name", "value")},
+        "A limit to set.",
+        "value",
     ),
     "AdminRun": _object(
         {

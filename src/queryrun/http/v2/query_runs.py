@@ -18,6 +18,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.unread import permitted
 from queryrun.http.v2.body import BY_NAME, parse_create_body
+from queryrun.http.v2.dry_run import is_dry_run, respond_dry
 from queryrun.http.v2.extras import run_body
 from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
@@ -30,10 +31,13 @@ from queryrun.runs.submit import submit
 async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
+    is_dry = is_dry_run(request, problems)
     raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
     content = await decode_object(raw, BY_NAME, problems, app.threads.bodies)
-    if replay := await idempotency.begin(
-        app, request, problems, raw if content is None else content
+    if not is_dry and (
+        replay := await idempotency.begin(
+            app, request, problems, raw if content is None else content
+        )
     ):
         return replay
     view = permitted_view(request.principal, parse_view(request, problems, app.settings))
@@ -45,6 +49,8 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     run_request = body.run_request(
         request.principal, org_ids, app.runs.default_source, app.settings.read_deleted
     )
+    if is_dry:
+        return await respond_dry(app, run_request)
     if is_async:
         return await create_async(app, request, run_request)
     write = idempotency.write_for(

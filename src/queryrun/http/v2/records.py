@@ -55,8 +55,13 @@ def cancellation_object(record: Cancellation) -> dict[str, object]:
         "reason": record.reason.value,
         "stage": record.stage and record.stage.value,
         "engine_stop": record.engine_stop and record.engine_stop.value,
+        "steps": record.steps and [_step_object(*step) for step in record.steps],
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def _step_object(step: str, after_ms: str) -> dict[str, object]:
+    return {"step": step, "after_ms": int(after_ms)}
 
 
 def usage_object(used: UsageTotals) -> dict[str, object]:

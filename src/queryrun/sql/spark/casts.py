@@ -8,8 +8,8 @@ from queryrun.sql.spark import moments
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import spark_name, text
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import PATTERNS, CastSite, UnsupportedCastError
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.cast_checks import PATTERNS, CastSite
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
 
 _JAVA = {name: f"^(?:{pattern})$" for name, pattern in PATTERNS.items()}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from queryrun.sql.spark.expressions import SparkExpressions
 from queryrun.sql.spark.types import quoted
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
@@ -52,6 +52,17 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         if isinstance(body, ast.SetOperation) and not body.is_all:
             self.refuse("A recursive query with UNION (without ALL)", cte.at)
         return super()._recursive_cte(cte, scope, sql_name)
+
+    def _json_table(
+        self,
+        node: ast_json.JsonTable,
+        outer: Scope,
+        left: Joined,
+        alias: str,
+        columns: Sequence[ast.Ident],
+    ) -> Joined:
+        del outer, left, alias, columns
+        self.refuse("JSON_TABLE", node.at)
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:  # noqa: ARG002
         return self.table_names.get(key) or quoted(key)

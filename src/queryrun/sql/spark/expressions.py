@@ -12,12 +12,12 @@ from queryrun.sql.spark import casts, decimals, moments
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
 from queryrun.sql.spark.types import quoted, spark_name, text
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler
 from queryrun.sql.trino.scope import Output
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
 
 _WHOLE_DAYS = "whole days"
@@ -39,6 +39,16 @@ _RICHER_ON_DUCKDB = frozenset(
     ]
 )  # fmt: skip
 """Functions that take more types on DuckDB than here."""
+
+
+def _missing_type(kind: Type) -> Type | None:
+    """A type in there that no type of Spark's carries here."""
+    if t.is_fine(kind) or kind.name in _MISSING:
+        return kind
+    return next(filter(None, map(_missing_type, kind.parts)), None)
+
+
+_MISSING = frozenset(["time", t.TIMETZ, "char", "ipaddress"])
 
 
 class SparkExpressions(CallCompiler):
@@ -78,6 +88,20 @@ class SparkExpressions(CallCompiler):
             return "NULL"
         return f"raise_error({text(message)})"
 
+    # --- SQL/JSON ---------------------------------------------------------------------------
+
+    def json_exists(self, node: ast_json.JsonExists) -> Typed:
+        self.refuse("JSON_EXISTS", node.at)
+
+    def json_value(self, node: ast_json.JsonValue) -> Typed:
+        self.refuse("JSON_VALUE", node.at)
+
+    def json_query(self, node: ast_json.JsonQuery) -> Typed:
+        self.refuse("JSON_QUERY", node.at)
+
+    def json_made(self, node: ast_json.JsonMade) -> Typed:
+        self.refuse(node.name, node.at)
+
     # --- TRY --------------------------------------------------------------------------------
 
     def expr(self, node: ast.Expr) -> Typed:
@@ -87,6 +111,8 @@ class SparkExpressions(CallCompiler):
         """
         before = self.excused
         found = super().expr(node)
+        if (missing := _missing_type(found.type)) is not None:
+            self.refuse(f"Type {missing}", node.at)
         if self.in_try and self.excused != before and not self._passes_null_on(node):
             self.refuse(f"TRY around such an expression ({type(node).__name__})", node.at)
         return found

@@ -11,8 +11,9 @@ import re
 
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import PATTERNS, ZONED, UnsupportedCastError
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.cast_checks import PATTERNS
+from queryrun.sql.trino.casts_time import ZONED
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 UTC = "UTC"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from queryrun.sql.trino.ast_json import JsonExpr, JsonTable
+
 
 @dataclass(slots=True)
 class Ident:
@@ -325,6 +327,7 @@ Expr: TypeAlias = (
     Literal | TypedLiteral | IntervalLiteral | Name | FieldOf | Subscript | Unary | Binary
     | Logical | Not | Between | InList | InQuery | Like | IsNull | IsDistinct | Quantified
     | Exists | ScalarQuery | Case | Cast | Call | Extract | AtZone | RowOf | ArrayOf | Lambda
+    | JsonExpr
 )  # fmt: skip
 
 
@@ -379,7 +382,7 @@ class Join:
     at: int
 
 
-Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join
+Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join | JsonTable
 
 
 # --- queries --------------------------------------------------------------------------------
@@ -409,6 +412,8 @@ class Grouping:
     kind: str
     sets: list[list[Expr]]
     at: int
+    is_distinct: bool = False
+    """Of the first element: GROUP BY DISTINCT."""
 
 
 @dataclass(slots=True)
@@ -433,14 +438,17 @@ class SetOperation:
     is_all: bool
     terms: list[Body]
     at: int
+    is_corresponding: bool = False
+    """Only the columns whose names all terms have."""
 
 
 @dataclass(slots=True)
 class Values:
-    """VALUES (1, 2), (3, 4)."""
+    """VALUES (1, 2), (3, 4). `lone`: the rows that are one value, not in brackets."""
 
     rows: list[list[Expr]]
     at: int
+    lone: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)

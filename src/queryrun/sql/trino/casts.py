@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from queryrun.sql.trino import clocks, intervals, json_casts
+from queryrun.sql.trino import casts_time, intervals, json_casts
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast import TypeName
-from queryrun.sql.trino.typed import Typed, cast, text
+from queryrun.sql.trino.cast_checks import CastSite, checked, otherwise, plain
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, text
 from queryrun.sql.trino.types import Type
 
 _SIMPLE = {
     "boolean": t.BOOLEAN, "tinyint": t.TINYINT, "smallint": t.SMALLINT, "integer": t.INTEGER,
     "int": t.INTEGER, "bigint": t.BIGINT, "real": t.REAL, "double": t.DOUBLE, "date": t.DATE,
     "varchar": t.VARCHAR, "varbinary": t.VARBINARY, "json": t.JSON, "uuid": t.UUID,
+    "ipaddress": t.IPADDRESS,
 }  # fmt: skip
-_MOMENTS = {
+_MOMENTS: dict[str, Callable[[int], Type]] = {
     "timestamp": t.timestamp,
     t.TSTZ: t.timestamp_tz,
     "time": t.time,
+    t.TIMETZ: t.time_tz,
 }
-PATTERNS = {
-    "integer": r"\s*[+-]?[0-9]+\s*",
-    "date": r"\s*[+-]?[0-9]{1,6}-[0-9]{1,2}-[0-9]{1,2}\s*",
-    "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-    r"( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
-    "time": clocks.PATTERN,
-    "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*"
-    r"|[+-]?(NaN|Infinity)",
-    "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
-}
-ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
-
-
-class UnsupportedCastError(Exception):
-    """Trino has this cast, or says that it has none; the message tells which."""
-
-    def __init__(self, message: str, *, is_mismatch: bool = False) -> None:
-        super().__init__(message)
-        self.is_mismatch = is_mismatch
-
-
-@dataclass(frozen=True, slots=True)
-class CastSite:
-    """How a cast behaves: `is_safe` gives NULL for what cannot be cast; `zone` is the session's."""
-
-    is_safe: bool = False
-    in_try: bool = False
-    zone: str = "UTC"
 
 
 def type_of(written: TypeName) -> tuple[Type, int | None]:
@@ -56,8 +31,10 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
     numbers = [argument for argument in written.arguments if isinstance(argument, int)]
     if written.name in _MOMENTS:
         precision = numbers[0] if numbers else 3
-        if precision > 6:
-            raise UnsupportedCastError(f"{written.name}({precision}) is finer than a microsecond")
+        if precision > casts_time.MAX_DIGITS:
+            word = written.name.split()[0].upper()
+            message = f"{word} precision must be in range [0, {casts_time.MAX_DIGITS}]: {precision}"
+            raise UnsupportedCastError(message, is_mismatch=True)
         return _MOMENTS[written.name](precision), None
     if written.name in {"decimal", "numeric", "dec"}:
         precision, scale = [*numbers, 38, 0][0], [*numbers, 0, 0][1]
@@ -69,6 +46,12 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
     if written.name in {"array", "map", "row"}:
         parts = [type_of(part)[0] for part in written.arguments if isinstance(part, TypeName)]
         return Type(written.name, parts=tuple(parts), names=tuple(written.fields)), None
+    if written.name == "char":
+        size = numbers[0] if numbers else 1
+        if size > t.MAX_CHAR:
+            message = f"CHAR length must be in range [0, {t.MAX_CHAR}], got {size}"
+            raise UnsupportedCastError(message, is_mismatch=True)
+        return t.char(size), None
     if written.name in _SIMPLE:
         length = numbers[0] if numbers and written.name == "varchar" else None
         return _SIMPLE[written.name], length
@@ -78,11 +61,24 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
 def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> Typed:
     """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast."""
     found = _explicit(value, target, site)
-    if length is not None:
+    if length is not None and value.type.name in {"char", "date", "timestamp", "time", t.TSTZ}:
+        found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
+    elif length is not None and t.is_number(value.type):
+        return _number_text(found, length, site)
+    elif length is not None:
         if value.type.name not in {"varchar", "unknown", "boolean", "json"}:
             raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
         found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
     return found
+
+
+def _number_text(found: Typed, length: int, site: CastSite) -> Typed:
+    """A number's text that does not fit is an error, no part of it."""
+    fits = f"length({found.sql}) <= {length}"
+    failing = casts_time.never_at(
+        f"'Value ' || {found.sql} || ' cannot be represented as varchar({length})'", t.VARCHAR, site
+    )
+    return Typed(f"(CASE WHEN {fits} THEN {found.sql} ELSE {failing} END)", t.VARCHAR)
 
 
 def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -91,14 +87,18 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
         return Typed(f"CAST(NULL AS {t.duckdb_name(target)})", target)
     if target.name == "json":
         return _to_json(value, site)
-    if target.name == "time":
-        return _to_time(value, target, site)
+    if target.name in {"time", t.TIMETZ}:
+        return casts_time.to_time(value, target, site)
     if given in {t.DAYS, t.MONTHS} and target.name == "varchar":
         return Typed(intervals.printed(value), target)
     if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
-        return _between_moments(value, target)
+        return casts_time.between_moments(value, target)
     if t.bare(given) == t.bare(target):
         return value
+    if target.name == "char":
+        return _to_char(value, target, site)
+    if target.name == "ipaddress":
+        return _to_address(value, target, site)
     if t.is_number(given) and t.is_number(target):
         return _number_to_number(value, target, site)
     maker = _FROM.get(given.name)
@@ -109,26 +109,20 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     return maker(value, target, site)
 
 
-def _plain(sql: str, target: Type, site: CastSite) -> Typed:
-    word = "TRY_CAST" if site.is_safe else "CAST"
-    if target.name == "decimal" and target.params[0] == target.params[1] < 38:
-        exact = f"{word}({sql} AS DECIMAL({target.params[0]},{target.params[1]}))"
-        return Typed(f"CAST({exact} AS {t.duckdb_name(target)})", target)
-    return Typed(f"{word}({sql} AS {t.duckdb_name(target)})", target)
-
-
 def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_floating(value.type) and (t.is_integer(target)):
-        return _plain(f"round({value.sql})", target, site)
+        return plain(f"round({value.sql})", target, site)
     if target == t.REAL and value.type == t.DOUBLE:
         word = "TRY_CAST" if site.is_safe else "CAST"
         beyond = f"isfinite({value.sql}) AND abs({value.sql}) >= 3.4028235677973366e38::DOUBLE"
         endless = f"CAST(sign({value.sql}) * 'Infinity'::DOUBLE AS FLOAT)"
         sql = f"(CASE WHEN {beyond} THEN {endless} ELSE {word}({value.sql} AS FLOAT) END)"
         return Typed(sql, target)
+    if value.type == t.REAL and target.name == "decimal":
+        return plain(f"qr_real_digits({value.sql})", target, site)
     if t.is_floating(value.type) and target.name == "decimal":  # by its digits, as Java does
-        return _plain(f"CAST({value.sql} AS VARCHAR)", target, site)
-    return _plain(value.sql, target, site)
+        return plain(f"CAST({value.sql} AS VARCHAR)", target, site)
+    return plain(value.sql, target, site)
 
 
 def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -136,7 +130,7 @@ def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
         if t.is_floating(value.type):
             call = "qr_double_text" if value.type == t.DOUBLE else "qr_real_text"
             return Typed(f"{call}({value.sql})", target)
-        return _plain(value.sql, target, site)
+        return plain(value.sql, target, site)
     if target.name == "boolean":
         return Typed(f"({value.sql} <> 0)", target)
     raise UnsupportedCastError(f"A cast from {value.type} to {target}")
@@ -144,33 +138,72 @@ def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
 
 def _from_boolean(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar" or t.is_number(target):
-        return _plain(value.sql, target, site)
+        return plain(value.sql, target, site)
     raise UnsupportedCastError(f"A cast from boolean to {target}")
+
+
+def _to_char(value: Typed, target: Type, site: CastSite) -> Typed:
+    """Cut to its length, without the spaces at its end."""
+    length = target.params[0]
+    if value.type.name == "char":
+        if value.type.params[0] <= length:
+            return Typed(value.sql, target)
+        return Typed(f"rtrim(substring({value.sql}, 1, {length}), ' ')", target)
+    written = explicit(value, t.VARCHAR, length, site)
+    return Typed(f"rtrim({written.sql}, ' ')", target)
+
+
+def _from_char(value: Typed, target: Type, site: CastSite) -> Typed:
+    padded = cast(value, t.VARCHAR)
+    return padded if target == t.VARCHAR else _from_varchar(padded, target, site)
+
+
+def _to_address(value: Typed, target: Type, site: CastSite) -> Typed:
+    makers = {"varchar": "qr_ip_of_text", "varbinary": "qr_ip_of_bytes"}
+    if value.type.name not in makers:
+        message = f"A cast from {value.type} to {target}"
+        raise UnsupportedCastError(message, is_mismatch=True)
+    sql = f"{makers[value.type.name]}({value.sql})"
+    return Typed(f"TRY({sql})" if site.is_safe else sql, target)
+
+
+def _from_address(value: Typed, target: Type, _: CastSite) -> Typed:
+    if target.name == "varchar":
+        return Typed(f"qr_ip_text({value.sql})", target)
+    if target.name == "varbinary":
+        return Typed(value.sql, target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
+
+
+def _from_varbinary(value: Typed, target: Type, _: CastSite) -> Typed:
+    if target.name == "uuid":
+        sql = f"CAST(lower(hex({value.sql})) AS UUID)"
+        return Typed(sql, target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
 
 
 def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if t.is_integer(target):
-        return _checked(value, target, "integer", site)
+        return checked(value, target, "integer", site)
     if target.name == "decimal":
-        return _checked(value, target, "decimal", site)
+        return checked(value, target, "decimal", site)
     if t.is_floating(target):
-        return _checked(_without_suffix(value), target, "number", site)
+        return checked(_without_suffix(value), target, "number", site)
     if target.name == "date":
-        return _checked(value, target, "date", site)
+        return casts_time.date_of_text(value, target, site)
     if target.name == "timestamp":
-        checked = _checked(value, target, "timestamp", site)
-        return Typed(rounded(checked.sql, target.params[0]), target)
+        return casts_time.moment_of_text(value, target, site)
     if target.name == t.TSTZ:
-        return _zoned(value, target, site)
+        return casts_time.zoned_of_text(value, target, site)
     if target.name == "boolean":
         sql = (
             f"CASE WHEN lower({value.sql}) IN ('t', 'true', '1') THEN true "
             f"WHEN lower({value.sql}) IN ('f', 'false', '0') THEN false "
-            f"{_otherwise(value.sql, target, site)} END"
+            f"{otherwise(value.sql, target, site)} END"
         )
         return Typed(f"({sql})", target)
     if target.name == "uuid":
-        return _plain(value.sql, target, site)
+        return plain(value.sql, target, site)
     if target.name == "varbinary":
         return Typed(f"encode({value.sql})", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
@@ -184,153 +217,6 @@ def _without_suffix(value: Typed) -> Typed:
     return Typed(text(bare), value.type, bare) if bare != value.constant else value
 
 
-def _checked(value: Typed, target: Type, pattern: str, site: CastSite) -> Typed:
-    """DuckDB reads more spellings than Trino: '1.5' as an integer, '2020/01/01' as a date."""
-    if isinstance(value.constant, str) and re.fullmatch(PATTERNS[pattern], value.constant):
-        return _plain(value.sql, target, site)
-    inner = _plain(value.sql, target, site).sql
-    sql = (
-        f"CASE WHEN regexp_full_match({value.sql}, {text(PATTERNS[pattern])}) THEN {inner} "
-        f"{_otherwise(value.sql, target, site)} END"
-    )
-    return Typed(f"({sql})", target)
-
-
-def _otherwise(sql: str, target: Type, site: CastSite) -> str:
-    if site.is_safe:
-        return ""
-    if site.in_try:
-        failing = "CASE WHEN CAST('this value cannot be cast' AS INTEGER) = 0 THEN NULL END"
-        return f"WHEN {sql} IS NOT NULL THEN {failing}"
-    return f"WHEN {sql} IS NOT NULL THEN error({_cannot_cast(sql, target)})"
-
-
-def _cannot_cast(sql: str, target: Type) -> str:
-    """Trino's words, in SQL."""
-    if target.name in {"date", "time", "timestamp"}:
-        return f"{text(f'Value cannot be cast to {target.name}: ')} || {sql}"
-    word = "INT" if target == t.INTEGER else str(target).replace(",", ", ").upper()
-    return f"""{text("Cannot cast '")} || {sql} || {text(f"' to {word}")}"""
-
-
-def _zoned(value: Typed, target: Type, site: CastSite) -> Typed:
-    if not isinstance(value.constant, str):
-        raise UnsupportedCastError(f"A cast from varchar to {target} (of anything but a literal)")
-    found = zoned_literal(value.constant, site.zone)
-    if found is None:
-        raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
-    zone = found.type.zone
-    return Typed(rounded(found.sql, target.params[0]), t.timestamp_tz(target.params[0], zone))
-
-
-def zoned_literal(written: str, session_zone: str) -> Typed | None:
-    """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
-    match = ZONED.match(written.strip())
-    if match and re.fullmatch(PATTERNS["timestamp"], match["moment"].strip()):
-        moment, zone = match["moment"].strip(), match["zone"]
-    elif re.fullmatch(PATTERNS["timestamp"], written.strip()):
-        moment, zone = written.strip(), ""
-    else:
-        return None
-    precision = len(moment.partition(".")[2])
-    if precision > 6:
-        raise UnsupportedCastError("A timestamp that is finer than a microsecond")
-    local = f"TIMESTAMP {text(moment)}"
-    if zone[:1] in {"+", "-"}:
-        hours, _, minutes = zone[1:].partition(":")
-        zone = f"{zone[0]}{int(hours):02}:{minutes or '00'}"
-        return Typed(f"TIMESTAMPTZ {text(moment + zone)}", t.timestamp_tz(precision, zone))
-    return Typed(
-        f"timezone({text(zone or session_zone)}, {local})", t.timestamp_tz(precision, zone)
-    )
-
-
-def rounded(sql: str, precision: int) -> str:
-    """A timestamp rounded half up to so many digits of a second."""
-    if precision >= 6:
-        return sql
-    half, unit = 5 * 10 ** (5 - precision), 10 ** (6 - precision)
-    later = f"({sql} + to_microseconds({half}))"
-    if precision in {0, 3}:
-        return f"date_trunc('{'second' if precision == 0 else 'millisecond'}', {later})"
-    return f"({later} - to_microseconds(microsecond({later}) % {unit}))"
-
-
-def local(value: Typed) -> str:
-    """The wall clock's reading of a timestamp with time zone, in its own zone."""
-    if value.type.zone == VARIES:
-        raise UnsupportedCastError("A time zone that differs from value to value")
-    if value.type.zone.startswith(("+", "-")):
-        sign, hours, minutes = value.type.zone[0], value.type.zone[1:3], value.type.zone[4:6]
-        shift = f"to_minutes({sign}{int(hours) * 60 + int(minutes)})"
-        return f"(timezone('UTC', {value.sql}) + {shift})"
-    if value.type.zone:
-        return f"timezone({text(value.type.zone)}, {value.sql})"
-    return f"CAST({value.sql} AS TIMESTAMP)"
-
-
-def _between_moments(value: Typed, target: Type) -> Typed:
-    given, precision = value.type, target.params[0]
-    sql = value.sql
-    if given.name == t.TSTZ and target.name == "timestamp":
-        sql = local(value)
-    elif given.name == "timestamp" and target.name == t.TSTZ:
-        sql = cast(value, target).sql
-    if precision < given.params[0]:
-        sql = rounded(sql, precision)
-    zone = given.zone if given.name == target.name else ""
-    return Typed(sql, Type(target.name, (precision,), zone=zone))
-
-
-def _from_moment(value: Typed, target: Type, site: CastSite) -> Typed:
-    given = value.type
-    sql = local(value) if given.name == t.TSTZ else value.sql
-    if target.name == "varchar":
-        return Typed(_printed(sql, given, site), target)
-    if target.name == "date":
-        return Typed(f"CAST({sql} AS DATE)", target)
-    if given.name == "date" and target.name in {"timestamp", t.TSTZ}:
-        return cast(value, target)
-    raise UnsupportedCastError(f"A cast from {given} to {target}")
-
-
-def _printed(sql: str, given: Type, site: CastSite) -> str:
-    if given.name == "date":
-        return f"strftime({sql}, '%Y-%m-%d')"
-    formatted = f"strftime({sql}, '%Y-%m-%d %H:%M:%S.%f')"
-    precision = given.params[0]
-    digits = 19 if precision == 0 else 20 + precision
-    formatted = f"left({formatted}, {digits})"
-    if given.name == t.TSTZ:
-        return f"({formatted} || {text(' ' + (given.zone or site.zone))})"
-    return formatted
-
-
-def _to_time(value: Typed, target: Type, site: CastSite) -> Typed:
-    given, precision = value.type, target.params[0]
-    if given.name == "varchar":
-        found = clocks.literal(value.constant) if isinstance(value.constant, str) else None
-        sql = found.sql if found else _checked(value, target, "time", site).sql
-        return Typed(clocks.rounded(sql, precision), target)
-    if given.name == "time":
-        sql = clocks.rounded(value.sql, precision) if precision < given.params[0] else value.sql
-        return Typed(sql, target)
-    if given.name in {"timestamp", t.TSTZ}:
-        sql = f"CAST({local(value) if given.name == t.TSTZ else value.sql} AS TIME)"
-        finer = precision < given.params[0]
-        return Typed(clocks.rounded(sql, precision) if finer else sql, target)
-    raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
-
-
-def _from_time(value: Typed, target: Type, _: CastSite) -> Typed:
-    if target.name == "varchar":
-        return Typed(clocks.printed(value), target)
-    if target.name == "timestamp":
-        sql = f"(current_date + {clocks.rounded(value.sql, min(6, target.params[0]))})"
-        return Typed(sql, target)
-    raise UnsupportedCastError(f"A cast from {value.type} to {target}")
-
-
 def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
     try:
         sql = json_casts.from_json(value.sql, target)
@@ -341,7 +227,12 @@ def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
 
 def _to_json(value: Typed, site: CastSite) -> Typed:
     def printed(moment: Typed) -> str:
-        return _from_moment(moment, t.VARCHAR, site).sql
+        maker = (
+            casts_time.from_time
+            if moment.type.name in {"time", t.TIMETZ}
+            else casts_time.from_moment
+        )
+        return maker(moment, t.VARCHAR, site).sql
 
     try:
         return Typed(f"CAST({json_casts.to_json(value, printed)} AS JSON)", t.JSON)
@@ -351,8 +242,10 @@ def _to_json(value: Typed, site: CastSite) -> Typed:
 
 def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar":
-        return _plain(value.sql, target, site)
-    raise UnsupportedCastError(f"A cast from uuid to {target}")
+        return plain(value.sql, target, site)
+    if target.name == "varbinary":
+        return Typed(f"unhex(replace(CAST({value.sql} AS VARCHAR), '-', ''))", target)
+    raise UnsupportedCastError(f"A cast from uuid to {target}", is_mismatch=True)
 
 
 def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -365,19 +258,22 @@ def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     for before, after in zip(given.parts, target.parts, strict=True):
         if before != after and t.common(before, after) != after:
             raise UnsupportedCastError(f"A cast from {given} to {target}")
-    return _plain(value.sql, target, site)
+    return plain(value.sql, target, site)
 
 
-VARIES = t.VARIES
 _FROM = {
     "varchar": _from_varchar,
     "boolean": _from_boolean,
-    "date": _from_moment,
-    "timestamp": _from_moment,
-    t.TSTZ: _from_moment,
+    "date": casts_time.from_moment,
+    "timestamp": casts_time.from_moment,
+    t.TSTZ: casts_time.from_moment,
     "json": _from_json,
     "uuid": _from_uuid,
-    "time": _from_time,
+    "char": _from_char,
+    "ipaddress": _from_address,
+    "varbinary": _from_varbinary,
+    "time": casts_time.from_time,
+    t.TIMETZ: casts_time.from_time,
 } | dict.fromkeys(
     ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double"), _from_number
 )

@@ -125,20 +125,22 @@ def ordered(c: Compiler, value: Typed) -> str:
     return one.sql
 
 
-def unorderable(c: Compiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
+def unorderable(
+    c: Compiler, sql: str, kind: Type, *, is_inside: bool = False, with_nan: bool = True
+) -> str:
     """A condition for a value that has no place in Trino's order; empty where each has one."""
     found = []
     if is_inside:
         found.append(f"{sql} IS NULL")
-        if t.is_floating(kind):
+        if with_nan and t.is_floating(kind):
             found.append(f"isnan({sql})")
     if kind.name == "array":
         item = c.fresh("p")
-        test = unorderable(c, item, kind.parts[0], is_inside=True)
+        test = unorderable(c, item, kind.parts[0], is_inside=True, with_nan=with_nan)
         found.append(f"len(list_filter({sql}, lambda {item}: {test})) > 0")
     if kind.name == "row":
         found += [
-            unorderable(c, field(Typed(sql, kind), n).sql, part, is_inside=True)
+            unorderable(c, field(Typed(sql, kind), n).sql, part, is_inside=True, with_nan=with_nan)
             for n, part in enumerate(kind.parts)
         ]
     return " OR ".join(f"({one})" for one in found if one)

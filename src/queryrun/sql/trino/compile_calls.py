@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, ast_json, sql_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
@@ -156,8 +156,27 @@ class CallCompiler(ExpressionCompiler):
 
         if node.name in trino_functions() or node.name in _FORMS:
             self.refuse(f"Function {node.name}", node.at)
+        if node.name.startswith("$"):
+            self.refuse(f"Function {node.name}", node.at)
         guess = did_you_mean(node.name, self.functions.names())
         self.not_found(f"Function '{node.name}' not registered{guess}", node.at)
+
+    # --- SQL/JSON ---------------------------------------------------------------------------
+
+    def json_exists(self, node: ast_json.JsonExists) -> Typed:
+        return sql_json.exists(self, node)
+
+    def json_value(self, node: ast_json.JsonValue) -> Typed:
+        return sql_json.value(self, node)
+
+    def json_query(self, node: ast_json.JsonQuery) -> Typed:
+        return sql_json.query(self, node)
+
+    def json_made(self, node: ast_json.JsonMade) -> Typed:
+        return sql_json.made(self, node)
+
+    def json_item(self, node: ast_json.JsonItem) -> Typed:
+        return Typed(node.sql, t.VARCHAR)
 
     # --- arguments --------------------------------------------------------------------------
 
@@ -176,6 +195,7 @@ class CallCompiler(ExpressionCompiler):
 
     def constant_text(self, node: ast.Call, value: Typed, what: str) -> str:
         """An argument that we have to read ourselves."""
+        value = self.cast_to(value, t.VARCHAR) if value.type.name == "char" else value
         if not isinstance(value.constant, str) or value.type != t.VARCHAR:
             self.refuse(f"{node.name}: {what} that is no literal", node.at)
         return value.constant

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, casts
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_operators import OperatorCompiler
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.tokens import failure_at
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError
+
+EXTRACTED = (
+    "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAY_OF_MONTH", "DAY_OF_WEEK", "DOW",
+    "DAY_OF_YEAR", "DOY", "YEAR_OF_WEEK", "YOW", "HOUR", "MINUTE", "SECOND", "TIMEZONE_MINUTE",
+    "TIMEZONE_HOUR",
+)  # fmt: skip
+"""What EXTRACT takes, in the order in which Trino lists it."""
 
 
 class ExpressionCompiler(OperatorCompiler):
@@ -50,6 +59,12 @@ class ExpressionCompiler(OperatorCompiler):
         return self.once(value, lambda one: self._cast(one, kind, length, site, node.at))
 
     def extract(self, node: ast.Extract) -> Typed:
+        if node.field.upper() not in EXTRACTED:
+            message = f"Invalid EXTRACT field {node.field.upper()}"
+            message += f", valid fields are: {', '.join(EXTRACTED)}"
+            raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, node.at)
+        if node.field in {"hour", "minute", "second"} and self.expr(node.operand).type == t.DATE:
+            self.mismatch(f"Cannot extract {node.field.upper()} from date", node.operand.at)
         return self.call(ast.Call(node.field, [node.operand], node.at))
 
     def at_zone(self, node: ast.AtZone) -> Typed:

@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 
 from queryrun.sql.json_text import NotJsonError, canonical, parsed
-from queryrun.sql.trino import ast, casts, clocks, intervals
+from queryrun.sql.trino import ast, casts, casts_time, clocks, fine, intervals
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import CastSite
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compiler import Compiler
 from queryrun.sql.trino.scope import Column, Scope, did_you_mean
 from queryrun.sql.trino.typed import Typed
@@ -72,8 +72,9 @@ class NameCompiler(Compiler):
             return self.decimal_literal(node.text.lstrip("+"), node.at)
         if node.type == "time":
             return self._time_literal(node)
-        if node.type in {"char", "ipaddress"}:
-            self.refuse(f"Type {node.type}", node.at)
+        if node.type == "char":
+            bare = node.text.rstrip(" ")
+            return Typed(self.text(bare), t.char(len(node.text)), bare)
         if node.type == "json":
             return self._json_literal(node)
         kind, _ = casts.type_of(ast.TypeName(node.type, [], [], node.at))
@@ -81,13 +82,14 @@ class NameCompiler(Compiler):
         return Typed(found.sql, found.type, node.text)
 
     def _timestamp_literal(self, node: ast.TypedLiteral) -> Typed:
-        found = casts.zoned_literal(node.text, self.zone)
+        found = casts_time.zoned_literal(node.text, self.zone)
         if found is None:
             self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
         if found.type.zone:
             return Typed(found.sql, found.type, node.text)
-        sql = f"TIMESTAMP {self.text(node.text.strip())}"
-        return Typed(sql, t.timestamp(found.type.params[0]), node.text)
+        moment = Typed(self.text(node.text), t.VARCHAR, node.text)
+        kind = t.timestamp(found.type.params[0])
+        return Typed(casts.explicit(moment, kind, None, CastSite()).sql, kind, node.text)
 
     def _json_literal(self, node: ast.TypedLiteral) -> Typed:
         try:
@@ -100,10 +102,13 @@ class NameCompiler(Compiler):
         found = clocks.literal(node.text)
         if found is not None:
             return found
-        if re.fullmatch(rf"{clocks.PATTERN} ?[+-]\d{{1,2}}(:\d\d)?", node.text):
-            self.refuse("Type time with time zone", node.at)
-        if re.fullmatch(clocks.PATTERN, node.text):
-            self.refuse("A time that is finer than a microsecond", node.at)
+        zoned = fine.zone_literal(node.text)
+        if zoned is not None:
+            return zoned
+        total = fine.clock_picos(node.text)
+        if total is not None:
+            kind = t.time(len(node.text.partition(".")[2]))
+            return Typed(f"CAST({total} AS BIGINT)", kind, node.text)
         self.invalid(f"'{node.text}' is not a valid TIME literal", node.at)
 
     def interval_literal(self, node: ast.IntervalLiteral) -> Typed:

@@ -5,19 +5,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from queryrun.sql.trino import ast, clocks
+from queryrun.sql.trino import ast, casts_time, clocks, fine
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import UnsupportedCastError
 from queryrun.sql.trino.comparisons import NESTED, as_row_of, compared, field, row_of
 from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
 from queryrun.sql.trino.decimals import scaled, unscaled
-from queryrun.sql.trino.intervals import amount, of_amount, of_millis
+from queryrun.sql.trino.intervals import amount, millis, of_amount, of_millis
 from queryrun.sql.trino.intervals import scaled as scaled_interval
 from queryrun.sql.trino.scope import Output
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.typed import Typed, picos
 from queryrun.sql.trino.types import Type
 
+MAX_DIGITS = 38
+_CLOCKS = frozenset(["time", t.TIMETZ])
+_INTERVAL_DIGITS = 3
+"""Of a second: those of an interval."""
 MAX_CHAIN = 900
 """Operators in a row: DuckDB's trees are at most 1,000 deep."""
 
@@ -92,6 +96,7 @@ class OperatorCompiler(NameCompiler):
             wide = self.type_name(kind)
             if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
                 a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
+                return Typed(f"CAST(({a} {op} {b}) AS {wide})", kind)
             return Typed(self._in_type(f"({a} {op} {b})", left, right, kind), kind)
         if op == "*":
             kind = t.decimal(p1 + p2, s1 + s2)
@@ -102,8 +107,20 @@ class OperatorCompiler(NameCompiler):
         if op == "%":
             scale = max(s1, s2)
             kind = t.decimal(min(p2 - s2, p1 - s1) + scale, scale)
+            if max(p1 - s1, p2 - s2) + scale > MAX_DIGITS:
+                return self._wide_remainder(left, right, kind)
             return Typed(f"CAST(({a} % {b}) AS {self.type_name(kind)})", kind)
         return self.divide_decimals(left, right)
+
+    def _wide_remainder(self, left: Typed, right: Typed, kind: Type) -> Typed:
+        """Of operands that have no common type: DuckDB would compute with doubles."""
+        wide = t.decimal(MAX_DIGITS, kind.params[1])
+        limit = "1" + "0" * (MAX_DIGITS - wide.params[1])
+        far = " OR ".join(f"abs(CAST({v.sql} AS DOUBLE)) >= {limit}::DOUBLE" for v in (left, right))
+        a, b = (f"CAST({v.sql} AS {self.type_name(wide)})" for v in (left, right))
+        what = self.failing("The remainder of a decimal of so many digits is not supported")
+        sql = f"CAST(({a} % {b}) AS {self.type_name(kind)})"
+        return Typed(f"(CASE WHEN {far} THEN {what} ELSE {sql} END)", kind)
 
     def _in_type(self, sql: str, left: Typed, right: Typed, kind: Type) -> str:
         """The result in its type, where an operand has a digit more in DuckDB than in Trino."""
@@ -134,7 +151,7 @@ class OperatorCompiler(NameCompiler):
             return self.shifted(right, "+", left, at)
         if op in {"+", "-"} and left.type in intervals and left.type == right.type:
             return Typed(f"({left.sql} {op} {right.sql})", left.type)
-        if "time" in {left.type.name, right.type.name}:
+        if {"time", t.TIMETZ} & {left.type.name, right.type.name}:
             return self._shift_time(op, left, right, at)
         if op in {"*", "/"} and left.type in intervals and t.is_floating(right.type):
             return scaled_interval(left, op, right.sql)
@@ -153,6 +170,8 @@ class OperatorCompiler(NameCompiler):
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.DAYS)
         if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
+            if t.is_fine(left.type) or t.is_fine(right.type):
+                return _between_picos(left, right)
             between = f"epoch_us({left.sql}) - epoch_us({right.sql})"
             if max(left.type.params[0], right.type.params[0]) <= 3:
                 return Typed(f"to_microseconds({between})", t.DAYS)
@@ -163,20 +182,38 @@ class OperatorCompiler(NameCompiler):
         """A time and an interval, which wraps around midnight; or two times."""
         if op == "+" and left.type == t.DAYS:
             left, right = right, left
-        if op in {"+", "-"} and left.type.name == "time" and right.type == t.DAYS:
-            precision = left.type.params[0]
-            if right.constant != WHOLE_DAYS:
-                precision = max(precision, 3)
-            return Typed(f"({left.sql} {op} {right.sql})", t.time(precision))
-        if op == "-" and left.type.name == right.type.name == "time":
+        if op in {"+", "-"} and left.type.name in _CLOCKS and right.type == t.DAYS:
+            return self._clock_moved(left, op, right)
+        if op == "-" and left.type.name in _CLOCKS and right.type.name in _CLOCKS:
+            if left.type.name != right.type.name:
+                zone = left.type.zone or right.type.zone
+                left, right = (self.cast_to(v, t.time_tz(12, zone)) for v in (left, right))
+            if left.type.name == t.TIMETZ or t.is_fine(left.type) or t.is_fine(right.type):
+                return _between_picos(left, right)
             return _between(f"{clocks.micros(left.sql)} - {clocks.micros(right.sql)}")
         self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+
+    def _clock_moved(self, clock: Typed, op: str, interval: Typed) -> Typed:
+        """A time and an interval, which wraps around midnight."""
+        precision = clock.type.params[0]
+        if interval.constant != WHOLE_DAYS:
+            precision = max(precision, 3)
+        kind = replace(clock.type, params=(precision,))
+        if clock.type.name == "time" and precision <= 6:
+            return Typed(f"({clock.sql} {op} {interval.sql})", kind)
+        moved = f"({millis(interval.sql)} % 86400000 * 1000000000)"
+        return Typed(f"(({picos(clock)} {op} {moved} + {fine.DAY}) % {fine.DAY})", kind)
 
     def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
         """A moment and an interval. A day is 24 hours for moments with a zone."""
         is_days = interval.type == t.DAYS
         if moment.type == t.DATE and is_days and interval.constant != WHOLE_DAYS:
             self.invalid("Cannot add hour, minutes or seconds to a date", at)
+        kind = moment.type
+        if is_days and kind.params and kind.params[0] < _INTERVAL_DIGITS:
+            moment = replace(moment, type=replace(kind, params=(_INTERVAL_DIGITS,)))
+        if t.is_fine(kind) and is_days:
+            return Typed(f"({moment.sql} {op} {millis(interval.sql)} * 1000000000)", kind)
         if moment.type.name == t.TSTZ and is_days:
             sql = f"timezone('UTC', timezone('UTC', {moment.sql}) {op} {interval.sql})"
             return Typed(sql, moment.type)
@@ -186,12 +223,14 @@ class OperatorCompiler(NameCompiler):
         """A date or time moved by an interval. With a zone the wall clock of that zone counts."""
         if moment.type.name == "date":
             return Typed(f"CAST({moment.sql} {shift} AS DATE)", t.DATE)
+        if t.is_fine(moment.type):
+            whole = self.moved(fine.coarse(moment), shift)
+            return fine.refined(whole, fine.below(moment), moment.type)
         if moment.type.name == t.TSTZ and moment.type.zone:
-            zone = moment.type.zone
-            if zone.startswith(("+", "-", t.VARIES)):
-                raise UnsupportedCastError("Arithmetic on a moment in such a zone")
-            sql = f"timezone({self.text(zone)}, timezone({self.text(zone)}, {moment.sql}) {shift})"
-            return Typed(sql, moment.type)
+            local = Typed(
+                f"({casts_time.local(moment)} {shift})", t.timestamp(moment.type.params[0])
+            )
+            return casts_time.in_zone(local, moment.type.zone, self.zone)
         return Typed(f"({moment.sql} {shift})", moment.type)
 
     def _concat(self, left: Typed, right: Typed, at: int) -> Typed:
@@ -202,27 +241,46 @@ class OperatorCompiler(NameCompiler):
         if arrays:
             return self._concat_arrays(left, right, at)
         kinds = {left.type.name, right.type.name} - {"unknown"}
+        if "char" in kinds and kinds <= {"varchar", "char"}:
+            return self._concat_chars(left, right, at)
         if kinds <= {"varchar"}:
             return Typed(f"({left.sql} || {right.sql})", t.VARCHAR)
         if kinds <= {"varbinary"}:
             return Typed(f"({left.sql} || {right.sql})", t.VARBINARY)
         self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
 
+    def _concat_chars(self, left: Typed, right: Typed, at: int) -> Typed:
+        """Both with their spaces; two chars make one, whose last spaces go."""
+        a, b = self.cast_to(left, t.VARCHAR), self.cast_to(right, t.VARCHAR)
+        if left.type.name == right.type.name:
+            length = left.type.params[0] + right.type.params[0]
+            if length > t.MAX_CHAR:
+                self.mismatch(f"Unknown type: char({length})", at)
+            return Typed(f"rtrim({a.sql} || {b.sql}, ' ')", t.char(length))
+        return Typed(f"({a.sql} || {b.sql})", t.VARCHAR)
+
     def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
-        sides = []
-        for value, other in ((left, right), (right, left)):
-            is_item = value.type.name != "array" or value.type in other.type.parts
-            sides.append(self.array_of([value]) if is_item else value)
-        kind = t.common(sides[0].type, sides[1].type)
+        """NULL where a side is, a lone item too."""
+        pairs = ((left, right), (right, left))
+        are_items = [v.type.name != "array" or v.type in o.type.parts for v, o in pairs]
+        kinds = [
+            t.array(v.type) if is_item else v.type
+            for (v, _), is_item in zip(pairs, are_items, strict=True)
+        ]
+        kind = t.common(kinds[0], kinds[1])
         if kind is None:
             self.mismatch(f"Cannot apply operator: {left.type} || {right.type}", at)
 
         def joined(values: list[Typed]) -> Typed:
-            a, b = (self.cast_to(value, kind).sql for value in values)
-            missing = f"{a} IS NULL OR {b} IS NULL"
-            return Typed(f"(CASE WHEN {missing} THEN NULL ELSE list_concat({a}, {b}) END)", kind)
+            sides = [
+                self.cast_to(self.array_of([value]) if is_item else value, kind).sql
+                for value, is_item in zip(values, are_items, strict=True)
+            ]
+            missing = " OR ".join(f"{self.exact(value)} IS NULL" for value in values)
+            whole = f"list_concat({', '.join(sides)})"
+            return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {whole} END)", kind)
 
-        return self.once_each(sides, joined)
+        return self.once_each([left, right], joined)
 
     def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
         """An array of these values."""
@@ -246,6 +304,9 @@ class OperatorCompiler(NameCompiler):
             return self.once_each(
                 numbers, lambda v: Typed(self._compare_floating(op, v[0], v[1], kind), t.BOOLEAN)
             ).sql
+        if kind.name == "char" and op not in {"=", "<>"}:
+            a, b = (f"rpad({self.compared(v, kind)}, {t.MAX_CHAR}, ' ')" for v in (left, right))
+            return f"({a} {op} {b})"
         return f"({self.compared(left, kind)} {op} {self.compared(right, kind)})"
 
     def _compare_floating(self, op: str, left: Typed, right: Typed, kind: Type) -> str:
@@ -371,6 +432,9 @@ class OperatorCompiler(NameCompiler):
 
     def like(self, node: ast.Like) -> Typed:
         value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        value, pattern = (
+            self.cast_to(v, t.VARCHAR) if v.type.name == "char" else v for v in (value, pattern)
+        )
         if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
             self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
         escape = ""
@@ -416,6 +480,13 @@ class OperatorCompiler(NameCompiler):
 def _between(micros: str) -> Typed:
     """An interval of microseconds, rounded half up to milliseconds."""
     return of_millis(f"floor(CAST({micros} + 500 AS DOUBLE) / 1000)")
+
+
+def _between_picos(left: Typed, right: Typed) -> Typed:
+    """The same of values that are finer."""
+    unit, far = 10**9, 10**26
+    between = f"({picos(left)} - {picos(right)})"
+    return of_millis(f"(({between} + {far + unit // 2}) // {unit} - {far // unit})")
 
 
 def _may_be_nan(value: Typed) -> bool:

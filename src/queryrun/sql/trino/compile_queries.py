@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from queryrun.sql.trino import (
     ast,
     functions_aggregate,
+    functions_char,
+    functions_format,
     functions_json,
     functions_lambda,
     functions_nested,
@@ -22,6 +24,8 @@ from queryrun.sql.trino.compile_relations import (
     columns_of,
     numbered,
 )
+from queryrun.sql.trino.compiler import BY_CHANCE as _BY_CHANCE
+from queryrun.sql.trino.grouping_sets import distinct_sets
 from queryrun.sql.trino.scope import (
     Column,
     CteEntry,
@@ -34,6 +38,8 @@ from queryrun.sql.trino.types import Type
 
 REGISTERED = (
     functions_aggregate,
+    functions_char,
+    functions_format,
     functions_json,
     functions_lambda,
     functions_nested,
@@ -134,6 +140,8 @@ class QueryCompiler(RelationCompiler):
 
     def _set_operation(self, node: ast.SetOperation, scope: Scope) -> tuple[str, list[Output]]:
         terms = [self._body(term, scope) for term in node.terms]
+        if node.is_corresponding:
+            terms = self._corresponding(node, terms)
         count = len(terms[0][1])
         if any(len(outputs) != count for _, outputs in terms):
             self.mismatch(f"{node.op} query has different number of fields", node.at)
@@ -145,6 +153,32 @@ class QueryCompiler(RelationCompiler):
         word = f" {node.op}{' ALL' if node.is_all else ''} "
         outputs = [Output(o.heading, k) for o, k in zip(terms[0][1], kinds, strict=True)]
         return word.join(f"({part})" for part in parts), outputs
+
+    def _corresponding(
+        self, node: ast.SetOperation, terms: list[tuple[str, list[Output]]]
+    ) -> list[tuple[str, list[Output]]]:
+        """The terms with the columns alone that all have, in the order of the first."""
+        keys = [[output.heading.lower() for output in outputs] for _, outputs in terms]
+        if any("" in own for own in keys):
+            self.mismatch(
+                "Anonymous columns are not allowed in set operations with CORRESPONDING", node.at
+            )
+        if any(len(set(own)) < len(own) for own in keys):
+            self.mismatch(
+                "Duplicate columns found when using CORRESPONDING in set operations", node.at
+            )
+        common = [key for key in keys[0] if all(key in own for own in keys)]
+        if not common:
+            self.mismatch("No corresponding columns", node.at)
+        found = []
+        for (sql, outputs), own in zip(terms, keys, strict=True):
+            alias, chosen = self.fresh("r"), [own.index(key) for key in common]
+            items = ", ".join(
+                f"{alias}.c{n + 1} AS {self.quoted(outputs[n].heading)}" for n in chosen
+            )
+            query = f"SELECT {items} FROM ({sql}) AS {alias}({numbered(outputs)})"
+            found.append((query, [outputs[n] for n in chosen]))
+        return found
 
     def _brought_to(
         self, sql: str, outputs: Sequence[Output], kinds: Sequence[Type], at: int
@@ -165,11 +199,12 @@ class QueryCompiler(RelationCompiler):
         return f"SELECT {items} FROM ({sql}) AS {alias}({numbered(outputs)})"
 
     def _values(self, node: ast.Values, scope: Scope) -> tuple[str, list[Output]]:
-        width = len(node.rows[0])
-        if any(len(row) != width for row in node.rows):
-            self.mismatch("Values rows have mismatched sizes", node.at)
         with self.inside(scope):
             rows = [[self.expr(item) for item in row] for row in node.rows]
+        rows = [self._fields_of(r[0]) if n in node.lone else r for n, r in enumerate(rows)]
+        width = len(rows[0])
+        if any(len(row) != width for row in rows):
+            self.mismatch("Values rows have mismatched sizes", node.at)
         kinds = [self.unified(column, node.at, "VALUES") for column in zip(*rows, strict=True)]
         lines = []
         for row in rows:
@@ -182,6 +217,14 @@ class QueryCompiler(RelationCompiler):
             f"SELECT {items} FROM (VALUES {', '.join(lines)}) AS {alias}({numbered(outputs)})",
             outputs,
         )
+
+    def _fields_of(self, value: Typed) -> list[Typed]:
+        """A lone value that is a row is one of the rows of VALUES."""
+        if value.type.name != "row":
+            return [value]
+        if _BY_CHANCE.search(value.sql):
+            self.refuse("A row by chance in VALUES", 0)
+        return [self.row_field(value, number) for number in range(len(value.type.parts))]
 
     def _cell(self, cell: Typed, kind: Type) -> str:
         if cell.type == t.UNKNOWN:
@@ -291,6 +334,9 @@ class QueryCompiler(RelationCompiler):
         parts = []
         for group in groups:
             self._require_columns(group)
+        if groups[0].is_distinct:
+            groups = distinct_sets(groups, lambda key: self._grouping_set([key], items)[0])
+        for group in groups:
             sets = [self._grouping_set(keys, items) for keys in group.sets]
             if group.kind == "simple":
                 parts.append(", ".join(sets[0]) if len(sets[0]) == 1 else _bracketed(sets[0]))

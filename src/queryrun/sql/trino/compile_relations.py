@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from queryrun.sql.trino import (
     ast,
+    ast_json,
     information,
+    sql_json,
 )
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler
@@ -62,6 +64,8 @@ class RelationCompiler(CallCompiler):
                 return self._derived(node, outer, "", [])
             case ast.Unnest():
                 return self._unnest(node, outer, Joined("", []), "", [])
+            case ast_json.JsonTable():
+                return self._json_table(node, outer, Joined("", []), "", [])
             case ast.Aliased():
                 return self._aliased(node, outer, Joined("", []))
             case ast.Join():
@@ -78,6 +82,8 @@ class RelationCompiler(CallCompiler):
                 return self._derived(inner, scope, alias, node.columns)
             case ast.Unnest():
                 return self._unnest(inner, outer, left, alias, node.columns)
+            case ast_json.JsonTable():
+                return self._json_table(inner, outer, left, alias, node.columns)
             case _:
                 self.refuse("An alias for a join in brackets", node.at)
         if node.columns:
@@ -161,6 +167,21 @@ class RelationCompiler(CallCompiler):
         found = columns_of(renamed, sql_alias, alias)
         return Joined(f"{lateral}({sql}) AS {sql_alias}({numbered(renamed)})", found)
 
+    def _json_table(
+        self,
+        node: ast_json.JsonTable,
+        outer: Scope,
+        left: Joined,
+        alias: str,
+        columns: Sequence[ast.Ident],
+    ) -> Joined:
+        with self.inside(Scope(left.columns + left.hidden, outer)):
+            sql, outputs = sql_json.table(self, node)
+        outputs = self._renamed(outputs, columns, node.at)
+        sql_alias = self.fresh("r")
+        found = columns_of(outputs, sql_alias, alias)
+        return Joined(f"LATERAL ({sql}) AS {sql_alias}({numbered(outputs)})", found)
+
     def _unnest(
         self,
         node: ast.Unnest,
@@ -242,6 +263,8 @@ class RelationCompiler(CallCompiler):
         """The right side of a join; UNNEST and LATERAL see the left one."""
         if isinstance(node, ast.Unnest):
             return self._unnest(node, outer, left, "", [])
+        if isinstance(node, ast_json.JsonTable):
+            return self._json_table(node, outer, left, "", [])
         if isinstance(node, ast.Derived) and node.is_lateral:
             return self._derived(node, Scope(left.columns + left.hidden, outer), "", [])
         if isinstance(node, ast.Aliased):

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, casts
+from queryrun.sql.trino import ast, ast_json, casts, fine
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import CastSite, UnsupportedCastError
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.scope import Output, Scope
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed, cast, exact, name, text
+from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, exact, name, text
 from queryrun.sql.trino.types import Type
 
 MAX_SQL_CHARS = 4_000_000
@@ -21,7 +21,7 @@ MAX_SQL_CHARS = 4_000_000
 
 MAX_REPEATED_CHARS = 300
 """A longer value is given a name where it is needed more than once."""
-_BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
+BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
 
 
 class Compiler:
@@ -55,6 +55,8 @@ class Compiler:
 
     def cast_to(self, value: Typed, target: Type) -> Typed:
         """The value in another type that Trino brings it to without being told."""
+        if value.type.name == "time" and target.name == t.TIMETZ:
+            return cast(fine.zoned(value, self.zone), target)
         return cast(value, target)
 
     def exact(self, value: Typed) -> str:
@@ -63,6 +65,8 @@ class Compiler:
 
     def compared(self, value: Typed, kind: Type) -> str:
         """A value to compare as `kind`."""
+        if value.type.name == "time" and kind.name == t.TIMETZ:
+            value = fine.zoned(value, self.zone)
         return _compared(value, kind)
 
     # --- saying no --------------------------------------------------------------------------
@@ -115,7 +119,7 @@ class Compiler:
         name = self.fresh("once_")
         found = use(Typed(name, value.type, value.constant))
         if "SELECT " in found.sql:  # no engine takes a subquery in a lambda
-            if _BY_CHANCE.search(value.sql):
+            if BY_CHANCE.search(value.sql):
                 self.refuse("A subquery beside a value by chance that is used twice", 0)
             return use(value)
         return Typed(self.bound(name, self.exact(value), found.sql), found.type)
@@ -197,7 +201,7 @@ class Compiler:
 
 
 def _needs_a_name(value: Typed) -> bool:
-    return len(value.sql) > MAX_REPEATED_CHARS or _BY_CHANCE.search(value.sql) is not None
+    return len(value.sql) > MAX_REPEATED_CHARS or BY_CHANCE.search(value.sql) is not None
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
@@ -246,4 +250,9 @@ _METHODS: dict[type, str] = {
     ast.RowOf: "row_of",
     ast.ArrayOf: "array_literal",
     ast.Lambda: "lone_lambda",
+    ast_json.JsonExists: "json_exists",
+    ast_json.JsonValue: "json_value",
+    ast_json.JsonQuery: "json_query",
+    ast_json.JsonMade: "json_made",
+    ast_json.JsonItem: "json_item",
 }

@@ -108,7 +108,12 @@ class FormParser(PartParser):
         if self.lookahead().text != "[":
             return None
         at = self.advance().at
-        self.expect_op("[")
+        return self._items(at)
+
+    def _items(self, at: int | None = None) -> Expr:
+        """The items of an array, with or without the word in front."""
+        bracket = self.expect_op("[")
+        at = bracket.at if at is None else at
         items = [] if self.at_op("]") else self._expressions()
         self.expect_op("]")
         return ast.ArrayOf(items, at)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.expression_forms import READERS, FormParser
 
@@ -12,6 +12,7 @@ _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _TYPED_LITERALS = frozenset(
     [
         "DATE",
+        "VARBINARY",
         "TIME",
         "TIMESTAMP",
         "DECIMAL",
@@ -30,17 +31,7 @@ _TYPED_LITERALS = frozenset(
         "IPADDRESS",
     ]
 )
-_NOT_OFFERED = frozenset(
-    [
-        "JSON_EXISTS",
-        "JSON_QUERY",
-        "JSON_VALUE",
-        "JSON_OBJECT",
-        "JSON_ARRAY",
-        "JSON_TABLE",
-        "GRAPH_TABLE",
-    ]
-)
+_NOT_OFFERED = frozenset(["JSON_TABLE", "GRAPH_TABLE"])
 
 
 class ExpressionParser(FormParser):
@@ -212,6 +203,8 @@ class ExpressionParser(FormParser):
             return self._brackets()
         if token.kind == "word":
             return self._worded()
+        if token.text == "[":
+            return self._items()
         if token.kind == "unicode":
             self.refuse("A string with Unicode escapes (U&) is not supported", token.at)
         if token.text == "?":
@@ -248,9 +241,20 @@ class ExpressionParser(FormParser):
     def _worded(self) -> Expr:
         token = self.token
         word = token.text
+        json_reader = json_forms.READERS.get(word)
+        if json_reader is not None and self.lookahead().text == "(":
+            return json_reader(self)
         reader = READERS.get(word)
         if reader is not None and (found := reader(self)) is not None:
             return found
+        if (
+            word == "DOUBLE"
+            and self.lookahead().text == "PRECISION"
+            and self.lookahead(2).kind == "string"
+        ):
+            self.advance()
+            self.advance()
+            return ast.TypedLiteral("double", self.text(), token.at)
         if word in _TYPED_LITERALS and self.lookahead().kind == "string":
             self.advance()
             return ast.TypedLiteral(word.lower(), self.text(), token.at)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast, formats
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.comparisons import NESTED, equal, orderable, unorderable
 from queryrun.sql.trino.compile_calls import CallCompiler, special
+from queryrun.sql.trino.compile_names import WHOLE_DAYS
 from queryrun.sql.trino.typed import Typed, cast, text
 
 # --- JSON -----------------------------------------------------------------------------------
@@ -67,12 +69,82 @@ def _array_set(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
     if node.name == "array_union":
         return c.plain(ast.Call("array_distinct", [], node.at), [c.operate("||", a, b, node.at)])
     has_null = f"len(list_filter({b.sql}, lambda other: other IS NULL)) > 0"
+    if node.name == "array_intersect":  # in the order of the longer one
+        return _intersection(c, node, a, b)
     there = f"CASE WHEN item IS NULL THEN {has_null} ELSE list_contains({b.sql}, item) END"
-    test = there if node.name == "array_intersect" else f"NOT ({there})"
-    kept = f"list_filter({a.sql}, lambda item: {test})"
+    kept = f"list_filter({a.sql}, lambda item: NOT ({there}))"
     missing = f"{a.sql} IS NULL OR {b.sql} IS NULL"
     kept = f"(CASE WHEN {missing} THEN NULL ELSE {kept} END)"
     return c.plain(ast.Call("array_distinct", [], node.at), [Typed(kept, kind)])
+
+
+def _intersection(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
+    """What both have, in the order of the longer one."""
+
+    def kept(of: str, others: str) -> str:
+        has_null = f"len(list_filter({others}, lambda other: other IS NULL)) > 0"
+        there = f"CASE WHEN item IS NULL THEN {has_null} ELSE list_contains({others}, item) END"
+        return f"list_filter({of}, lambda item: {there})"
+
+    chosen = (
+        f"(CASE WHEN {a.sql} IS NULL OR {b.sql} IS NULL THEN NULL "
+        f"WHEN len({a.sql}) < len({b.sql}) THEN {kept(b.sql, a.sql)} "
+        f"ELSE {kept(a.sql, b.sql)} END)"
+    )
+    return c.plain(ast.Call("array_distinct", [], node.at), [Typed(chosen, a.type)])
+
+
+@special("array_max", "array_min")
+def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
+    """NULL where an item is; of arrays and rows an order is needed."""
+    (value,) = c.args(node, 1)
+    item = value.type.parts[0] if value.type.name == "array" else t.UNKNOWN
+    if item.name not in NESTED:
+        return c.plain(node, [value])
+    if not orderable(item):
+        c.wrong_arguments(node, [value])
+
+    def found(value: Typed) -> Typed:
+        one = c.fresh("p")
+        unfit = unorderable(c, one, item, with_nan=node.name == "array_max") or "false"
+        what = c.failing("Ordering arrays or rows with NULL or NaN inside is not supported")
+        sql = (
+            f"(CASE WHEN len(list_filter({value.sql}, lambda {one}: {one} IS NULL)) > 0 THEN NULL "
+            f"WHEN len(list_filter({value.sql}, lambda {one}: {unfit})) > 0 THEN {what} "
+            f"ELSE list_{node.name[-3:]}({value.sql}) END)"
+        )
+        return Typed(sql, item)
+
+    return c.once(value, found)
+
+
+@special("contains", "array_position", "array_remove")
+def _search(c: CallCompiler, node: ast.Call) -> Typed:
+    """Among arrays and rows a NULL inside, which decides nothing, is an error."""
+    values = c.args(node, 2, 3)
+    base, sought = values[0], values[1]
+    item = base.type.parts[0] if base.type.name == "array" else t.UNKNOWN
+    if item.name not in NESTED or len(values) > 2 or t.bare(sought.type) != t.bare(item):
+        return c.plain(node, values)
+    return c.once_each([base, sought], lambda v: _search_nested(c, node, v[0], v[1]))
+
+
+def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, sought: Typed) -> Typed:
+    one, at, item = c.fresh("p"), c.fresh("p"), base.type.parts[0]
+    test = equal(c, Typed(one, item), sought, node.at).sql
+    what = f"{node.name} does not support arrays with elements that are null or contain null"
+    known = f"(CASE WHEN {one} IS NULL THEN NULL ELSE coalesce({test}, {c.failing(what)}) END)"
+    tests = f"list_transform({base.sql}, lambda {one}: {known})"
+    if node.name == "contains":
+        found, kind = f"list_reduce({tests}, lambda {one}, {at}: {one} OR {at}, false)", t.BOOLEAN
+    elif node.name == "array_position":
+        found, kind = f"CAST(coalesce(list_position({tests}, true), 0) AS BIGINT)", t.BIGINT
+    else:
+        test = f"{at}[2] IS DISTINCT FROM true"
+        kept = f"list_filter(list_zip({base.sql}, {tests}), lambda {at}: {test})"
+        found, kind = f"list_transform({kept}, lambda {at}: {at}[1])", base.type
+    missing = f"{base.sql} IS NULL OR {sought.sql} IS NULL"
+    return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
 
 
 @special("array_join")
@@ -99,26 +171,42 @@ def _sequence(c: CallCompiler, node: ast.Call) -> Typed:
     if first.type == last.type == t.DATE:
         forwards = f"to_days(CASE WHEN {first.sql} <= {last.sql} THEN 1 ELSE -1 END)"
         step = args[2].sql if len(args) == 3 else forwards
-        ends = f"CAST({first.sql} AS TIMESTAMP), CAST({last.sql} AS TIMESTAMP)"
-        series = f"generate_series({ends}, {step})"
+        ends = [f"CAST({one.sql} AS TIMESTAMP)" for one in (first, last)]
+        if len(args) == 3 and args[2].type == t.DAYS and args[2].constant != WHOLE_DAYS:
+            c.refuse("A sequence of dates by such an interval", node.at)
+        series = _checked_moments(c, ends[0], ends[1], step)
         return Typed(f"CAST({series} AS DATE[])", t.array(t.DATE))
     if first.type.name == last.type.name == "timestamp" and len(args) == 3:
         kind = t.common(first.type, last.type) or first.type
-        return Typed(f"generate_series({first.sql}, {last.sql}, {args[2].sql})", t.array(kind))
+        return Typed(_checked_moments(c, first.sql, last.sql, args[2].sql), t.array(kind))
     c.wrong_arguments(node, args)
+
+
+_AWAY = (
+    "sequence stop value should be greater than or equal to start value if step is greater "
+    "than zero otherwise stop should be less than or equal to start"
+)
+_MANY = "result of sequence function must not have more than 10000 entries"
+
+
+def _checked_moments(c: CallCompiler, first: str, last: str, step: str) -> str:
+    """The same of timestamps: where a step leads decides its direction, a count the end."""
+    after = f"{first} + {step}"
+    return (
+        f"(CASE WHEN {after} = {first} THEN {c.failing('interval must not be zero')} "
+        f"WHEN ({after} > {first}) <> ({last} >= {first}) AND {first} <> {last} "
+        f"THEN {c.failing(_AWAY)} "
+        f"WHEN ({after} > {first}) = ({first} + {step} * 10000 <= {last}) THEN {c.failing(_MANY)} "
+        f"ELSE generate_series({first}, {last}, {step}) END)"
+    )
 
 
 def _checked_series(c: CallCompiler, first: str, last: str, step: str) -> str:
     """Whole numbers, with Trino's rules: in the step's direction, and not too many."""
-    away = (
-        "sequence stop value should be greater than or equal to start value if step is greater "
-        "than zero otherwise stop should be less than or equal to start"
-    )
-    many = "result of sequence function must not have more than 10000 entries"
     return (
         f"(CASE WHEN {step} = 0 THEN {c.failing('step must not be zero')} "
-        f"WHEN ({step} > 0) <> ({last} >= {first}) AND {first} <> {last} THEN {c.failing(away)} "
-        f"WHEN ({last}::HUGEINT - {first}) // {step} >= 10000 THEN {c.failing(many)} "
+        f"WHEN ({step} > 0) <> ({last} >= {first}) AND {first} <> {last} THEN {c.failing(_AWAY)} "
+        f"WHEN ({last}::HUGEINT - {first}) // {step} >= 10000 THEN {c.failing(_MANY)} "
         f"ELSE generate_series({first}, {last}, {step}) END)"
     )
 

@@ -7,7 +7,19 @@ from __future__ import annotations
 from queryrun.sql.trino.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
-_SPACES = "chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)||chr(28)||chr(29)||chr(30)||chr(31)"
+_CODES_OF_SPACES = [
+    *range(9, 14),
+    *range(28, 33),
+    0x1680,
+    *range(0x2000, 0x2007),
+    *range(0x2008, 0x200B),
+    0x2028,
+    0x2029,
+    0x205F,
+    0x3000,
+]
+"""What Java takes for white space."""
+_SPACES = "||".join(f"chr({code})" for code in _CODES_OF_SPACES)
 
 PLAIN = read_signatures(f"""
 abs(tinyint) -> tinyint = abs({{0}})
@@ -23,8 +35,10 @@ atan2(double, double) -> double = atan2({{0}}, {{1}})
 cbrt(double) -> double = cbrt({{0}})
 ceil(double) -> double = ceil({{0}})
 ceil(real) -> real = ceil({{0}})
-ceil(bigint) -> bigint = {{0}}
+ceil(tinyint) -> tinyint = {{0}}
+ceil(smallint) -> smallint = {{0}}
 ceil(integer) -> integer = {{0}}
+ceil(bigint) -> bigint = {{0}}
 cos(double) -> double = cos({{0}})
 cosh(double) -> double = cosh({{0}})
 degrees(double) -> double = degrees({{0}})
@@ -32,8 +46,10 @@ e() -> double = exp(CAST(1 AS DOUBLE))
 exp(double) -> double = exp({{0}})
 floor(double) -> double = floor({{0}})
 floor(real) -> real = floor({{0}})
-floor(bigint) -> bigint = {{0}}
+floor(tinyint) -> tinyint = {{0}}
+floor(smallint) -> smallint = {{0}}
 floor(integer) -> integer = {{0}}
+floor(bigint) -> bigint = {{0}}
 infinity() -> double = CAST('Infinity' AS DOUBLE)
 is_finite(double) -> boolean = isfinite({{0}})
 is_infinite(double) -> boolean = isinf({{0}})
@@ -55,7 +71,7 @@ round(bigint) -> bigint = {{0}}
 round(double) -> double = round({{0}})
 round(real) -> real = CAST(round(CAST({{0}} AS DOUBLE)) AS FLOAT)
 round(double, integer) -> double = CASE WHEN NOT isfinite({{0}}) OR NOT isfinite({{0}} * pow(10, {{1}})) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-{{0}} * pow(10, {{1}})) / pow(10, {{1}})) ELSE round({{0}} * pow(10, {{1}})) / pow(10, {{1}}) END
-round(real, integer) -> real = CAST(CASE WHEN NOT isfinite({{0}}) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}})) ELSE round(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}}) END AS FLOAT)
+round(real, integer) -> real = CAST(CASE WHEN NOT isfinite({{0}}) OR NOT isfinite(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}})) ELSE round(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}}) END AS FLOAT)
 sign(bigint) -> bigint = CAST(sign({{0}}) AS BIGINT)
 sign(tinyint) -> tinyint = CAST(sign({{0}}) AS TINYINT)
 sign(smallint) -> smallint = CAST(sign({{0}}) AS SMALLINT)
@@ -90,7 +106,7 @@ starts_with(varchar, varchar) -> boolean = starts_with({{0}}, {{1}})
 strpos(varchar, varchar) -> bigint = strpos({{0}}, {{1}})
 chr(bigint) -> varchar = chr(CAST({{0}} AS INTEGER))
 levenshtein_distance(varchar, varchar) -> bigint = levenshtein({{0}}, {{1}})
-hamming_distance(varchar, varchar) -> bigint = hamming({{0}}, {{1}})
+hamming_distance(varchar, varchar) -> bigint = CASE WHEN length({{0}}) <> length({{1}}) THEN error('The input strings to hamming_distance function must have the same length') WHEN {{0}} = '' THEN 0 ELSE hamming({{0}}, {{1}}) END
 translate(varchar, varchar, varchar) -> varchar = translate({{0}}, {{1}}, {{2}})
 lpad(varchar, bigint, varchar) -> varchar = CASE WHEN {{1}} NOT BETWEEN 0 AND 2147483647 THEN error('Target length must be in the range [0..2147483647]') WHEN {{2}} = '' THEN error('Padding string must not be empty') ELSE lpad({{0}}, CAST({{1}} AS INTEGER), {{2}}) END
 rpad(varchar, bigint, varchar) -> varchar = CASE WHEN {{1}} NOT BETWEEN 0 AND 2147483647 THEN error('Target length must be in the range [0..2147483647]') WHEN {{2}} = '' THEN error('Padding string must not be empty') ELSE rpad({{0}}, CAST({{1}} AS INTEGER), {{2}}) END
@@ -114,6 +130,8 @@ contains(array(T), T) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN
 array_position(array(double), double) -> bigint = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN isnan({{1}}) THEN 0 ELSE CAST(coalesce(list_position({{0}}, {{1}}), 0) AS BIGINT) END
 array_position(array(real), real) -> bigint = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN isnan({{1}}) THEN 0 ELSE CAST(coalesce(list_position({{0}}, {{1}}), 0) AS BIGINT) END
 array_position(array(T), T) -> bigint = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL ELSE CAST(coalesce(list_position({{0}}, {{1}}), 0) AS BIGINT) END
+array_remove(array(double), double) -> array(double) = CASE WHEN {{1}} IS NULL THEN NULL ELSE list_filter({{0}}, lambda item: item IS DISTINCT FROM {{1}} OR isnan({{1}})) END
+array_remove(array(real), real) -> array(real) = CASE WHEN {{1}} IS NULL THEN NULL ELSE list_filter({{0}}, lambda item: item IS DISTINCT FROM {{1}} OR isnan({{1}})) END
 array_remove(array(T), T) -> array(T) = CASE WHEN {{1}} IS NULL THEN NULL ELSE list_filter({{0}}, lambda item: item IS DISTINCT FROM {{1}}) END
 array_max(array(double)) -> double = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE coalesce(list_max(list_filter({{0}}, lambda item: NOT isnan(item))), list_max({{0}})) END
 array_max(array(real)) -> real = CASE WHEN len(list_filter({{0}}, lambda item: item IS NULL)) > 0 THEN NULL ELSE coalesce(list_max(list_filter({{0}}, lambda item: NOT isnan(item))), list_max({{0}})) END
@@ -123,7 +141,7 @@ array_sort(array(T)) -> array(T) = list_sort({{0}}, 'ASC', 'NULLS LAST')
 array_distinct(array(T)) -> array(T) = CASE WHEN {{0}} IS NOT NULL THEN list_transform(list_sort(list_transform(list_filter(list_zip(list_sort(list_zip({{0}}, range(1, len({{0}}) + 1))), list_concat([NULL], list_sort(list_zip({{0}}, range(1, len({{0}}) + 1))))), lambda pair: pair[1] IS NOT NULL AND (pair[2] IS NULL OR pair[1][1] IS DISTINCT FROM pair[2][1])), lambda pair: row(pair[1][2], pair[1][1]))), lambda pair: pair[2]) END
 arrays_overlap(array(T), array(T)) -> boolean = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN list_has_any({{0}}, {{1}}) THEN true WHEN len({{0}}) > 0 AND len({{1}}) > 0 AND (len(list_filter({{0}}, lambda item: item IS NULL)) > 0 OR len(list_filter({{1}}, lambda item: item IS NULL)) > 0) THEN NULL ELSE false END
 flatten(array(array(T))) -> array(T) = flatten({{0}})
-repeat(T, integer) -> array(T) = CASE WHEN {{1}} < 0 THEN error('count argument of repeat function must be greater than or equal to 0') WHEN {{1}} > 10000 THEN error('count argument of repeat function must be less than or equal to 10000') ELSE list_transform(range({{1}}), lambda number: {{0}}) END
+repeat(T, integer) -> array(T) = CASE WHEN {{1}} < 0 THEN error('count argument of repeat function must be greater than or equal to 0') WHEN {{1}} > 10000 THEN error('count argument of repeat function must be less than or equal to 10000') WHEN {{1}} > 1000 AND {{1}} * CAST(octet_length(encode(CAST({{0}} AS VARCHAR))) AS BIGINT) > 1000000 THEN error('result of repeat function must not take more than 1000000 bytes') ELSE list_transform(range({{1}}), lambda number: {{0}}) END
 slice(array(T), bigint, bigint) -> array(T) = CASE WHEN {{0}} IS NULL THEN NULL WHEN {{1}} = 0 THEN error('SQL array indices start at 1') WHEN {{2}} < 0 THEN error('length must be greater than or equal to 0') WHEN {{1}} > 0 THEN ({{0}})[{{1}}:{{1}} + {{2}} - 1] WHEN -{{1}} > len({{0}}) THEN ({{0}})[1:0] ELSE ({{0}})[len({{0}}) + {{1}} + 1:len({{0}}) + {{1}} + {{2}}] END
 trim_array(array(T), bigint) -> array(T) = CASE WHEN {{0}} IS NULL THEN NULL WHEN {{1}} < 0 OR {{1}} > len({{0}}) THEN error('size must not exceed array cardinality') ELSE ({{0}})[1:len({{0}}) - {{1}}] END
 map_keys(map(K, V)) -> array(K) = map_keys({{0}})
@@ -141,7 +159,7 @@ date(timestamp) -> date = CAST({{0}} AS DATE)
 date(date) -> date = {{0}}
 from_unixtime(double) -> timestamp_tz3 = make_timestamptz(CAST(round({{0}} * 1000) AS BIGINT) * 1000)
 from_iso8601_date(varchar) -> date = CASE WHEN {{0}} IS NULL OR regexp_full_match({{0}}, '[0-9]{{{{4}}}}-[0-9]{{{{2}}}}-[0-9]{{{{2}}}}') THEN CAST({{0}} AS DATE) ELSE error('from_iso8601_date reads YYYY-MM-DD alone') END
-from_base64(varchar) -> varbinary = from_base64({{0}})
+from_base64(varchar) -> varbinary = from_base64({{0}} || CASE length({{0}}) % 4 WHEN 2 THEN '==' WHEN 3 THEN '=' ELSE '' END)
 last_day_of_month(date) -> date = last_day({{0}})
 last_day_of_month(timestamp) -> date = last_day({{0}})
 to_unixtime(timestamp_tz) -> double = epoch({{0}})

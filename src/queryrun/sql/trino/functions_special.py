@@ -115,6 +115,10 @@ def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     return Typed(f"CAST({function}({value.sql}) AS {t.duckdb_name(whole)})", whole)
 
 
+_MAX_TENS = -18
+"""Digits to round to that Trino has a power of ten for."""
+
+
 def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """To tens, hundreds, … for a negative number of digits, half away from zero."""
     value, digits = args
@@ -122,11 +126,10 @@ def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
         c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
     if digits.constant >= 0:
         return value
-    if digits.constant < -19:
-        return Typed(
-            f"(CASE WHEN {value.sql} IS NOT NULL THEN CAST(0 AS {c.type_name(value.type)}) END)",
-            value.type,
-        )
+    if digits.constant < _MAX_TENS:
+        failing = c.failing("numerical overflow")
+        sql = f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
+        return Typed(sql, value.type)
     unit = 10**-digits.constant
     wide = f"CAST({value.sql} AS HUGEINT)"
     half = f"CASE WHEN {value.sql} < 0 THEN -{unit // 2} ELSE {unit // 2} END"

@@ -15,6 +15,9 @@ from queryrun.sql.trino.typed import Typed, text
 @special("concat")
 def _concat(c: CallCompiler, node: ast.Call) -> Typed:
     values = c.args(node, 2, 127)
+    arrays = [value.type for value in values if value.type.name == "array"]
+    if arrays and len(values) > 2:  # only of two could NULL be an item as well
+        values = [c.cast_to(v, arrays[0]) if v.type == t.UNKNOWN else v for v in values]
     found = values[0]
     for value in values[1:]:
         found = c.operate("||", found, value, node.at)

@@ -1,16 +1,16 @@
 """Functions of dates and times, by Trino's names."""
 
-# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
-
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from queryrun.sql.trino import ast, clocks, formats, intervals
+from queryrun.sql.trino import ast, casts, casts_time, clocks, fine, formats, intervals
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import local
+from queryrun.sql.trino.cast_checks import CastSite
+from queryrun.sql.trino.casts_time import local
 from queryrun.sql.trino.compile_calls import CallCompiler, special
-from queryrun.sql.trino.typed import Typed, cast, text
+from queryrun.sql.trino.typed import Typed, cast, exact, picos, text
 
 _FIELDS = {
     "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
@@ -36,7 +36,15 @@ def _moment(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
 
 def _reading(value: Typed) -> str:
     """What calendar and clock say: of the value's own zone, where it has one."""
-    return local(value) if value.type.name == t.TSTZ else value.sql
+    whole = fine.coarse(value)
+    return local(whole) if value.type.name == t.TSTZ else whole.sql
+
+
+def _millis(value: Typed) -> Typed:
+    """What formats print: a moment rounded to milliseconds."""
+    if not value.type.params or value.type.params[0] <= _MILLISECONDS:
+        return value
+    return casts_time.to_precision(value, t.timestamp(_MILLISECONDS))
 
 
 def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
@@ -60,6 +68,8 @@ def _time_plus(
 ) -> Typed:
     """Around midnight, and cut to the digits that the value has."""
     size = clocks.UNITS[_time_unit(c, node, written)]
+    if value.type.name == t.TIMETZ or t.is_fine(value.type):
+        return _fine_time_plus(c, node, size, count, value)
     number = f"CAST({c.as_type(node, count, t.BIGINT).sql} AS HUGEINT)"
     digit = 10 ** (6 - value.type.params[0])
     day = 86_400_000_000
@@ -68,24 +78,39 @@ def _time_plus(
     return Typed(sql, value.type)
 
 
+def _fine_time_plus(
+    c: CallCompiler, node: ast.Call, size: int, count: Typed, value: Typed
+) -> Typed:
+    number = f"CAST({c.as_type(node, count, t.BIGINT).sql} AS HUGEINT)"
+    moved = f"({value.sql} + {number} % {fine.DAY} * {size * 10**6} % {fine.DAY} + {fine.DAY})"
+    whole = Typed(f"CAST({moved} % {fine.DAY} AS BIGINT)", value.type)
+    return fine.rounded(whole, value.type.params[0])
+
+
+_CLOCKS = frozenset(["time", t.TIMETZ])
 _MILLISECONDS = 3
 """Digits of a second."""
 
 
-@special("current_timestamp", "now", "localtimestamp", "localtime")
+@special("current_timestamp", "now", "localtimestamp", "localtime", "current_time")
 def _now(c: CallCompiler, node: ast.Call) -> Typed:
     """With so many digits of a second; three unless told."""
     args = c.args(node, 0, 0 if node.name == "now" else 1) if node.args else []
     digits = args[0].constant if args else 3
-    if not isinstance(digits, int) or digits > 6:
+    if not isinstance(digits, int) or digits > casts_time.MAX_DIGITS:
         c.refuse(f"{node.name} with such a precision", node.at)
-    unit = 10 ** (6 - digits)
+    unit = 10 ** (6 - min(digits, 6))
     moment = "now()" if unit == 1 else f"make_timestamptz(epoch_us(now()) // {unit} * {unit})"
-    if node.name in {"current_timestamp", "now"}:
-        return Typed(moment, t.timestamp_tz(digits))
-    local_kind = "TIME" if node.name == "localtime" else "TIMESTAMP"
-    kind = t.time(digits) if node.name == "localtime" else t.timestamp(digits)
-    return Typed(f"CAST(CAST({moment} AS TIMESTAMP) AS {local_kind})", kind)
+    now = Typed(moment, t.timestamp_tz(min(digits, 6)))
+    if node.name in {"localtimestamp", "localtime"}:
+        now = casts.explicit(now, t.timestamp(min(digits, 6)), None, CastSite(zone=c.zone))
+    kinds = {
+        "localtime": t.time(digits),
+        "localtimestamp": t.timestamp(digits),
+        "current_time": t.time_tz(digits, ""),
+    }
+    kind = kinds.get(node.name, t.timestamp_tz(digits))
+    return casts.explicit(now, kind, None, CastSite(zone=c.zone))
 
 
 @special(*_FIELDS)
@@ -94,8 +119,8 @@ def _field(c: CallCompiler, node: ast.Call) -> Typed:
     is_of_months = value.type == t.MONTHS and node.name in {"year", "month"}
     if (value.type == t.DAYS and node.name in intervals.FIELDS) or is_of_months:
         return c.once(value, lambda one: Typed(intervals.field(one, node.name), t.BIGINT))
-    if value.type.name == "time" and node.name in _OF_THE_CLOCK:
-        sql = f"{_FIELDS[node.name]}({value.sql})"
+    if value.type.name in _CLOCKS and node.name in _OF_THE_CLOCK:
+        sql = f"{_FIELDS[node.name]}({fine.coarse(value).sql})"
         return Typed(f"({sql} % 1000)" if node.name == "millisecond" else sql, t.BIGINT)
     value = _moment(c, node, value)
     if value.type == t.DATE and node.name in _OF_THE_CLOCK:
@@ -107,45 +132,66 @@ def _field(c: CallCompiler, node: ast.Call) -> Typed:
 @special("date_trunc")
 def _date_trunc(c: CallCompiler, node: ast.Call) -> Typed:
     written, value = c.args(node, 2)
-    if value.type.name == "time":
-        size = clocks.UNITS[_time_unit(c, node, written)]
-        sql = clocks.of_micros(f"({clocks.micros(value.sql)} // {size} * {size})")
-        return Typed(sql, value.type)
+    if value.type.name in _CLOCKS:
+        return _clock_trunc(value, clocks.UNITS[_time_unit(c, node, written)])
     _moment(c, node, value)
     unit = _unit(c, node, written, value)
     if value.type == t.DATE:
         return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", t.DATE)
-    if value.type.name == t.TSTZ and value.type.zone:
-        zone = value.type.zone
-        if zone.startswith(("+", "-")):
-            c.refuse("date_trunc in a zone without a name", node.at)
-        return Typed(f"timezone({text(zone)}, date_trunc('{unit}', {local(value)}))", value.type)
-    return Typed(f"date_trunc('{unit}', {value.sql})", value.type)
+    kind, whole = value.type, fine.coarse(value)
+    if kind.name == t.TSTZ and kind.zone:
+        local_start = Typed(f"date_trunc('{unit}', {local(whole)})", t.timestamp(6))
+        start = casts_time.in_zone(local_start, kind.zone, c.zone)
+    else:
+        start = Typed(f"date_trunc('{unit}', {whole.sql})", whole.type)
+    return fine.refined(start, "0", kind)
+
+
+def _clock_trunc(value: Typed, size: int) -> Typed:
+    """`size`: of the unit, in microseconds."""
+    kind = value.type
+    if kind.name == "time" and not t.is_fine(kind):
+        return Typed(clocks.of_micros(f"({clocks.micros(value.sql)} // {size} * {size})"), kind)
+    clock = fine.local_picos(value) if kind.name == t.TIMETZ else value.sql
+    cut = Typed(f"({clock} // {size * 10**6} * {size * 10**6})", t.time(12))
+    if kind.name == "time":
+        return Typed(cut.sql, kind)
+    return Typed(fine.zoned(cut, kind.zone).sql, kind)
 
 
 @special("date_add")
 def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
-    if value.type.name == "time":
+    if value.type.name in _CLOCKS:
         return _time_plus(c, node, written, count, value)
     _moment(c, node, value)
     unit = _unit(c, node, written, value)
-    if unit.startswith("milli") and value.type.params and value.type.params[0] < _MILLISECONDS:
-        c.refuse("date_add of milliseconds to a timestamp of fewer digits", node.at)
     number = c.as_type(node, count, t.BIGINT).sql
     if unit not in _BY_THE_CLOCK:
         number = f"CAST({number} AS INTEGER)"
+    step = _STEPS[unit].format(number)
     if value.type.name == t.TSTZ and unit in _BY_THE_CLOCK:
-        return Typed(f"({value.sql} + {_STEPS[unit].format(number)})", value.type)
-    return c.moved(value, f"+ {_STEPS[unit].format(number)}")
+        whole = fine.coarse(value)
+        moved = Typed(f"({whole.sql} + {step})", whole.type)
+        moved = fine.refined(moved, fine.below(value), value.type)
+    else:
+        moved = c.moved(value, f"+ {step}")
+    if unit.startswith("milli") and value.type.params and value.type.params[0] < _MILLISECONDS:
+        exact = replace(value.type, params=(_MILLISECONDS,))
+        return casts_time.to_precision(Typed(moved.sql, exact), value.type)
+    return moved
 
 
 @special("date_diff")
 def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments; DuckDB's own date_diff counts borders instead."""
     written, first, last = c.args(node, 3)
-    if first.type.name == last.type.name == "time":
+    if first.type.name in _CLOCKS and last.type.name in _CLOCKS:
         size = clocks.UNITS[_time_unit(c, node, written)]
+        kind = t.common(first.type, last.type)
+        if kind is not None and (kind.name == t.TIMETZ or t.is_fine(kind)):
+            between = f"({picos(c.cast_to(last, kind))} - {picos(c.cast_to(first, kind))})"
+            return Typed(f"CAST({between} // {size * 10**6} AS BIGINT)", t.BIGINT)
         between = f"({clocks.micros(last.sql)} - {clocks.micros(first.sql)})"
         return Typed(f"({between} // {size})", t.BIGINT)
     kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
@@ -153,14 +199,14 @@ def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
     if kind.name == t.TSTZ and unit not in _BY_THE_CLOCK:
         a, b = _reading(cast(first, kind)), _reading(cast(last, kind))
     else:
-        a, b = cast(first, kind).sql, cast(last, kind).sql
+        a, b = fine.coarse(cast(first, kind)).sql, fine.coarse(cast(last, kind)).sql
     return Typed(f"date_sub('{unit}', {a}, {b})", t.BIGINT)
 
 
 @special("date_format")
 def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
-    value = _moment(c, node, value)
+    value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
 
@@ -176,6 +222,10 @@ def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
         c.refuse("%h in date_parse without %p", node.at)
     if not {"%Y", "%G"} & set(_LETTERS.findall(written)):  # DuckDB would begin with 1900
         given, written = f"('1970 ' || {given})", f"%Y {written}"
+    if "%f" in written:  # nine digits may be there, three count
+        given = rf"regexp_replace({given}, '\.(\d{{6}})\d{{1,3}}', '.\1')"
+        parsed = f"strptime({given}, {text(written)})"
+        return Typed(f"date_trunc('millisecond', {parsed})", t.timestamp(3))
     return Typed(f"strptime({given}, {text(written)})", t.timestamp(3))
 
 
@@ -184,6 +234,7 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     if _moment(c, node, value).type == t.DATE:
         value = cast(value, t.timestamp(3))
+    value = _millis(value)
     written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
 
@@ -196,6 +247,24 @@ def _parse_datetime(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"timezone({text(c.zone)}, {parsed})", t.timestamp_tz(3))
 
 
+@special("from_unixtime_nanos")
+def _from_unixtime_nanos(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name == "decimal" and value.type.params[1]:
+        value = casts.explicit(value, t.decimal(38, 0), None, CastSite())
+    elif not t.is_integer(value.type) and value.type.name != "decimal":
+        c.wrong_arguments(node, [value])
+    return Typed(f"(CAST({exact(value)} AS HUGEINT) * 1000)", t.timestamp_tz(9))
+
+
+@special("to_unixtime")
+def _to_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if t.is_moment(value.type) and t.is_fine(value.type):
+        return Typed(f"(CAST({value.sql} AS DOUBLE) / 1e12)", t.DOUBLE)
+    return c.plain(node, [value])
+
+
 @special("from_unixtime")
 def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
@@ -206,6 +275,8 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+    if value.type == t.DAYS:
+        return _zone_of_interval(c, node)
     zone = c.constant_text(node, value, "a time zone")
     if zone[:1] in {"+", "-"}:
         hours, _, minutes = zone[1:].partition(":")
@@ -213,24 +284,46 @@ def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
     return zone
 
 
+def _zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
+    """`AT TIME ZONE INTERVAL '10' HOUR`, written out."""
+    written = node.args[-1]
+    negative = isinstance(written, ast.Unary) and written.op == "-"
+    if isinstance(written, ast.Unary):
+        written = written.operand
+    minutes = None
+    if isinstance(written, ast.IntervalLiteral):
+        minutes = intervals.literal_minutes(written)
+    if minutes is None:
+        c.refuse(f"{node.name}: an interval that is no literal of hours and minutes", node.at)
+    minutes = -minutes if negative else minutes
+    if abs(minutes) > 14 * 60:
+        c.invalid(f"Invalid offset minutes {minutes}", node.at)
+    return fine.offset_name(minutes)
+
+
 @special("at_timezone")
 def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
+    if value.type.name in _CLOCKS:
+        return _clock_at(c, value, _zone(c, node, zone))
     if value.type.name == "timestamp":
         value = cast(value, t.timestamp_tz(value.type.params[0]))
     if value.type.name != t.TSTZ:
         c.wrong_arguments(node, [value, zone])
     name = _zone(c, node, zone)
+    kind = t.timestamp_tz(value.type.params[0], name)
+    if name[:1] in {"+", "-"} or name in {c.zone, "UTC"} or t.is_fine(value.type):
+        return Typed(value.sql, kind)
     # converting makes DuckDB look the zone up, and fail for one that does not exist
-    sql = (
-        value.sql
-        if name[:1] in {"+", "-"}
-        else f"timezone({text(name)}, timezone({text(name)}, {value.sql}))"
-    )
-    return Typed(
-        sql if name not in {c.zone, "UTC"} else value.sql,
-        t.timestamp_tz(value.type.params[0], name),
-    )
+    return Typed(f"timezone({text(name)}, timezone({text(name)}, {value.sql}))", kind)
+
+
+def _clock_at(c: CallCompiler, value: Typed, zone: str) -> Typed:
+    """A time in another zone; a named one counts as it is now."""
+    if value.type.name == "time":
+        value = fine.zoned(value, c.zone)
+    shift = fine.offset_name(fine.offset_minutes(zone))
+    return Typed(value.sql, t.time_tz(value.type.params[0], shift))
 
 
 @special("with_timezone")
@@ -239,10 +332,19 @@ def _with_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     if value.type.name not in {"timestamp", "date"}:
         c.wrong_arguments(node, [value, zone])
     value = cast(value, t.timestamp(3)) if value.type == t.DATE else value
-    name = _zone(c, node, zone)
-    if name[:1] in {"+", "-"}:
-        c.refuse("with_timezone with a zone without a name", node.at)
-    return Typed(f"timezone({text(name)}, {value.sql})", t.timestamp_tz(value.type.params[0], name))
+    return casts_time.in_zone(value, _zone(c, node, zone), c.zone)
+
+
+@special("timezone")
+def _timezone(c: CallCompiler, node: ast.Call) -> Typed:
+    """The zone that a value has, which is known before it is."""
+    (value,) = c.args(node, 1)
+    if value.type.name not in {t.TSTZ, t.TIMETZ}:
+        c.wrong_arguments(node, [value])
+    if value.type.zone == t.VARIES:
+        c.refuse("timezone of values of several time zones", node.at)
+    zone = text(value.type.zone or c.zone)
+    return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {zone} END)", t.VARCHAR)
 
 
 @special("current_timezone")
@@ -256,7 +358,30 @@ def _to_iso8601(c: CallCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type == t.DATE:
         return c.plain(node, [value])
-    if value.type.name == "timestamp" and value.type.params[0] in {3, 6}:
-        formatted = f"strftime({value.sql}, '%Y-%m-%dT%H:%M:%S.%f')"
-        return Typed(f"left({formatted}, {20 + value.type.params[0]})", t.VARCHAR)
-    c.refuse(f"to_iso8601 of {value.type}", node.at)
+    if value.type.name == t.TIMETZ:
+        zone = "Z" if value.type.zone == "+00:00" else value.type.zone
+        clock = fine.clock_text(fine.unzoned(value))
+        return Typed(f"({clock} || {text(zone)})", t.VARCHAR)
+    if value.type.name == "time":
+        return Typed(fine.clock_text(value), t.VARCHAR)
+    if value.type.name not in {"timestamp", t.TSTZ}:
+        c.wrong_arguments(node, [value])
+    local_value = casts_time.wall_clock(value) if value.type.name == t.TSTZ else value
+    printed = f"replace({casts_time.printed_moment(local_value, c.zone)}, ' ', 'T')"
+    if value.type.name == t.TSTZ:
+        printed = f"{printed} || {_offset(c, value)}"
+    return Typed(f"({printed})", t.VARCHAR)
+
+
+def _offset(c: CallCompiler, value: Typed) -> str:
+    """`Z`, or how far the zone of a moment is from UTC then."""
+    zone = value.type.zone or c.zone
+    if zone in {"UTC", "+00:00"}:
+        return "'Z'"
+    if zone[:1] in {"+", "-"}:
+        return text(zone)
+    whole = fine.coarse(value)
+    minutes = f"((epoch_us({local(whole)}) - epoch_us({whole.sql})) // 60000000)"
+    clock = f"strftime(TIMESTAMP '1970-01-01' + to_minutes(abs({minutes})), '%H:%M')"
+    sign = f"CASE WHEN {minutes} < 0 THEN '-' ELSE '+' END"
+    return f"CASE WHEN {minutes} = 0 THEN 'Z' ELSE {sign} || {clock} END"

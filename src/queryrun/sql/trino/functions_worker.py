@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, fine
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts import local
+from queryrun.sql.trino.casts_time import local
 from queryrun.sql.trino.compile_calls import CallCompiler, special
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.signatures import read_signatures
@@ -23,6 +23,7 @@ _URLS = "\n".join(
 
 TABLE = f"""
 soundex(varchar) -> varchar = qr_soundex({{0}})
+contains(varchar, ipaddress) -> boolean = qr_ip_contains({{0}}, {{1}})
 luhn_check(varchar) -> boolean = qr_luhn_check({{0}})
 strpos(varchar, varchar, bigint) -> bigint = qr_strpos({{0}}, {{1}}, {{2}})
 split(varchar, varchar, bigint) -> array(varchar) = qr_split({{0}}, {{1}}, {{2}})
@@ -297,11 +298,16 @@ def _map_zip_with(c: CallCompiler, node: ast.Call) -> Typed:
 @special("timezone_hour", "timezone_minute")
 def _offset(c: CallCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
-    if value.type.name != t.TSTZ:
+    if value.type.name not in {t.TSTZ, t.TIMETZ}:
         c.wrong_arguments(node, [value])
 
     def parts(value: Typed) -> Typed:
-        minutes = f"((epoch_us({local(value)}) - epoch_us({value.sql})) // 60000000)"
+        if value.type.name == t.TIMETZ:
+            shift = fine.offset_minutes(value.type.zone)
+            minutes = f"(CASE WHEN {value.sql} IS NOT NULL THEN CAST({shift} AS BIGINT) END)"
+        else:
+            whole = fine.coarse(value)
+            minutes = f"((epoch_us({local(whole)}) - epoch_us({whole.sql})) // 60000000)"
         by = "// 60" if node.name == "timezone_hour" else "% 60"
         return Typed(f"({minutes} {by})", t.BIGINT)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, combinations, product
 
 from queryrun.sql.trino import ast
 
 
-def distinct_sets(groups: Sequence[ast.Grouping]) -> list[ast.Grouping]:
-    """The same grouping as one list of sets, without those that come again."""
+def distinct_sets(
+    groups: Sequence[ast.Grouping], column: Callable[[ast.Expr], str]
+) -> list[ast.Grouping]:
+    """The same grouping as one list of sets, without those that come again.
+
+    `column` says of a key what it has in common with another name for the same column.
+    """
     if all(group.kind == "simple" for group in groups):
         return list(groups)
     found: dict[frozenset[str], list[ast.Expr]] = {}
     for parts in product(*(list(_sets(group)) for group in groups)):
-        keys = {_shape(key): key for key in chain.from_iterable(parts)}
+        keys = {column(key): key for key in chain.from_iterable(parts)}
         found.setdefault(frozenset(keys), list(keys.values()))
     return [ast.Grouping("sets", list(found.values()), groups[0].at)]
 
@@ -29,10 +34,3 @@ def _sets(group: ast.Grouping) -> Iterator[list[ast.Expr]]:
                 yield list(chain.from_iterable(chosen))
     else:
         yield from group.sets
-
-
-def _shape(key: ast.Expr) -> str:
-    """What two keys have in common that are the same column."""
-    if isinstance(key, ast.Name):
-        return ".".join(part.key for part in key.parts)
-    return repr(key)

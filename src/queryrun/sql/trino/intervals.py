@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -47,6 +48,22 @@ def second_millis(text: str) -> int | None:
         return None
     total = int(match[2]) * 1000 + int(((match[3] or "") + "000")[:3])
     return -total if match[1] == "-" else total
+
+
+def literal_minutes(node: ast.IntervalLiteral) -> int | None:
+    """The whole minutes of a literal; None where it has others, or months."""
+    unit = node.unit.removesuffix("S")
+    if node.to_unit:
+        total = span_millis(node.text, unit, node.to_unit)
+    elif unit == "SECOND":
+        total = second_millis(node.text)
+    else:
+        is_whole = re.fullmatch(r"[+-]?\d+", node.text) and unit in _MILLIS
+        total = int(node.text) * _MILLIS[unit] if is_whole else None
+    if total is None or total % _MILLIS["MINUTE"]:
+        return None
+    minutes = total // _MILLIS["MINUTE"]
+    return -minutes if node.is_negative else minutes
 
 
 def millis(sql: str) -> str:
@@ -96,39 +113,6 @@ def field(value: Typed, name: str) -> str:
         "second": f"({whole} // 1000 % 60)",
         "millisecond": f"({whole} % 1000)",
     }[name]
-
-
-def occurs_in(kind: Type) -> bool:
-    """Whether a type is an interval or has one inside."""
-    return kind in {t.DAYS, t.MONTHS} or any(map(occurs_in, kind.parts))
-
-
-def as_text(value: Typed, depth: int = 0) -> Typed:
-    """The value with every interval in it, however deep, as the text that Trino prints."""
-    kind = value.type
-    if not occurs_in(kind):
-        return value
-    if not kind.parts:
-        return Typed(printed(value), t.VARCHAR)
-    item = f"interval_item{depth}"
-    if kind.name == "array":
-        element = as_text(Typed(item, kind.parts[0]), depth + 1)
-        sql = f"list_transform({value.sql}, lambda {item}: {element.sql})"
-        return Typed(sql, t.array(element.type))
-    if kind.name == "map":
-        key = as_text(Typed(f"{item}.key", kind.parts[0]), depth + 1)
-        mapped = as_text(Typed(f"{item}.value", kind.parts[1]), depth + 1)
-        entry = f"{{'key': {key.sql}, 'value': {mapped.sql}}}"
-        entries = f"list_transform(map_entries({value.sql}), lambda {item}: {entry})"
-        return Typed(f"map_from_entries({entries})", t.map_of(key.type, mapped.type))
-    fields = [
-        as_text(Typed(f"struct_extract_at({item}, {n + 1})", part), depth + 1)
-        for n, part in enumerate(kind.parts)
-    ]
-    target = t.row([field.type for field in fields], kind.names)
-    made = f"CAST(row({', '.join(field.sql for field in fields)}) AS {t.duckdb_name(target)})"
-    body = f"CASE WHEN {item} IS NOT NULL THEN {made} END"
-    return Typed(f"list_transform([{value.sql}], lambda {item}: {body})[1]", target)
 
 
 def printed(value: Typed) -> str:

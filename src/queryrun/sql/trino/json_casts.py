@@ -82,7 +82,7 @@ def to_json(value: Typed, printed: Printer, depth: int = 0) -> str:
     if kind == t.DOUBLE:
         return f"qr_json_double({sql})"
     if kind == t.REAL:
-        return f"qr_json_real({sql}, CAST({sql} AS VARCHAR))"
+        return f"qr_json_real({sql})"
     if kind == t.VARCHAR:
         return f"qr_json_text({sql})"
     if kind.name in {"date", "timestamp", t.TSTZ}:

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.expressions import ExpressionParser
-from queryrun.sql.trino.grouping_sets import distinct_sets
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
 _NO_ALIAS = frozenset(
@@ -192,12 +191,26 @@ class QueryParser(ExpressionParser):
         is_all = self.take_word("ALL")
         if not is_all:
             self.take_word("DISTINCT")
+        is_corresponding = self._corresponding()
         right = self._query_term() if token.text == "INTERSECT" else self._intersection()
         same = isinstance(left, ast.SetOperation) and left.op == token.text
-        if same and isinstance(left, ast.SetOperation) and left.is_all == is_all:
+        if (
+            same
+            and not is_corresponding
+            and isinstance(left, ast.SetOperation)
+            and not left.is_corresponding
+            and left.is_all == is_all
+        ):
             left.terms.append(right)
             return left
-        return ast.SetOperation(token.text, is_all, [left, right], token.at)
+        return ast.SetOperation(token.text, is_all, [left, right], token.at, is_corresponding)
+
+    def _corresponding(self) -> bool:
+        if not self.take_word("CORRESPONDING"):
+            return False
+        if self.at_word("BY"):
+            self.refuse("CORRESPONDING BY is not supported", self.token.at)
+        return True
 
     def _query_term(self) -> ast.Body:
         if self.at_word("SELECT"):
@@ -215,14 +228,13 @@ class QueryParser(ExpressionParser):
 
     def _values(self) -> ast.Values:
         at = self.advance().at
-        rows = [self._values_row()]
+        rows = [self.expression()]
         while self.take_op(","):
-            rows.append(self._values_row())
-        return ast.Values(rows, at)
-
-    def _values_row(self) -> list[ast.Expr]:
-        found = self.expression()
-        return found.items if isinstance(found, ast.RowOf) else [found]
+            rows.append(self.expression())
+        lone = frozenset(n for n, row in enumerate(rows) if not isinstance(row, ast.RowOf))
+        return ast.Values(
+            [row.items if isinstance(row, ast.RowOf) else [row] for row in rows], at, lone
+        )
 
     # --- SELECT -----------------------------------------------------------------------------
 
@@ -268,10 +280,14 @@ class QueryParser(ExpressionParser):
         is_distinct = self.take_word("DISTINCT")
         if not is_distinct:
             self.take_word("ALL")
+        if self.at_word("AUTO") and self.lookahead().text not in {",", "."}:
+            self.refuse("GROUP BY AUTO is not supported", self.token.at)
         found = [self._grouping_element()]
         while self.take_op(","):
             found.append(self._grouping_element())
-        return distinct_sets(found) if is_distinct else found
+        if is_distinct:
+            found[0].is_distinct = True
+        return found
 
     def _grouping_element(self) -> ast.Grouping:
         at = self.token.at
@@ -378,7 +394,9 @@ class QueryParser(ExpressionParser):
             self.refuse("Table functions are not supported", token.at)
         if self.at_op("("):
             return self._bracketed(token.at)
-        if token.text in {"JSON_TABLE", "GRAPH_TABLE"} and self.lookahead().text == "(":
+        if self.at_word("JSON_TABLE") and self.lookahead().text == "(":
+            return json_forms.json_table(self)
+        if token.text == "GRAPH_TABLE" and self.lookahead().text == "(":
             self.refuse(f"{token.text} is not supported", token.at)
         return self._table()
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from queryrun.sql.trino import fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.typed import Typed, cast, exact
 from queryrun.sql.trino.types import Type
@@ -17,7 +18,7 @@ _WORDS = {
     "varbinary": t.VARBINARY, "date": t.DATE, "json": t.JSON, "uuid": t.UUID,
     "timestamp": t.timestamp(6), "timestamp3": t.timestamp(3), "timestamp_tz": t.timestamp_tz(6),
     "timestamp_tz3": t.timestamp_tz(3), "decimal38": t.decimal(38, 0), "interval_day": t.DAYS,
-    "interval_month": t.MONTHS,
+    "interval_month": t.MONTHS, "ipaddress": t.IPADDRESS,
 }  # fmt: skip
 _VARIABLES = frozenset("TKVU")
 _MOMENTS = {"timestamp", t.TSTZ}
@@ -66,7 +67,10 @@ def apply(
     if best is None:
         return None
     signature, target, variables = best
-    values = [argument(arg, want) for arg, want in zip(args, target, strict=True)]
+    values = [
+        argument(*_whole(param, arg, want))
+        for param, arg, want in zip(signature.params, args, target, strict=True)
+    ]
     template = signature.template
     if in_try:
         template = _ERROR.sub(r"CASE WHEN CAST(\1 AS INTEGER) = 0 THEN NULL END", template)
@@ -74,6 +78,14 @@ def apply(
     if sql.startswith("CASE "):
         sql = f"({sql})"
     return Typed(sql, _filled(signature.returns, variables))
+
+
+def _whole(param: Type, value: Typed, target: Type) -> tuple[Typed, Type]:
+    """Templates for moments take DuckDB's own types, which end at the microsecond."""
+    if param.name not in _MOMENTS or not t.is_fine(target):
+        return value, target
+    value = fine.coarse(cast(value, target))
+    return value, value.type
 
 
 def repeats(overloads: Sequence[Signature], args: Sequence[Typed], index: int) -> bool:

@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.sql.nesting import TOO_DEEP
-from queryrun.sql.trino import ast, intervals, metadata
-from queryrun.sql.trino import types as t
+from queryrun.sql.trino import ast, metadata
 from queryrun.sql.trino.compile_calls import DUCKDB
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
+from queryrun.sql.trino.printing import varies, with_text
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed, name
 
 MAX_TRANSLATED_CHARS = 16_000_000
 """The maximum size of a translation."""
@@ -117,11 +116,10 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
     with deeply(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
-    if any(intervals.occurs_in(output.type) for output in outputs):
-        sql, outputs = _with_printed_intervals(sql, outputs)
-    if any(output.type.zone == t.VARIES for output in outputs):
+    if any(varies(output.type) for output in outputs):
         message = "A result column of several time zones is not supported"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, 0)
+    sql, outputs = with_text(sql, outputs, request.zone)
     if len(sql) > MAX_TRANSLATED_CHARS:
         raise failure_at(
             FailureCode.NOT_SUPPORTED,
@@ -130,17 +128,6 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
             0,
         )
     return sql, named(outputs)
-
-
-def _with_printed_intervals(sql: str, outputs: Sequence[Output]) -> tuple[str, list[Output]]:
-    """No format of results has intervals: they are text, as Trino prints them."""
-    names = [f"c{number}" for number in range(1, len(outputs) + 1)]
-    columns, printed = [], []
-    for number, (column, output) in enumerate(zip(names, outputs, strict=True)):
-        value = intervals.as_text(Typed(f"q.{column}", output.type))
-        columns.append(f"{value.sql} AS {name(output.name_at(number))}")
-        printed.append(replace(output, type=value.type))
-    return f"SELECT {', '.join(columns)} FROM ({sql}) AS q({', '.join(names)})", printed
 
 
 def named(outputs: Sequence[Output]) -> list[Output]:

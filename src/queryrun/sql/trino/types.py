@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 UNSUPPORTED = "unsupported"
 """A column's type that Trino lacks: the column cannot be named. `names` has the engine's word."""
+MAX_CHAR = 65_536
+"""The length of a char that a varchar of unknown length becomes."""
 VARIES = "?"
 """The zone of values that do not all have the same one."""
 
@@ -43,9 +45,11 @@ DATE = Type("date")
 JSON = Type("json")
 UUID = Type("uuid")
 UNKNOWN = Type("unknown")
+IPADDRESS = Type("ipaddress")
 DAYS = Type("interval day to second")
 MONTHS = Type("interval year to month")
 TSTZ = "timestamp with time zone"
+TIMETZ = "time with time zone"
 
 _INTEGERS = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19}
 _ORDER = ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double")
@@ -55,6 +59,7 @@ _DUCKDB = {
     "varbinary": "BLOB", "date": "DATE", "timestamp": "TIMESTAMP", TSTZ: "TIMESTAMPTZ",
     "time": "TIME", "json": "JSON", "uuid": "UUID", "unknown": "INTEGER",
     "interval day to second": "INTERVAL", "interval year to month": "INTERVAL",
+    "char": "VARCHAR", "ipaddress": "BLOB",
 }  # fmt: skip
 _FROM_DUCKDB = {
     "BOOLEAN": BOOLEAN, "TINYINT": TINYINT, "SMALLINT": SMALLINT, "INTEGER": INTEGER,
@@ -90,6 +95,21 @@ def timestamp_tz(precision: int, zone: str = "") -> Type:
 def time(precision: int) -> Type:
     """`time(precision)`."""
     return Type("time", (precision,))
+
+
+def time_tz(precision: int, zone: str = "") -> Type:
+    """`time(precision) with time zone`, with the offset that all values have."""
+    return Type(TIMETZ, (precision,), zone=zone)
+
+
+def is_fine(kind: Type) -> bool:
+    """Whether it is finer than a microsecond: DuckDB has no such type (`fine.py`)."""
+    return kind.name in {"timestamp", TSTZ, "time"} and kind.params[0] > 6
+
+
+def char(length: int) -> Type:
+    """`char(length)`: carried without the spaces at its end, which it is printed with."""
+    return Type("char", (length,))
 
 
 def array(element: Type) -> Type:
@@ -141,15 +161,17 @@ def trino_name(kind: Type) -> str:
         return f"{kind.name}({', '.join(str(part) for part in kind.parts)})"
     if kind.name == "decimal":
         return f"decimal({kind.params[0]},{kind.params[1]})"
-    if kind.name in {"timestamp", "time"}:
+    if kind.name in {"timestamp", "time", "char"}:
         return f"{kind.name}({kind.params[0]})"
-    if kind.name == TSTZ:
-        return f"timestamp({kind.params[0]}) with time zone"
+    if kind.name in {TSTZ, TIMETZ}:
+        return f"{kind.name.split()[0]}({kind.params[0]}) with time zone"
     return kind.name
 
 
 def duckdb_name(kind: Type) -> str:
     """The DuckDB type that carries it."""
+    if kind.name == TIMETZ or is_fine(kind):
+        return "BIGINT" if kind.name in {"time", TIMETZ} else "HUGEINT"
     if kind.name == "decimal":
         precision, scale = kind.params
         if precision == scale < 38:
@@ -282,6 +304,10 @@ def common(a: Type, b: Type) -> Type | None:
         return _common_moment(a, b)
     if a.name == b.name == "time":
         return max(a, b, key=lambda kind: kind.params)
+    if {a.name, b.name} <= {"char", "varchar"}:
+        return char(max(kind.params[0] if kind.params else MAX_CHAR for kind in (a, b)))
+    if {a.name, b.name} <= {"time", TIMETZ}:
+        return _common_clock(a, b)
     if a.name == b.name and a.parts and len(a.parts) == len(b.parts):
         return _common_nested(a, b)
     return None
@@ -306,6 +332,12 @@ def _common_moment(a: Type, b: Type) -> Type:
     return timestamp_tz(precision, zones.pop() if len(zones) == 1 else VARIES)
 
 
+def _common_clock(a: Type, b: Type) -> Type:
+    """Of times of which one has a zone."""
+    zones = {kind.zone for kind in (a, b) if kind.name == TIMETZ}
+    return time_tz(max(a.params[0], b.params[0]), zones.pop() if len(zones) == 1 else VARIES)
+
+
 def _common_nested(a: Type, b: Type) -> Type | None:
     parts = [common(x, y) for x, y in zip(a.parts, b.parts, strict=True)]
     if any(part is None for part in parts):
@@ -316,6 +348,8 @@ def _common_nested(a: Type, b: Type) -> Type | None:
 
 def can_become(given: Type, target: Type) -> bool:
     """Whether Trino brings a value from one type to the other without being told."""
+    if given.name == "char" and target.name == "varchar":
+        return True
     found = common(given, target)
     if found is None:
         return False

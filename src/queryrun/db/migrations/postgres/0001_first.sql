@@ -79,6 +79,7 @@ CREATE TABLE runs (
     canceled_by         text,
     cancel_stage        text,
     cancel_engine_stop  text,
+    cancel_steps        text,  -- JSON: [[step, milliseconds after the request], ...]
     canceled_ms         bigint
 ) WITH (
     -- A queue leaves dead rows behind at the pace of its runs: sweep often, a little each time.
@@ -100,7 +101,8 @@ CREATE TABLE run_requests (
     tags             text NOT NULL,
     org_ids          text NOT NULL,
     max_retries      bigint NOT NULL CHECK (max_retries >= 0),
-    extras           text NOT NULL
+    extras           text NOT NULL,
+    notify_url       text
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -251,12 +253,83 @@ CREATE TABLE async_requests (
     client_id    text NOT NULL,
     operation    text NOT NULL,
     run_id       text NOT NULL,
+    track_id     text NOT NULL,
     state        text NOT NULL,
     created_ms   bigint NOT NULL,
     completed_ms bigint,
     response     bytea
 );
+CREATE INDEX async_requests_in_progress ON async_requests (created_ms) WHERE state = 'in_progress';
 CREATE INDEX async_requests_created ON async_requests (created_ms);
+
+-- Who is told of what. events: their names between blanks, one before the first and behind the last.
+-- Secrets are encrypted with a key that is not in the database. of_entity: 1 for all runs of the
+-- entity, else the client's own.
+CREATE TABLE webhooks (
+    seq               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id                text COLLATE "C" NOT NULL UNIQUE,
+    kind              text NOT NULL,
+    tenant_id         text COLLATE "C" NOT NULL,
+    entity_id         text COLLATE "C" NOT NULL,
+    client_id         text COLLATE "C" NOT NULL,
+    url               text NOT NULL,
+    events            text NOT NULL,
+    description       text NOT NULL,
+    of_entity         bigint NOT NULL,
+    is_paused         bigint NOT NULL,
+    secret            text NOT NULL,
+    previous_secret   text,
+    previous_until_ms bigint,
+    credentials       text,
+    created_ms        bigint NOT NULL,
+    updated_ms        bigint NOT NULL
+);
+CREATE INDEX webhooks_of_entity ON webhooks (tenant_id, entity_id);
+CREATE UNIQUE INDEX webhook_of_runs ON webhooks (entity_id, client_id) WHERE kind = 'run';
+
+-- The outbox: a row for each event and receiver, written with the event. next_ms is when the next
+-- attempt is due, or the one in progress counts as lost; a pending row of a run waits for those
+-- of the same run and receiver before it. A receiver is a webhook, or an origin of URLs of runs.
+CREATE TABLE webhook_deliveries (
+    seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          text COLLATE "C" NOT NULL UNIQUE,
+    webhook_id  text COLLATE "C" NOT NULL,
+    receiver    text COLLATE "C" NOT NULL,
+    tenant_id   text COLLATE "C" NOT NULL,
+    entity_id   text COLLATE "C" NOT NULL,
+    client_id   text COLLATE "C" NOT NULL,
+    event       text NOT NULL,
+    at_ms       bigint NOT NULL,
+    since_ms    bigint NOT NULL,
+    next_ms     bigint NOT NULL,
+    state       text COLLATE "C" NOT NULL DEFAULT 'pending',
+    attempts    bigint NOT NULL DEFAULT 0,
+    url         text,
+    run_seq     bigint,
+    run_id      text COLLATE "C",
+    source      text,
+    run_state   text,
+    run_attempt bigint,
+    code        text,
+    content     text,
+    ended_ms    bigint
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (receiver, next_ms) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_of_run ON webhook_deliveries (run_seq, receiver)
+    WHERE state = 'pending' AND run_seq IS NOT NULL;
+CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (tenant_id, entity_id, seq);
+CREATE INDEX webhook_deliveries_at ON webhook_deliveries (at_ms);
+
+CREATE TABLE webhook_attempts (
+    delivery_seq  bigint NOT NULL,
+    number        bigint NOT NULL,
+    at_ms         bigint NOT NULL,
+    duration_ms   bigint NOT NULL,
+    response_code bigint,
+    error         text,
+    response        text,
+    PRIMARY KEY (delivery_seq, number)
+);
 
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.
@@ -286,7 +359,7 @@ CREATE TABLE saved_statements (
     id         text PRIMARY KEY,
     tenant_id  text NOT NULL,
     entity_id  text NOT NULL,
-    client_id  text NOT NULL REFERENCES clients (id),
+    client_id  text NOT NULL,
     name       text NOT NULL,
     folder     text NOT NULL,
     sql        text NOT NULL,
@@ -298,3 +371,12 @@ CREATE TABLE saved_statements (
 
 CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
 CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
+
+-- Limits that were set over HTTP (runs/limits.py).
+CREATE TABLE limits (
+    level   text NOT NULL,
+    subject text NOT NULL,
+    name    text NOT NULL,
+    value   bigint NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (level, subject, name)
+);

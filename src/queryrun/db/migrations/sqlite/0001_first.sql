@@ -77,6 +77,7 @@ CREATE TABLE runs (
     canceled_by         TEXT,
     cancel_stage        TEXT,
     cancel_engine_stop  TEXT,
+    cancel_steps        TEXT,  -- JSON: [[step, milliseconds after the request], ...]
     canceled_ms         INTEGER
 );
 
@@ -92,7 +93,8 @@ CREATE TABLE run_requests (
     tags             TEXT NOT NULL,
     org_ids          TEXT NOT NULL,
     max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
-    extras           TEXT NOT NULL
+    extras           TEXT NOT NULL,
+    notify_url       TEXT
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -230,18 +232,20 @@ CREATE TABLE async_requests (
     client_id    TEXT NOT NULL,
     operation    TEXT NOT NULL,
     run_id       TEXT NOT NULL,
+    track_id     TEXT NOT NULL,
     state        TEXT NOT NULL,
     created_ms   INTEGER NOT NULL,
     completed_ms INTEGER,
     response     BLOB
 ) WITHOUT ROWID;
+CREATE INDEX async_requests_in_progress ON async_requests (created_ms) WHERE state = 'in_progress';
 
 -- What people keep for later. shared: 1 for everybody of the entity.
 CREATE TABLE saved_statements (
     id         TEXT PRIMARY KEY,
     tenant_id  TEXT NOT NULL,
     entity_id  TEXT NOT NULL,
-    client_id  TEXT NOT NULL REFERENCES clients (id),
+    client_id  TEXT NOT NULL,
     name       TEXT NOT NULL,
     folder     TEXT NOT NULL,
     sql        TEXT NOT NULL,
@@ -254,10 +258,88 @@ CREATE TABLE saved_statements (
 CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
 CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
 
+-- Who is told of what. events: their names between blanks, one before the first and behind the last.
+-- Secrets are encrypted with a key that is not in the database. of_entity: 1 for all runs of the
+-- entity, else the client's own.
+CREATE TABLE webhooks (
+    seq               INTEGER PRIMARY KEY AUTOINCREMENT,
+    id                TEXT NOT NULL UNIQUE,
+    kind              TEXT NOT NULL,
+    tenant_id         TEXT NOT NULL,
+    entity_id         TEXT NOT NULL,
+    client_id         TEXT NOT NULL,
+    url               TEXT NOT NULL,
+    events            TEXT NOT NULL,
+    description       TEXT NOT NULL,
+    of_entity         INTEGER NOT NULL,
+    is_paused         INTEGER NOT NULL,
+    secret            TEXT NOT NULL,
+    previous_secret   TEXT,
+    previous_until_ms INTEGER,
+    credentials       TEXT,
+    created_ms        INTEGER NOT NULL,
+    updated_ms        INTEGER NOT NULL
+);
+CREATE INDEX webhooks_of_entity ON webhooks (tenant_id, entity_id);
+CREATE UNIQUE INDEX webhook_of_runs ON webhooks (entity_id, client_id) WHERE kind = 'run';
+
+-- The outbox: a row for each event and receiver, written with the event. next_ms is when the next
+-- attempt is due, or the one in progress counts as lost; a pending row of a run waits for those
+-- of the same run and receiver before it. A receiver is a webhook, or an origin of URLs of runs.
+CREATE TABLE webhook_deliveries (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    webhook_id  TEXT NOT NULL,
+    receiver    TEXT NOT NULL,
+    tenant_id   TEXT NOT NULL,
+    entity_id   TEXT NOT NULL,
+    client_id   TEXT NOT NULL,
+    event       TEXT NOT NULL,
+    at_ms       INTEGER NOT NULL,
+    since_ms    INTEGER NOT NULL,
+    next_ms     INTEGER NOT NULL,
+    state       TEXT NOT NULL DEFAULT 'pending',
+    attempts    INTEGER NOT NULL DEFAULT 0,
+    url         TEXT,
+    run_seq     INTEGER,
+    run_id      TEXT,
+    source      TEXT,
+    run_state   TEXT,
+    run_attempt INTEGER,
+    code        TEXT,
+    content     TEXT,
+    ended_ms    INTEGER
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (receiver, next_ms) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_of_run ON webhook_deliveries (run_seq, receiver)
+    WHERE state = 'pending' AND run_seq IS NOT NULL;
+CREATE INDEX webhook_deliveries_listed ON webhook_deliveries (tenant_id, entity_id, seq);
+CREATE INDEX webhook_deliveries_at ON webhook_deliveries (at_ms);
+
+CREATE TABLE webhook_attempts (
+    delivery_seq  INTEGER NOT NULL,
+    number        INTEGER NOT NULL,
+    at_ms         INTEGER NOT NULL,
+    duration_ms   INTEGER NOT NULL,
+    response_code INTEGER,
+    error         TEXT,
+    response        TEXT,
+    PRIMARY KEY (delivery_seq, number)
+) WITHOUT ROWID;
+
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.
 CREATE TABLE file_removals (
-    file_key    TEXT PRIMARY KEY,
-    recorded_ms INTEGER NOT NULL
+    file_key      TEXT PRIMARY KEY,
+    recorded_ms   INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
+
+-- Limits that were set over HTTP (runs/limits.py).
+CREATE TABLE limits (
+    level   TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    value   INTEGER NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (level, subject, name)
+) WITHOUT ROWID;

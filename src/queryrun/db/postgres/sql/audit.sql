@@ -31,6 +31,11 @@ SELECT count(*), min(at_ms) FROM audit_inbox;
 SELECT position, at_ms, content, digest
 FROM audit_log WHERE position > %(after)s ORDER BY position LIMIT %(limit)s;
 
+-- name: audit_log_before
+-- Index: audit_log_pkey.
+SELECT position, at_ms, content, digest
+FROM audit_log WHERE position < %(before)s ORDER BY position DESC LIMIT %(limit)s;
+
 -- name: expired_audit
 -- The last entry of the beginning of the chain that is older. Times may go back a little.
 SELECT position, digest FROM (

@@ -163,7 +163,7 @@ BEGIN
             started_ms = greatest(now_ms, r.updated_ms + 1),
             updated_ms = greatest(now_ms, r.updated_ms + 1)
         FROM free f WHERE r.seq = f.seq AND r.state = 'accepted'
-        RETURNING r.seq, r.attempt, r.updated_ms, r.tenant_id, r.entity_id, f.position
+        RETURNING r.*, f.position
     ), history AS (
         INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
         SELECT seq, updated_ms, attempt, 'claim', 'in_progress', for_node FROM moved
@@ -176,7 +176,7 @@ BEGIN
             SELECT tenant_id, entity_id FROM moved GROUP BY tenant_id, entity_id
             ORDER BY max(position)) s
         ON CONFLICT (tenant_id, entity_id) DO UPDATE SET turn = excluded.turn
-    )
+    ), {announce}
     SELECT seq, attempt, updated_ms, now_ms + lease_ms FROM moved ORDER BY position;
 END $$;
 

@@ -42,7 +42,7 @@ request AS (
 ), audited AS (
     INSERT INTO audit_inbox (at_ms, content)
     SELECT created_ms, %(audit)s::text FROM added WHERE %(audit)s::text IS NOT NULL
-)
+), {announce_new}
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 
 -- name: accept

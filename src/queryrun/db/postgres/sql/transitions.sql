@@ -34,7 +34,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
     SELECT tenant_id, entity_id, client_id, mod(seq, 16), 0, file_size_bytes, updated_ms / 86400000,
         file_size_bytes FROM moved
     {to_what_is_used}
-), {record_usage}
+), {record_usage}, {announce}
 {changed_run};
 
 -- name: fail
@@ -52,7 +52,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         {keep_failure_and_stop}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
     RETURNING a.*
-), {count_written}, {record_usage}
+), {count_written}, {record_usage}, {announce}
 {changed_run};
 
 -- name: requeue
@@ -73,7 +73,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         {keep_failure_and_stop}
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
     RETURNING a.*
-), {count_written}, {record_usage}
+), {count_written}, {record_usage}, {announce}
 {changed_run};
 
 -- name: cancel
@@ -94,7 +94,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
 ), history AS (
     INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
     SELECT seq, updated_ms, attempt, 'cancel', state, %(detail)s::text FROM moved
-)
+), {announce}
 {changed_run};
 
 -- name: freed
@@ -104,6 +104,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         updated_ms = greatest((SELECT ms FROM clock), r.updated_ms + 1),
         cancel_stage = %(cancel_stage)s::text,
         cancel_engine_stop = %(cancel_engine_stop)s::text,
+        cancel_steps = %(cancel_steps)s::text,
         canceled_ms = greatest((SELECT ms FROM clock), r.updated_ms + 1)
     WHERE r.id = %(run_id)s AND (r.state || '') IN ('canceling') AND r.attempt = %(number)s
     RETURNING r.*
@@ -116,5 +117,5 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), moved AS (
         stop_by = m.canceled_by, stop_stage = m.cancel_stage, stop_engine = m.cancel_engine_stop
     FROM moved m WHERE a.run_seq = m.seq AND a.number = m.attempt
     RETURNING a.*
-), {count_written}, {record_usage}
+), {count_written}, {record_usage}, {announce}
 {changed_run};

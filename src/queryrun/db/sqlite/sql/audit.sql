@@ -15,6 +15,11 @@ VALUES (:position, :at_ms, :content, :digest);
 SELECT position, at_ms, content, digest
 FROM audit_log WHERE position > :after ORDER BY position LIMIT :limit;
 
+-- name: audit_log_before
+-- Index: the primary key of audit_log.
+SELECT position, at_ms, content, digest
+FROM audit_log WHERE position < :before ORDER BY position DESC LIMIT :limit;
+
 -- name: expired_audit
 -- The last entry of the beginning of the chain that is older. Times may go back a little.
 SELECT position, digest FROM (

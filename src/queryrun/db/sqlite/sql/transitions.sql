@@ -34,7 +34,8 @@ WHERE seq = :seq AND state = :before AND attempt = :attempt;
 
 -- name: update_freed
 UPDATE runs SET state = :after, attempt = :next_attempt, updated_ms = :at_ms,
-    cancel_stage = :cancel_stage, cancel_engine_stop = :cancel_engine_stop, canceled_ms = :at_ms
+    cancel_stage = :cancel_stage, cancel_engine_stop = :cancel_engine_stop, canceled_ms = :at_ms,
+    cancel_steps = :cancel_steps
 WHERE seq = :seq AND state = :before AND attempt = :attempt;
 
 -- name: add_event

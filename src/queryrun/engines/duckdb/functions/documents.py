@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -146,6 +147,8 @@ def _array(document: str) -> list[Any] | None:
     try:
         found = parsed(document)
     except NotJsonError:
+        if "Infinity" in document:
+            raise UnsupportedError("A number of JSON beyond a double") from None
         return None
     return found if isinstance(found, list) else None
 
@@ -180,7 +183,7 @@ def _json_array_has_text(document: str, value: str) -> bool | None:
 
 
 def _scalar(document: str, target: str) -> Any:
-    found = json.loads(document, parse_float=Number)
+    found = json.loads(document, parse_float=Number, parse_constant=Number)
     if isinstance(found, list | dict):
         raise InputError(f"Cannot cast '{document}' to {target}")
     return found
@@ -202,7 +205,10 @@ def _whole(found: Any) -> int | None:
     if isinstance(found, bool | int):
         return int(found)
     if isinstance(found, Number):
-        return int(Decimal(str(float(found))).to_integral_value(ROUND_HALF_UP))
+        number = float(found)
+        if not math.isfinite(number):
+            return None
+        return int(Decimal(number).to_integral_value(ROUND_HALF_UP))
     try:
         return int(found) if found.strip() == found and "_" not in found else None
     except ValueError:
@@ -241,8 +247,12 @@ def _json_to_boolean(document: str) -> bool | None:
     if found is None or isinstance(found, bool):
         return found
     if isinstance(found, int):
+        if not -(2**63) <= found < 2**63:
+            raise InputError(f"Cannot cast '{document}' to boolean")
         return found != 0
     if isinstance(found, Number):
+        if not math.isfinite(float(found)):
+            raise InputError(f"Cannot cast '{found}' to BOOLEAN")
         return float(found) != 0
     word = str(found).lower()
     if word not in {"true", "t", "1", "false", "f", "0"}:
@@ -307,12 +317,26 @@ def _json_double(value: float) -> str:
     return text if math.isfinite(value) else f'"{text}"'
 
 
-@worker_function("qr_json_real(FLOAT, VARCHAR) -> VARCHAR")
-def _json_real(value: float, digits: str) -> str:
-    """`digits`: as few as tell it from other reals."""
+@worker_function("qr_json_real(FLOAT) -> VARCHAR")
+def _json_real(value: float) -> str:
     if not math.isfinite(value) or value == 0:
         return _json_double(value)  # type: ignore[no-any-return]
-    return formatted_digits(digits)
+    return formatted_digits(real_digits(value))
+
+
+@worker_function("qr_real_digits(FLOAT) -> VARCHAR")
+def _real_digits(value: float) -> str:
+    """As few digits as tell it from other reals, without an exponent."""
+    return real_digits(value) if math.isfinite(value) else formatted(value)
+
+
+def real_digits(value: float) -> str:
+    """The same of a finite number."""
+    for count in range(9):
+        written = f"{value:.{count}e}"
+        if struct.unpack("f", struct.pack("f", float(written)))[0] == value:
+            break
+    return format(Decimal(written), "f")
 
 
 @worker_function("qr_json_text(VARCHAR) -> VARCHAR")

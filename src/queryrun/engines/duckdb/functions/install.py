@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import duckdb
 
-from queryrun.engines.duckdb.functions import binary, documents, numbers, words
+from queryrun.engines.duckdb.functions import (
+    addresses,
+    binary,
+    documents,
+    formatting,
+    json_sql,
+    numbers,
+    patterns,
+    words,
+)
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, used_by
 
-MODULES = (binary, documents, numbers, words)
+MODULES = (addresses, binary, documents, formatting, json_sql, numbers, patterns, words)
 """Each registers its functions when it is imported."""
 
 

@@ -1,0 +1,104 @@
+"""Run one statement of a shell: its progress, its rows or its error; Ctrl-C cancels it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from queryrun_cli.errors import CommandError
+from queryrun_cli.following import submit_or_cancel, wait_or_cancel
+from queryrun_cli.shell.session import TABLE, OutputFile, Session
+from queryrun_cli.shell.underline import error_lines
+from queryrun_cli.table import MAX_ROWS, table_of
+from queryrun_client import ClientError, Run, SubmitOptions, formats
+from queryrun_client.progress import counted
+
+
+def execute(session: Session, sql: str) -> None:
+    """Run the statement and print what came of it.
+
+    Raises `ClientError` after printing it, `Interrupted` when Ctrl-C has canceled the run.
+    """
+    _check_output(session)
+    began_s = time.monotonic()
+    try:
+        run = submit_or_cancel(session.client, sql, _options(session))
+        wait_or_cancel(session.client, run, quiet=session.quiet)
+        run.check()
+        _print_result(session, run)
+    except ClientError as error:
+        for line in error_lines(error, sql):
+            print(line, file=sys.stderr, flush=True)
+        raise
+    finally:
+        if session.is_timed:
+            session.say(f"Time: {(time.monotonic() - began_s) * 1000:,.0f} ms")
+
+
+def _options(session: Session) -> SubmitOptions:
+    content_type = "json" if session.format == TABLE else session.format
+    options = SubmitOptions(content_type=content_type, idempotency_key=str(uuid4()))
+    if session.source is not None:
+        options["source"] = session.source
+    return options
+
+
+def _check_output(session: Session) -> None:
+    """Before anything runs: bytes are no text for a terminal, and no second file in a first one."""
+    if session.format == TABLE or formats.FORMATS[session.format].is_text:
+        return
+    if session.output is None:
+        raise CommandError(f"{session.format} is not printed: \\o FILE writes it into a file")
+    if session.output.results:
+        raise CommandError(
+            f"{session.output.path} has a result already: \\o FILE opens another one"
+        )
+
+
+def _print_result(session: Session, run: Run) -> None:
+    if session.output is not None:
+        _append(session, session.output, run)
+    elif session.format == TABLE:
+        session.write_lines(_table_lines(session, run, session.width))
+    else:
+        _copy_file(run)
+
+
+def _table_lines(session: Session, run: Run, width: int) -> list[str]:
+    table = table_of(run)
+    lines = list(table.lines(width, session.table)) if table.headings else []
+    total = run.number_of_rows if run.number_of_rows is not None else len(table.rows)
+    more = f", the first {MAX_ROWS} printed" if total > len(table.rows) else ""
+    return [*lines, f"({counted(total)}{more})"]
+
+
+def _copy_file(run: Run) -> None:
+    """To standard output, after the whole file was downloaded and verified."""
+    with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+        content = run.download(Path(directory) / "result")
+        sys.stdout.flush()
+        with content.open("rb") as file:
+            while chunk := file.read(1024 * 1024):
+                sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+
+
+def _append(session: Session, output: OutputFile, run: Run) -> None:
+    """The first result replaces the file, further ones of a text format follow it."""
+    mode = "ab" if output.results else "wb"
+    if session.format == TABLE:
+        lines = _table_lines(session, run, sys.maxsize)
+        with output.path.open(mode) as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
+    else:
+        with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+            content = run.download(Path(directory) / "result")
+            with content.open("rb") as source, output.path.open(mode) as file:
+                while chunk := source.read(1024 * 1024):
+                    file.write(chunk)
+    output.results += 1
+    if not session.quiet:
+        session.say(f"({counted(run.number_of_rows or 0)} in {output.path})")

@@ -1,0 +1,126 @@
+"""The commands of a shell that begin with a backslash: one registry; the help follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from queryrun_cli.errors import CommandError
+from queryrun_cli.shell.session import FORMATS, Session
+from queryrun_cli.tables import describe_lines, list_lines
+from queryrun_client import formats
+
+_ON_OFF = {"on": True, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """One command."""
+
+    name: str
+    argument: str
+    help: str
+    run: Callable[[Session, str], None]
+
+
+def run_meta(session: Session, line: str) -> None:
+    """Run a line that begins with a backslash. `CommandError` for a command that does not exist."""
+    name, _, argument = line.strip().rstrip(";").rstrip().partition(" ")
+    found = BY_NAME.get(name)
+    if found is None:
+        raise CommandError(f"there is no command {name}: \\? lists them")
+    argument = argument.strip()
+    if argument and not found.argument:
+        raise CommandError(f"{name} takes nothing after it")
+    found.run(session, argument)
+
+
+def _describe(session: Session, name: str) -> None:
+    if name:
+        table = session.client.describe(_unquoted(name), session.source)
+        session.write_lines(describe_lines(table, session.width, session.table))
+        return
+    session.write_lines(list_lines(session.tables(), session.width, session.table))
+
+
+def _unquoted(name: str) -> str:
+    """A table as a statement names it; without quotes upper case is lower case."""
+    if len(name) > 1 and name.startswith('"') and name.endswith('"'):
+        return name[1:-1].replace('""', '"')
+    return name
+
+
+def _expanded(session: Session, argument: str) -> None:
+    modes = {"on": True, "off": False, "auto": None}
+    if argument and argument not in modes:
+        raise CommandError("use \\x on, \\x off or \\x auto")
+    expanded = modes[argument] if argument else not session.table.expanded
+    session.set_expanded(expanded)
+    words = {True: "one line per value", False: "one line per row", None: "as it fits"}
+    session.say(f"Rows are shown {words[expanded]}.")
+
+
+def _timing(session: Session, argument: str) -> None:
+    if argument and argument not in _ON_OFF:
+        raise CommandError("use \\timing on or \\timing off")
+    session.is_timed = _ON_OFF[argument] if argument else not session.is_timed
+    session.say(f"Timing is {'on' if session.is_timed else 'off'}.")
+
+
+def _output(session: Session, argument: str) -> None:
+    if not argument:
+        session.close_output()
+        session.say("Results are printed.")
+        return
+    session.open_output(Path(argument).expanduser())
+    session.say(f"Results go to {argument}, as {session.format}.")
+
+
+def _source(session: Session, argument: str) -> None:
+    if argument:
+        session.client.tables(argument)  # refused when there is no such source
+        session.source = argument
+    session.say(f"Source: {session.source or 'the default of the server'}.")
+
+
+def _format(session: Session, argument: str) -> None:
+    if argument:
+        if argument not in FORMATS:
+            raise CommandError(f"use one of {', '.join(FORMATS)}")
+        is_text = argument == FORMATS[0] or formats.FORMATS[argument].is_text
+        if not is_text and session.output is None:
+            raise CommandError(f"{argument} is not printed: first \\o FILE.{argument}")
+        session.format = argument
+    session.say(f"Format: {session.format}.")
+
+
+def _help(session: Session, _argument: str) -> None:
+    names = [f"{one.name} {one.argument}".rstrip() for one in COMMANDS]
+    width = max(map(len, names))
+    session.write_lines(
+        [
+            "Statements end with ; and may have several lines. Ctrl-C cancels a running one.",
+            "",
+            *(f"{name:<{width}}  {one.help}" for name, one in zip(names, COMMANDS, strict=True)),
+        ]
+    )
+
+
+def _quit(session: Session, _argument: str) -> None:
+    session.is_done = True
+
+
+COMMANDS = (
+    Meta("\\d", "[NAME]", "list the tables, or describe one", _describe),
+    Meta("\\x", "[on|off|auto]", "one line per value", _expanded),
+    Meta("\\timing", "[on|off]", "print how long each statement took", _timing),
+    Meta("\\o", "[FILE]", "write results into a file; its suffix is the format", _output),
+    Meta("\\source", "[NAME]", "where statements run", _source),
+    Meta("\\format", "[NAME]", f"how results are shown: {', '.join(FORMATS)}", _format),
+    Meta("\\?", "", "this list", _help),
+    Meta("\\q", "", "leave (Ctrl-D does too)", _quit),
+)
+BY_NAME = {one.name: one for one in COMMANDS}
+WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}
+"""What people type in other shells, alone on a line."""

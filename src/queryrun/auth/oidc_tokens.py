@@ -1,0 +1,160 @@
+"""JSON Web Tokens of another issuer: which are taken, and what they claim. Pure but for the clock.
+
+Signatures are checked by joserfc. What it is given is checked before: an algorithm of the
+installation's list, and a key of the kind that belongs to the algorithm.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
+
+from queryrun.auth.oidc_rules import KEY_KINDS
+from queryrun.errors import Unauthenticated
+
+MAX_TOKEN_CHARS = 8192
+MAX_KEYS = 100
+"""Of an issuer."""
+MIN_RSA_BITS = 2048
+MAX_SUBJECT_CHARS = 255
+"""As OpenID Connect has it."""
+_TYPES = {"jwt", "at+jwt", "application/at+jwt"}
+
+SigningKey = RSAKey | ECKey | OKPKey
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOptions:
+    """Whose tokens are taken. `clock_skew_s`: how far its clock may be off."""
+
+    issuer: str
+    audience: str
+    algorithms: frozenset[str]
+    clock_skew_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a token says of its signature."""
+
+    algorithm: str
+    key_id: str | None
+
+
+def is_jwt_shaped(token: str) -> bool:
+    """Whether it may be a JSON Web Token. Tokens of our own have no dots."""
+    return token.count(".") == 2
+
+
+def read_header(token: str, algorithms: Collection[str]) -> Header:
+    """The header, once its algorithm is allowed. Raises `Unauthenticated`."""
+    if len(token) > MAX_TOKEN_CHARS:
+        raise Unauthenticated("the token is too long")
+    header = _json_object(token.partition(".")[0])
+    algorithm, key_id = header.get("alg"), header.get("kid")
+    kind = header.get("typ")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise Unauthenticated("the token is signed with an algorithm that is not allowed here")
+    if kind is not None and (not isinstance(kind, str) or kind.lower() not in _TYPES):
+        raise Unauthenticated("the token is of another type than JWT")
+    if "crit" in header:
+        raise Unauthenticated("the token demands extensions that this service does not have")
+    return Header(algorithm, key_id if isinstance(key_id, str) else None)
+
+
+def keys_of(document: object) -> list[Mapping[str, Any]]:
+    """The public signing keys of a JWKS document; others are passed over."""
+    listed = document.get("keys") if isinstance(document, Mapping) else None
+    found = [one for one in listed or [] if isinstance(one, Mapping)]
+    kinds = set(KEY_KINDS.values())
+    return [one for one in found[:MAX_KEYS] if one.get("kty") in kinds and one.get("use") != "enc"]
+
+
+def key_for(header: Header, keys: Sequence[Mapping[str, Any]]) -> SigningKey | None:
+    """The key that the token names, of the kind that its algorithm needs; without a name the only
+    one of that kind. None when there is none."""
+    kind = KEY_KINDS[header.algorithm]
+    fitting = [
+        one
+        for one in keys
+        if one.get("kty") == kind
+        and one.get("alg", header.algorithm) == header.algorithm
+        and (header.key_id is None or one.get("kid") == header.key_id)
+    ]
+    if len(fitting) != 1:
+        return None
+    try:
+        key = JWKRegistry.import_key({str(name): value for name, value in fitting[0].items()})
+    except (JoseError, ValueError, TypeError):
+        return None
+    if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
+        return None
+    return key if isinstance(key, RSAKey | ECKey | OKPKey) else None
+
+
+def verified_claims(
+    token: str, header: Header, key: SigningKey, options: TokenOptions, now_s: float
+) -> dict[str, Any]:
+    """The claims of a token that is the issuer's, for us, and valid now. Raises `Unauthenticated`
+    that says what is wrong with it."""
+    registry = jws.JWSRegistry(algorithms=[header.algorithm])
+    try:
+        verified = jws.deserialize_compact(token, key, registry=registry)
+    except (JoseError, ValueError, TypeError) as error:
+        raise Unauthenticated("the token's signature is not the issuer's") from error
+    claims = _as_object(verified.payload)
+    if claims.get("iss") != options.issuer:
+        raise Unauthenticated("the token is of another issuer")
+    audience = claims.get("aud")
+    if options.audience not in (audience if isinstance(audience, list) else [audience]):
+        raise Unauthenticated("the token is for another audience")
+    _check_times(claims, options.clock_skew_s, now_s)
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+        raise Unauthenticated("the token has no subject")
+    return claims
+
+
+def _check_times(claims: Mapping[str, Any], skew_s: float, now_s: float) -> None:
+    expires_s = _number(claims.get("exp"))
+    if expires_s is None:
+        raise Unauthenticated("the token does not say when it expires")
+    if now_s >= expires_s + skew_s:
+        raise Unauthenticated("the token has expired")
+    for name in ("nbf", "iat"):
+        begins_s = _number(claims.get(name))
+        if name in claims and begins_s is None:
+            raise Unauthenticated(f"the token's {name} is no time")
+        if begins_s is not None and begins_s > now_s + skew_s:
+            raise Unauthenticated("the token is not valid yet")
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 1e12 else None
+
+
+def _json_object(part: str) -> dict[str, Any]:
+    try:
+        return _as_object(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (binascii.Error, ValueError) as error:
+        raise Unauthenticated("the token is malformed") from error
+
+
+def _as_object(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Unauthenticated("the token is malformed") from error
+    if not isinstance(found, dict):
+        raise Unauthenticated("the token is malformed")
+    return found

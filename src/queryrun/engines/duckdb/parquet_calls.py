@@ -1,0 +1,70 @@
+"""The Parquet files that the SQL of our own views names, and marks by which a plan tells them.
+
+DuckDB's plan does not say which files a scan reads. So the statement is planned once more on views
+whose scans have a filter that is always true, and that names them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from queryrun.tables.folder import NULL_PARTITION
+
+_LITERAL = r"'(?:[^']|'')*'"
+_CALL = re.compile(rf"read_parquet\((\[{_LITERAL}(?:, {_LITERAL})*\]|{_LITERAL})")
+_TOKEN = re.compile(rf'{_LITERAL}|"(?:[^"]|"")*"|[()]')
+_LINK = re.compile(r"/(queryrun_p\d+)=([^/]*)")
+MARK = re.compile(r"^(?:optional: )?\(filename != 'queryrun:(\d+)'\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetCall:
+    """One `read_parquet(…)` of a view: its text, and the files that it names."""
+
+    text: str
+    start: int
+    paths: tuple[str, ...]
+
+    @property
+    def partitions(self) -> list[dict[str, str | None]]:
+        """What the links of each path say of its partition; empty for a table without any."""
+        return [
+            {
+                name: None if value == NULL_PARTITION else unquote(value)
+                for name, value in _LINK.findall(path)
+            }
+            for path in self.paths
+        ]
+
+
+def parquet_calls(source: str) -> list[ParquetCall]:
+    """Every call in SQL that this program has written."""
+    found = []
+    for match in _CALL.finditer(source):
+        end = _end_of_call(source, match.start() + len("read_parquet"))
+        paths = tuple(
+            literal[1:-1].replace("''", "'") for literal in re.findall(_LITERAL, match.group(1))
+        )
+        found.append(ParquetCall(source[match.start() : end], match.start(), paths))
+    return found
+
+
+def marked(source: str, calls: Sequence[ParquetCall], first: int) -> str:
+    """The same SQL with each call marked, by numbers from `first`."""
+    for number, call in reversed(list(enumerate(calls, first))):
+        end = call.start + len(call.text)
+        wrapped = f"(SELECT * FROM {call.text} WHERE filename <> 'queryrun:{number}')"
+        source = source[: call.start] + wrapped + source[end:]
+    return source
+
+
+def _end_of_call(source: str, opening: int) -> int:
+    depth = 0
+    for token in _TOKEN.finditer(source, opening):
+        depth += {"(": 1, ")": -1}.get(token.group(), 0)
+        if depth == 0:
+            return token.end()
+    return len(source)

@@ -1,0 +1,238 @@
+"""Which row groups of Parquet files a filter leaves, by the smallest and largest values in them.
+
+A filter of DuckDB's plan becomes a condition on these values. What it cannot express rules out
+nothing: the estimate is then larger than what is read, never smaller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from queryrun.tables.sql import quoted_name, quoted_text, text_list
+
+Node = Mapping[str, Any]
+
+_MIRRORED = {
+    "COMPARE_LESSTHAN": "COMPARE_GREATERTHAN",
+    "COMPARE_GREATERTHAN": "COMPARE_LESSTHAN",
+    "COMPARE_LESSTHANOREQUALTO": "COMPARE_GREATERTHANOREQUALTO",
+    "COMPARE_GREATERTHANOREQUALTO": "COMPARE_LESSTHANOREQUALTO",
+    "COMPARE_EQUAL": "COMPARE_EQUAL",
+}
+_CONDITIONS = {
+    "COMPARE_LESSTHAN": "{low} < {value}",
+    "COMPARE_LESSTHANOREQUALTO": "{low} <= {value}",
+    "COMPARE_GREATERTHAN": "{high} > {value}",
+    "COMPARE_GREATERTHANOREQUALTO": "{high} >= {value}",
+    "COMPARE_EQUAL": "{low} <= {value} AND {high} >= {value}",
+}
+_LITERALS = {"STRING", "INTEGER", "NUMERIC", "BOOLEAN"}
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroups:
+    """What is left of some files: their paths, and the sums over their row groups."""
+
+    paths: frozenset[str]
+    rows: int
+    read_bytes: int
+    columns: tuple[str, ...] = ()
+    """All that are read, those that filters alone need too."""
+
+
+@dataclass(slots=True)
+class ZoneMaps:
+    """Reads the ends of Parquet files. One statement's: files are as they were when it began."""
+
+    connection: duckdb.DuckDBPyConnection
+    _types: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def left_by(
+        self, paths: Sequence[str], columns: Sequence[str], filters: Sequence[str]
+    ) -> RowGroups:
+        """What a scan of these columns reads of the files, filters' own columns included."""
+        if not paths:
+            return RowGroups(frozenset(), 0, 0)
+        types = self._types_of(paths[0])
+        pruning = _Pruning(types)
+        conditions = [pruning.condition(node) for node in map(self._tree, filters)]
+        read = {_leaf(types, name) for name in (*columns, *pruning.columns)}
+        condition = " AND ".join(f"coalesce({one}, true)" for one in conditions if one) or "true"
+        rows = self.connection.execute(_sql(paths, read, pruning.bounds, condition)).fetchall()
+        return RowGroups(
+            frozenset(str(path) for path, *_ in rows),
+            sum(int(count) for _, count, _ in rows),
+            sum(int(size) for *_, size in rows),
+            tuple(sorted(one for one in read if types_key(types, one.partition(_INNER)[0]))),
+        )
+
+    def _types_of(self, path: str) -> Mapping[str, str]:
+        if path not in self._types:
+            described = f"DESCRIBE FROM read_parquet({text_list([path])}, hive_partitioning=false)"
+            rows = self.connection.execute(described).fetchall()
+            self._types[path] = {str(name): str(kind) for name, kind, *_ in rows}
+        return self._types[path]
+
+    def _tree(self, text: str) -> Node:
+        row = self.connection.execute(
+            "SELECT json_serialize_sql($1)", [f"SELECT 1 WHERE {text}"]
+        ).fetchone()
+        parsed: dict[str, Any] = json.loads(row[0]) if row else {}
+        if parsed.get("error", True):
+            return {}
+        found: Node = parsed["statements"][0]["node"]["where_clause"]
+        return found
+
+
+def types_key(types: Mapping[str, str], name: str) -> str:
+    """The file's own spelling of a column; empty when it has none of this name."""
+    if name in types:
+        return name
+    return next((one for one in types if one.lower() == name.lower()), "")
+
+
+def _leaf(types: Mapping[str, str], name: str) -> str:
+    """A column as the metadata have it: of `a.b`, the field `b` of the column `a`."""
+    known = types_key(types, name)
+    column, dot, field = name.partition(".")
+    top = types_key(types, column) if dot and not known else ""
+    return known or (f"{top}{_INNER}{field.replace('.', _INNER)}" if top else name)
+
+
+@dataclass(slots=True)
+class _Pruning:
+    """Conditions on row groups. `columns` are all that filters name, `bounds` those compared."""
+
+    types: Mapping[str, str]
+    columns: set[str] = field(default_factory=set)
+    bounds: dict[str, int] = field(default_factory=dict)
+
+    def condition(self, node: Node) -> str:
+        """SQL that is false where no row can pass; empty where that cannot be told."""
+        self._note_columns(node)
+        return self._possible(node)
+
+    def _possible(self, node: Node) -> str:
+        kind = str(node.get("type", ""))
+        if kind == "CONJUNCTION_AND":
+            parts = [one for one in map(self._possible, node["children"]) if one]
+            return f"({' AND '.join(parts)})" if parts else ""
+        if kind == "CONJUNCTION_OR":
+            parts = [self._possible(one) for one in node["children"]]
+            return f"({' OR '.join(parts)})" if all(parts) else ""
+        if kind == "COMPARE_IN":
+            column, *values = node["children"]
+            parts = [self._compared("COMPARE_EQUAL", column, value) for value in values]
+            return f"({' OR '.join(parts)})" if parts and all(parts) else ""
+        if kind == "COMPARE_BETWEEN":
+            low = self._compared("COMPARE_GREATERTHANOREQUALTO", node["input"], node["lower"])
+            high = self._compared("COMPARE_LESSTHANOREQUALTO", node["input"], node["upper"])
+            return f"({low} AND {high})" if low and high else ""
+        if kind in _MIRRORED:
+            left, right = node["left"], node["right"]
+            return self._compared(kind, left, right) or self._compared(_MIRRORED[kind], right, left)
+        return self._nulls(kind, node)
+
+    def _nulls(self, kind: str, node: Node) -> str:
+        tests = {"OPERATOR_IS_NULL": "n{0} > 0", "OPERATOR_IS_NOT_NULL": "n{0} < v{0}"}
+        number = self._bound(node["children"][0]) if kind in tests else None
+        return "" if number is None else f"({tests[kind].format(number)})"
+
+    def _compared(self, kind: str, column: Node, value: Node) -> str:
+        literal, number = _literal(value), self._bound(column)
+        if literal is None or number is None:
+            return ""
+        own = self.types[types_key(self.types, str(column["column_names"][0]))]
+        parts = {
+            "low": f"TRY_CAST(lo{number} AS {own})",
+            "high": f"TRY_CAST(hi{number} AS {own})",
+            "value": f"TRY_CAST({literal} AS {own})",
+        }
+        return f"({_CONDITIONS[kind].format(**parts)})"
+
+    def _bound(self, column: Node) -> int | None:
+        names = column.get("column_names") or []
+        name = types_key(self.types, str(names[0])) if len(names) == 1 else ""
+        return self.bounds.setdefault(name, len(self.bounds)) if name else None
+
+    def _note_columns(self, node: object) -> None:
+        if isinstance(node, list):
+            for one in node:
+                self._note_columns(one)
+        elif isinstance(node, dict):
+            if node.get("class") == "COLUMN_REF":
+                self.columns.add(str(node["column_names"][0]))
+            for one in node.values():
+                self._note_columns(one)
+
+
+def _literal(node: Node) -> str | None:
+    """A constant as SQL, whatever type the plan casts it to: the column's own type decides."""
+    while node.get("type") == "OPERATOR_CAST":
+        node = node["child"]
+    literal = node.get("literal") if node.get("type") == "VALUE_CONSTANT" else None
+    if not isinstance(literal, dict) or literal.get("kind") not in _LITERALS:
+        return None
+    return quoted_text(str(literal["text"]))
+
+
+_INNER = ", "
+"""Between a column and its fields, in the metadata."""
+_AGGREGATES = {
+    "lo": "max(stats_min_value)",
+    "hi": "max(stats_max_value)",
+    "n": "max(coalesce(stats_null_count, 1))",
+    "v": "max(num_values)",
+}
+
+
+def _sql(paths: Sequence[str], read: set[str], bounds: Mapping[str, int], condition: str) -> str:
+    """One row for each file of which a row group is left: its path, rows and bytes."""
+    is_read = " OR ".join(
+        f"lower(path_in_schema) = {quoted_text(name.lower())} "
+        f"OR starts_with(lower(path_in_schema), {quoted_text(name.lower() + _INNER)})"
+        for name in sorted(read)
+    )
+    size = f"sum(total_compressed_size) FILTER (WHERE {is_read})" if read else "0"
+    items = [
+        f"{sql} FILTER (WHERE path_in_schema = {quoted_text(name)}) AS {prefix}{number}"
+        for name, number in bounds.items()
+        for prefix, sql in _AGGREGATES.items()
+    ]
+    more = "".join(f", {item}" for item in items)
+    return (
+        "SELECT file_name, sum(group_rows), sum(size) FROM ("
+        "SELECT file_name, row_group_id, any_value(row_group_num_rows) AS group_rows, "
+        f"coalesce({size}, 0) AS size{more} FROM parquet_metadata({text_list(paths)}) "
+        f"GROUP BY ALL) WHERE {condition} GROUP BY file_name"
+    )
+
+
+def partition_paths(
+    connection: duckdb.DuckDBPyConnection,
+    paths: Sequence[str],
+    partitions: Sequence[Mapping[str, str | None]],
+    filters: Sequence[str],
+) -> list[str] | None:
+    """The files that filters on partitions leave; None when DuckDB's text cannot be evaluated."""
+    names = sorted({name for one in partitions for name in one})
+    rows = ", ".join(
+        f"({', '.join([quoted_text(path), *(_value(one.get(name)) for name in names)])})"
+        for path, one in zip(paths, partitions, strict=True)
+    )
+    columns = ", ".join(["path", *map(quoted_name, names)])
+    condition = " AND ".join(filters)
+    sql = f"SELECT path FROM (VALUES {rows}) t({columns}) WHERE {condition}"
+    try:
+        return [str(path) for (path,) in connection.execute(sql).fetchall()]
+    except duckdb.Error:
+        return None
+
+
+def _value(text: str | None) -> str:
+    return "CAST(NULL AS VARCHAR)" if text is None else f"CAST({quoted_text(text)} AS VARCHAR)"

@@ -1,0 +1,169 @@
+"""Estimates as a node sees them: from processes of single entities, the last used ones kept.
+
+This uses no slot and no worker, and plans nothing on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from queryrun.engines.base import RowFilter
+from queryrun.engines.estimates import StatementEstimate
+from queryrun.engines.source_spec import SourceSpec
+from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
+from queryrun.processes.fork_client import ForkClient
+from queryrun.processes.frames import encode
+from queryrun.services.base import ServiceProcess, ServiceProcesses
+from queryrun.services.estimate.frames import EstimateRequest, EstimateResponse
+from queryrun.services.turns import TurnSlots
+
+_log = structlog.get_logger(__name__)
+
+ROLE = "estimate"
+"""Of its processes, in the fork server's table."""
+MAX_PROCESSES = 2
+"""Statements that are planned at once; entities take turns."""
+MAX_IDLE = 4
+"""Processes that are kept for the next statement of their entity; about 60 MB each."""
+MAX_WAITING = 20
+"""Statements of one entity that wait."""
+MAX_RESIDENT_BYTES = 384 * 1024**2
+"""A process that holds more than this afterwards is not kept."""
+_WORK_PREFIX = "worker-estimate-"
+"""Begins as the workers' do: what a killed node leaves behind goes the same way."""
+
+SpecOf = Callable[[str, str], Awaitable[SourceSpec]]
+"""(source, entity id) -> which data it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateOptions:
+    """Where processes may write, and how long one statement may take."""
+
+    work_root: Path
+    time_zone: str = "UTC"
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A process, and what it has opened."""
+
+    source: SourceSpec
+    process: ServiceProcess[EstimateResponse]
+    work_dir: Path
+
+
+@dataclass(slots=True)
+class EstimateClient:
+    """A `runs.estimate.StatementEstimates`. Used from the event loop of the main thread alone."""
+
+    fork_client: ForkClient
+    spec_of: SpecOf
+    options: EstimateOptions
+    _idle: OrderedDict[int, _Opened] = field(default_factory=OrderedDict)
+    _turns: TurnSlots = field(init=False)
+    _processes: ServiceProcesses[EstimateResponse] = field(init=False)
+
+    def __post_init__(self) -> None:
+        decode = msgspec.msgpack.Decoder(EstimateResponse).decode
+        self._processes = ServiceProcesses(
+            self.fork_client, ROLE, decode, "statements cannot be estimated at the moment"
+        )
+        self._turns = TurnSlots(MAX_PROCESSES, max_waiting_per_key=MAX_WAITING)
+
+    async def estimate(
+        self, source: str, entity_id: str, sql: str, row_filter: RowFilter
+    ) -> StatementEstimate | None:
+        """What the statement would read; None when the source's engine does not say.
+
+        Raises `RunFailed` as the run would before it reads, and `Unavailable` when it takes too
+        long, kills its process, or too many of the entity's wait.
+        """
+        spec = await self.spec_of(source, entity_id)
+        if not spec.kind.estimator:
+            return None
+        async with self._turns.slot(entity_id, self.options.timeout_s):
+            response = await self._response(spec, sql, row_filter)
+        if response.estimate is not None:
+            return response.estimate
+        raise RunFailed(
+            Failure(FailureCode(response.code), response.message, response.line, response.column)
+        )
+
+    async def close(self) -> None:
+        """Kill every process. Estimates in progress fail. Idempotent."""
+        await self._processes.close()
+        while self._idle:
+            _, opened = self._idle.popitem()
+            await asyncio.to_thread(_remove, opened.work_dir)
+
+    async def _response(
+        self, spec: SourceSpec, sql: str, row_filter: RowFilter
+    ) -> EstimateResponse:
+        """A kept process may have died meanwhile: that is not the statement's fault."""
+        if (kept := self._taken(spec)) is not None:
+            response = await self._response_of(kept, sql, row_filter)
+            if response is not None:
+                return response
+        response = await self._response_of(await self._open(spec), sql, row_filter)
+        if response is None:
+            raise Unavailable("the statement makes the process that plans it fail")
+        return response
+
+    async def _response_of(
+        self, opened: _Opened, sql: str, row_filter: RowFilter
+    ) -> EstimateResponse | None:
+        """A process is used again only after a response."""
+        response = None
+        request = EstimateRequest(
+            opened.source, str(opened.work_dir), self.options.time_zone, sql, row_filter
+        )
+        try:
+            async with asyncio.timeout(self.options.timeout_s):
+                response = await opened.process.request(encode(request))
+        except TimeoutError:
+            _log.warning("estimate_timeout", timeout_s=self.options.timeout_s)
+            message = f"the statement could not be planned within {self.options.timeout_s:.0f} s"
+            raise Unavailable(f"{message}; submit it without dry_run") from None
+        finally:
+            await self._put_back(opened, is_reusable=response is not None)
+        return response
+
+    def _taken(self, spec: SourceSpec) -> _Opened | None:
+        """The process that was used last for this source, if one is idle and lives."""
+        for key, opened in reversed(self._idle.items()):
+            if opened.source == spec and not opened.process.child.is_exiting:
+                return self._idle.pop(key)
+        return None
+
+    async def _open(self, spec: SourceSpec) -> _Opened:
+        work_dir = self.options.work_root / f"{_WORK_PREFIX}{secrets.token_hex(8)}"
+        await asyncio.to_thread(work_dir.mkdir, mode=0o700, parents=True)
+        try:
+            return _Opened(spec, await self._processes.start(), work_dir)
+        except BaseException:
+            _remove(work_dir)
+            raise
+
+    async def _put_back(self, opened: _Opened, *, is_reusable: bool) -> None:
+        if is_reusable and opened.process.child.resident_bytes() <= MAX_RESIDENT_BYTES:
+            self._idle[id(opened)] = opened
+            if len(self._idle) <= MAX_IDLE:
+                return
+            _, opened = self._idle.popitem(last=False)
+        await self._processes.end(opened.process)
+        await asyncio.to_thread(_remove, opened.work_dir)
+
+
+def _remove(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)

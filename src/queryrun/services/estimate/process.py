@@ -1,0 +1,78 @@
+"""The estimate process: plans statements on one source of one entity, until its node ends it.
+
+The sandbox lets it read that entity's data and write into a directory of its own, so it serves no
+other entity. It stays, because opening an engine takes longer than planning.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+import msgspec
+
+from queryrun.engines.estimates import Estimator
+from queryrun.errors import RunFailed
+from queryrun.processes.channel import Channel
+from queryrun.processes.child_setup import limit_memory, name_process
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
+from queryrun.services.estimate.frames import EstimateRequest, EstimateResponse
+
+MEMORY_BYTES = 2 * 1024**3
+"""Far more than planning needs; a statement that makes the engine use it crashes the process."""
+
+OpenEstimator = Callable[[EstimateRequest], Estimator]
+"""Opens the source. Raises `RunFailed` when it cannot."""
+
+
+def main(control: socket.socket) -> NoReturn:
+    """The entry point: estimate statements on a real source."""
+    run_estimates(control, open_estimator)
+
+
+def open_estimator(request: EstimateRequest) -> Estimator:
+    """The estimator of a source (`OpenEstimator`)."""
+    source = request.source
+    return source.kind.open_estimator(
+        source.options, source.secret_text, request.work_dir, request.time_zone
+    )
+
+
+def run_estimates(control: socket.socket, open_source: OpenEstimator) -> NoReturn:
+    """Respond until the node closes its end. An error stops the process, which the node notices."""
+    channel = Channel(control, msgspec.msgpack.Decoder(EstimateRequest).decode)
+    request = channel.receive()
+    if request is not None:
+        limit_memory(MEMORY_BYTES)
+        apply_sandbox(sandbox_policy(request))
+        name_process("qr:estimate")
+    estimator: Estimator | None = None
+    while request is not None:
+        try:
+            estimator = estimator or open_source(request)
+            channel.send(EstimateResponse(estimator.estimate(request.sql, request.row_filter)))
+        except RunFailed as failed:
+            channel.send(_failed(failed))
+        request = channel.receive()
+    os._exit(0)
+
+
+def sandbox_policy(request: EstimateRequest) -> SandboxPolicy:
+    """The entity's data to read, its copies and a directory to write, or a remote engine."""
+    return SandboxPolicy(
+        read=request.source.paths,
+        read_write=(request.work_dir, *request.source.written_paths),
+        network=request.source.kind.is_remote,
+    )
+
+
+def _failed(error: RunFailed) -> EstimateResponse:
+    failure = error.failure
+    return EstimateResponse(
+        code=failure.code.value,
+        message=failure.message,
+        line=failure.line,
+        column=failure.column,
+    )

@@ -1,0 +1,208 @@
+"""The shell as a person uses it: in a terminal, whose screen is compared as text, and in a pipe."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from queryrun.cli.home import init_home
+from tests.e2e.conftest import Server, ServerHarness
+from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, TAB, Terminal
+from tests.e2e.test_cli import COMMAND, Shell
+
+EVIL = "a\x1b]0;owned\x07b\x9b31mc\u202ee"
+"""Sets the title, colours and direction of a terminal that receives it raw."""
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A served home with three tables, one of them hostile."""
+    directory = tmp_path_factory.mktemp("shell")
+    home = init_home(directory / "home", entity="main", factor=None)
+    harness = ServerHarness(home, directory / "log")
+    (home.data_dir / "rates.csv").write_text("code,rate\neur,1.5\nusd,1.25\n")
+    (home.data_dir / "odd name.csv").write_text("plain,Odd Column\n1,2\n")
+    (home.data_dir / "evil.csv").write_text(f'name,"x\x1b[2Jy"\n"{EVIL}",1\n')
+    yield harness.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})
+    harness.close()
+
+
+@pytest.fixture
+def home(served: Server, tmp_path: Path) -> Shell:
+    """A shell of the system that knows the server."""
+    work = tmp_path / "work"
+    work.mkdir()
+    shell = Shell(served, tmp_path / "config", work)
+    shell.login(served.made)
+    return shell
+
+
+@pytest.fixture
+def opened(home: Shell) -> Iterator[Open]:
+    terminals: list[Terminal] = []
+
+    def open_shell(*arguments: str, columns: int = 100) -> Terminal:
+        command = [*COMMAND, "shell", *arguments]
+        environ = {k: v for k, v in home.environ.items() if k != "COLUMNS"}
+        terminals.append(Terminal(command, environ, home.work, columns))
+        terminals[-1].wait_for("queryrun>")
+        return terminals[-1]
+
+    yield open_shell
+    for terminal in terminals:
+        terminal.close()
+
+
+def test_a_person_asks_looks_around_errs_and_leaves(home: Shell, opened: Open) -> None:
+    """One session, because a terminal takes longest to start."""
+    terminal = opened()
+    terminal.type(f"SELECT code,{ENTER}rate{ENTER}")
+    screen = terminal.enter("FROM rates ORDER BY 1;", "(2 rows)")
+    assert "queryrun> SELECT code,\n      ...> rate\n      ...> FROM rates ORDER BY 1;" in screen
+    assert "code  rate\n────  ────\neur    1.5\nusd   1.25\n(2 rows)" in screen
+
+    assert "odd name" in terminal.enter("\\d", "(3 tables)")
+    assert "code    varchar\nrate    double\n(format: csv" in terminal.enter(
+        "\\d rates", "(format: "
+    )
+    terminal.enter("\\d nothing", "queryrun: Table 'nothing' could not be found")
+
+    terminal.type(f"SELECT 1,{ENTER}")
+    screen = terminal.enter("  wrong FROM rates;", "(name_not_found)")
+    assert "2:   wrong FROM rates\n     ^^^^^\nerror: line 2, column 3: Column 'wrong'" in screen
+
+    terminal.enter("\\x", "Rows are shown one line per value.")
+    screen = terminal.enter("SELECT 7 AS seven;", "(1 row)")
+    assert "─[ row 1 ]" in screen
+    assert "seven  7\n(1 row)" in screen
+    terminal.enter("\\unknown", "queryrun: there is no command \\unknown: \\? lists them")
+    terminal.type(CTRL_D)
+    assert terminal.exit_status() == 0
+    check_history(home.config / "queryrun" / "shell_history", opened)
+
+
+def check_history(path: Path, opened: Open) -> None:
+    """It is its owner's alone, also one that was not, and the next shell has it."""
+    assert "FROM rates ORDER BY 1;" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    again = opened()
+    again.type("\x1b[A")
+    again.wait_for("queryrun> \\unknown")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_words_are_completed_from_the_server_and_the_language(opened: Open) -> None:
+    terminal = opened()
+    terminal.type(f"sel{TAB}")
+    terminal.wait_for("queryrun> select")
+    terminal.type(f" * from rat{TAB}")
+    terminal.wait_for("queryrun> select * from rates")
+    terminal.type(f" where co{CTRL_C}")
+    terminal.wait_for_prompt()
+    terminal.type(f'SELECT "odd c{TAB}')
+    terminal.wait_for('SELECT "odd column"')
+    terminal.type(f' FROM "odd{TAB}')
+    terminal.wait_for('FROM "odd name"')
+    terminal.enter(";", "(1 row)")
+    terminal.type(f"\\tim{TAB}")
+    terminal.wait_for("\\timing")
+    terminal.enter("", "Timing is on.")
+    terminal.type(f"SELECT approx_dist{TAB}")
+    terminal.wait_for("SELECT approx_distinct(")
+
+
+ENDLESS = ", ".join(f"UNNEST(sequence(1, 100000)) AS t{n}(x{n})" for n in range(4))
+
+
+def test_ctrl_c_cancels_the_run_proves_it_and_keeps_the_shell(home: Shell, opened: Open) -> None:
+    """And a terminal that is closed leaves no run behind."""
+    terminal = opened("--source", "live")
+    terminal.type(f"SELECT count(*) FROM {ENDLESS};{ENTER}")
+    terminal.wait_for("in_progress")
+    terminal.type(CTRL_C)
+    terminal.wait_for(" canceled")
+    run = newest_run(home)
+    screen = terminal.wait_for_prompt()
+    assert f"canceling run {run['id']}" in screen
+    assert f"run {run['id']} canceled" in screen
+    assert run["state"] == "canceled"
+    terminal.enter("SELECT 5 AS five;", "(1 row)")
+
+    terminal.type(f"SELECT count(*) + 1 FROM {ENDLESS};{ENTER}")
+    terminal.wait_for("in_progress")
+    os.kill(terminal.process.pid, signal.SIGHUP)
+    terminal.exit_status()
+    second = newest_run(home)
+    assert "count(*) + 1" in second["sql"]
+    assert second["state"] == "canceled"
+
+
+def newest_run(home: Shell) -> dict[str, str]:
+    run: dict[str, str] = home.server.http.get("/v2/query_runs").json()["data"][0]
+    return run
+
+
+def test_no_control_character_of_a_value_or_an_error_reaches_the_terminal(opened: Open) -> None:
+    terminal = opened(columns=160)
+    escaped = "'a' || chr(27) || ']0;owned' || chr(7) || 'b' || chr(155) || '31m' || chr(8238)"
+    for entry, expected in (
+        (f"SELECT {escaped} AS v;", "a\\x1b]0;owned\\x07b\\x9b31m\\u{202e}"),
+        ("SELECT * FROM evil;", "x\\x1b[2jy"),
+        ("\\d evil", "x\\x1b[2jy"),
+        (f"SELECT CAST({escaped} AS integer);", "error: "),
+    ):
+        terminal.enter(entry, expected)
+    terminal.type(CTRL_D)
+    assert terminal.exit_status() == 0
+    for raw in (b"\x1b]0;owned", b"\x07", "\x9b".encode(), "\u202e".encode(), b"\x1b[2jy"):
+        assert raw not in terminal.received
+
+
+def test_results_go_into_files_in_the_format_of_their_suffix(home: Shell) -> None:
+    script = (
+        "\\o one.csv\nSELECT 1 AS a;\nSELECT 2 AS a;\n\\o two.parquet\nSELECT 3 AS b;\n"
+        "\\o\n\\format json\nSELECT 4 AS c;\n"
+    )
+    done = home("shell", "--quiet", stdin=script)
+    assert done.returncode == 0, done.stderr
+    assert (home.work / "one.csv").read_text() == "a\n1\na\n2\n"
+    assert (home.work / "two.parquet").read_bytes().startswith(b"PAR1")
+    assert done.stdout.endswith('{"c":4}\n')
+
+
+def test_the_first_error_of_a_pipe_ends_it_with_its_status(home: Shell) -> None:
+    for script, status, message in (
+        ("\\o x.xlsx\n", 1, "there are no results in .xlsx"),
+        ("\\source nowhere\n", 1, "must be one of live"),
+        ("SELECT 1; SELECT FROM;SELECT 2", 3, "       ^^^^\nerror: line 1, column 8"),
+    ):
+        done = home("shell", stdin=script)
+        assert done.returncode == status, done.stderr
+        assert message in done.stderr
+
+
+def test_a_pipe_gets_rows_and_nothing_else(home: Shell) -> None:
+    done = home("shell", stdin="SELECT 1 AS a; -- one; two\nSELECT ';' AS b\n;SELECT 3 AS c")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a\n1\nb\n;\nc\n3\n", "")
+
+
+def test_a_reader_that_has_enough_is_no_message(home: Shell) -> None:
+    command = f"{COMMAND[0]} -m queryrun.cli shell | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        input="SELECT x FROM UNNEST(sequence(1, 9999)) AS t(x);\n" * 20,
+        capture_output=True,
+        text=True,
+        cwd=home.work,
+        env=home.environ,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("x\n", "")
