@@ -29,6 +29,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.sql.trino.tokens import RESERVED
+from queryrun.webhooks.metrics import WebhookMetrics
 from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.sandbox import NodeSandbox, register_sandbox
 from queryrun_cli import commands
@@ -58,6 +59,7 @@ SECTIONS = {
     "LimitSettings": "[limits]",
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
+    "WebhookSettings": "[webhooks]",
     "UsageSettings": "[usage]",
     "OidcSettings": "[oidc]",
     "OidcRule": "[[oidc.rules]]",
@@ -164,6 +166,7 @@ def metrics_page() -> str:
     HttpMetrics(metrics.registry)
     NodeHealth([], registry)
     register_gauges(registry, 0, lambda: 0, {})
+    WebhookMetrics(registry)
     register_sandbox(NodeSandbox(SandboxMode.REQUIRED, SandboxSupport(1, True)), registry)
     register_log_gauge(registry, lambda: 0)
     parts = [

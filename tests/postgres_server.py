@@ -43,6 +43,7 @@ _NO_AUDIT = (
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"
     for table in (
+        "run_listeners",
         "webhook_attempts",
         "webhook_deliveries",
         "webhooks",

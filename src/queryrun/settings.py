@@ -26,6 +26,7 @@ from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
 from queryrun.runs.limits import LIMITS, MAX_VALUE, Level
 from queryrun.setting_origins import SettingOrigins
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
+from queryrun.webhooks.target import parse_networks
 
 CONFIG_NAME = "queryrun.toml"
 DATABASE_NAME = "queryrun.db"
@@ -439,6 +440,27 @@ class AuditSettings(Section, frozen=True):
     """Record the text of submitted statements too, and not only their fingerprint."""
 
 
+class WebhookSettings(Section, frozen=True):
+    """Messages to receivers outside (docs/reference/webhooks.md)."""
+
+    allowed_networks: str = ""
+    """Addresses and networks that webhooks may lead to although they are not public, separated by
+    commas: `10.1.0.0/16, 192.168.7.5`."""
+    allow_http: bool = False
+    """Whether webhooks may lead to `http://`. Callouts may not."""
+    ca_file: str = ""
+    """A file with certificates (PEM) of authorities that receivers' certificates may come from,
+    beside those that the system trusts."""
+    retry_days: float = 3.0
+    """How long a delivery is tried, from its event. Then it is dead, and can be replayed."""
+    retention_days: float = 30.0
+    """How long deliveries are kept, from their event, delivered or not."""
+    max_attempts: int = 100
+    """Attempts that this node has in progress at the same time."""
+    per_receiver: int = 8
+    """The same, to one receiver."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard error. Lines that nobody reads are dropped, and counted."""
 
@@ -488,6 +510,8 @@ class Settings(Section, frozen=True):
     """See `[usage]`."""
     audit: AuditSettings = AuditSettings()
     """See `[audit]`."""
+    webhooks: WebhookSettings = WebhookSettings()
+    """See `[webhooks]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
@@ -637,6 +661,7 @@ def _check(settings: Settings) -> None:
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
+    _check_webhooks(settings.webhooks)
     _check_oidc(settings.oidc)
     for name in settings.limits.__struct_fields__:
         value = getattr(settings.limits, name)
@@ -662,6 +687,19 @@ def _check_server(server: ServerSettings) -> None:
     for name in ("max_connections", "max_connections_per_address"):
         if getattr(server, name) < 1:
             raise ConfigurationError(f"server.{name} must be at least 1")
+
+
+def _check_webhooks(webhooks: WebhookSettings) -> None:
+    try:
+        parse_networks(webhooks.allowed_networks)
+    except ValueError as error:
+        raise ConfigurationError(f"webhooks.allowed_networks: {error}") from error
+    for name in ("max_attempts", "per_receiver"):
+        if getattr(webhooks, name) < 1:
+            raise ConfigurationError(f"webhooks.{name} must be at least 1")
+    for name in ("retry_days", "retention_days"):
+        if not getattr(webhooks, name) > 0:
+            raise ConfigurationError(f"webhooks.{name} must be more than 0")
 
 
 def limit_values(settings: Settings) -> dict[tuple[Level, str], dict[str, int]]:

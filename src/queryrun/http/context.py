@@ -41,6 +41,9 @@ from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.base import RecentResults
 from queryrun.services.turns import TurnSlots
+from queryrun.webhooks.secrets import Sealer
+from queryrun.webhooks.store import WebhookStore
+from queryrun.webhooks.target import Wall
 
 DOWNLOAD_THREADS = 16
 MAX_KNOWN_RUNS = 10_000
@@ -74,6 +77,15 @@ class BinaryPreviews(Protocol):
         Raises `NoPreviewError`, `Unavailable`, and what `read` raises.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookContext:
+    """What making webhooks needs."""
+
+    store: WebhookStore
+    wall: Wall
+    sealer: Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +170,7 @@ class AppContext:
     results: ResultStore
     tables: TableCatalog
     previews: BinaryPreviews
+    webhooks: WebhookContext
     link_secret: bytes = field(repr=False)
     public_url: str
     """Scheme, host and port of links, without a trailing slash."""

@@ -27,6 +27,7 @@ from queryrun.http.v2 import (
     validate,
 )
 from queryrun.http.v2.statement_routes import STATEMENT_TABLE
+from queryrun.http.v2.webhook_routes import WEBHOOK_TABLE
 from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
 
@@ -487,6 +488,7 @@ TABLE = (
     TABLES,
     TABLE_SHAPE,
     *STATEMENT_TABLE,
+    *WEBHOOK_TABLE,
     *ADMIN_TABLE,
     REQUEST,
     USAGE,

@@ -56,7 +56,7 @@ STORE_RETRY_S = 0.5
 
 _MAX_COLUMNS_CHARS = 64 * 1024
 """Names and types of a result's columns that a run keeps: its row is rewritten at each change."""
-_CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
+_CANCELS = frozenset({StopReason.USER, StopReason.ADMIN, StopReason.DISCONNECT})
 
 _LIMITS = frozenset(
     {
@@ -486,7 +486,7 @@ class AttemptRunner:
         if request is None:
             return await self._write_failure(failure or reported_bug(None, self._log), None)
         match request.reason:
-            case StopReason.USER | StopReason.ADMIN:
+            case StopReason.USER | StopReason.ADMIN | StopReason.DISCONNECT:
                 usage = attempt_usage(self._used, self.progress)
                 steps = stop.steps_since(request.at_s)
                 freed = Freed(stop.engine_stop, request.stage, usage, steps)

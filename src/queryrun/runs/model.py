@@ -24,6 +24,8 @@ class StopReason(StrEnum):
     ADMIN = "admin"
     SHUTDOWN = "shutdown"
     LEASE = "lease"
+    DISCONNECT = "disconnect"
+    """Nobody listened to the run any more, and it was submitted to end then."""
 
 
 class Stage(StrEnum):
@@ -119,6 +121,8 @@ class RunRequest:
     """What the API must return later and nothing else reads (v1's `useIndexJoin`, …)."""
     notify_url: str | None = None
     """Where events of this run are sent, beside its client's webhooks."""
+    cancel_on_disconnect_s: float | None = None
+    """Cancel the run when nobody has listened to it for so long. None: it is kept."""
 
 
 @dataclass(frozen=True, slots=True)

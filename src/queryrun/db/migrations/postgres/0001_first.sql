@@ -102,7 +102,8 @@ CREATE TABLE run_requests (
     org_ids          text NOT NULL,
     max_retries      bigint NOT NULL CHECK (max_retries >= 0),
     extras           text NOT NULL,
-    notify_url       text
+    notify_url       text,
+    cancel_on_disconnect_s double precision
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -330,6 +331,13 @@ CREATE TABLE webhook_attempts (
     response        text,
     PRIMARY KEY (delivery_seq, number)
 );
+
+-- Runs that end when nobody listens to them any more: until when somebody listens.
+CREATE TABLE run_listeners (
+    run_id   text PRIMARY KEY,
+    until_ms bigint NOT NULL
+);
+CREATE INDEX run_listeners_until ON run_listeners (until_ms);
 
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.

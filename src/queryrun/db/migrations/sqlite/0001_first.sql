@@ -94,7 +94,8 @@ CREATE TABLE run_requests (
     org_ids          TEXT NOT NULL,
     max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
     extras           TEXT NOT NULL,
-    notify_url       TEXT
+    notify_url       TEXT,
+    cancel_on_disconnect_s REAL
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -326,6 +327,13 @@ CREATE TABLE webhook_attempts (
     response        TEXT,
     PRIMARY KEY (delivery_seq, number)
 ) WITHOUT ROWID;
+
+-- Runs that end when nobody listens to them any more: until when somebody listens.
+CREATE TABLE run_listeners (
+    run_id   TEXT PRIMARY KEY,
+    until_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX run_listeners_until ON run_listeners (until_ms);
 
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.
