@@ -27,7 +27,10 @@ ROUNDS = 3
 MEMORY_BYTES = 2 * 1024**3
 ROW_BYTES = 110
 """Of the rows that `write_file` makes, about."""
-THREE = "SELECT region, count(*) AS n, round(sum(amount) / 1000) AS s, min(day) AS d FROM t GROUP BY region"
+THREE = (
+    "SELECT region, count(*) AS n, round(sum(amount) / 1000) AS s, min(day) AS d FROM t "
+    "GROUP BY region"
+)
 ALL = (
     "SELECT min(id) AS a, min(account) AS b, min(amount) AS c, min(currency) AS d, min(day) AS e, "
     "min(created) AS f, min(name) AS g, min(ref) AS h, bool_and(active) AS i, min(region) AS j "
