@@ -101,20 +101,20 @@ def compare(root: Path, label: str, sql: str) -> None:
             "first": lambda session=session: ours(session, sql),
             "later": lambda session=session: ours(session, sql),
         }
-        answers = []
+        results = []
         for name, call in calls.items():
             clock_s, cpu_s, found = timed(call)
             figures[name].append((clock_s, cpu_s))
-            answers.append(found)
+            results.append(found)
         session.close()
-        if len({repr(answer) for answer in answers}) > 1:
-            raise SystemExit(f"different rows: {answers}"[:2000])
+        if len({repr(result) for result in results}) > 1:
+            raise SystemExit(f"different rows: {results}"[:2000])
     medians = {
         name: [statistics.median(values) for values in zip(*found, strict=True)]
         for name, found in figures.items()
     }
     for name in ("first", "later"):
-        ratios = [mine / other for mine, other in zip(medians[name], medians["bare"], strict=True)]
+        ratios = [own / other for own, other in zip(medians[name], medians["bare"], strict=True)]
         print(
             f"{label}, {name}: {medians[name][0]:.2f} s, CPU {medians[name][1]:.2f} s; bare DuckDB "
             f"{medians['bare'][0]:.2f} s, CPU {medians['bare'][1]:.2f} s; "

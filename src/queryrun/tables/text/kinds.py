@@ -372,7 +372,7 @@ def _is_of(column: str, kind: str, is_json: bool, tried: str) -> str:
         digits = rf"0|[1-9][0-9]{{0,{whole}}}" if whole >= 0 else "0"
         return f"regexp_full_match({column}, '-?(?:{digits}){fraction}')"
     if kind == "BOOLEAN" and not is_json:
-        spelled = (f"{column} = '{word}'" for word in _BOOLEANS)
-        return f"({' OR '.join(spelled)})"
+        alternatives = (f"{column} = '{word}'" for word in _BOOLEANS)
+        return f"({' OR '.join(alternatives)})"
     classes = {"BOOLEAN": "'b'", "DATE/d": "'y', 'a'", "DATE/m": "'m', 'a'"}
     return f"{classify} IN ({classes[kind]})"
