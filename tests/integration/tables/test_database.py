@@ -107,7 +107,7 @@ def test_an_owner_that_closes_the_file_is_waited_for(
             if len(waits) == 1:
                 owner.communicate(b"\n")
 
-        monkeypatch.setattr(tables_database.time, "sleep", close_instead)
+        monkeypatch.setattr("queryrun.tables.database.time.sleep", close_instead)
         attached = AttachedDatabase(connection, database, "data")
     assert waits
     assert _count(connection) == 10
