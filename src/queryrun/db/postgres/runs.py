@@ -259,7 +259,7 @@ class PostgresRunStore:
         rows = await self._connections.read(
             lambda db: db.execute(self._sql["started_times"]).fetchall()
         )
-        return [float(age_ms) / 1000 for (age_ms,) in rows]
+        return [max(0.0, float(age_ms) / 1000) for (age_ms,) in rows]
 
     async def healthy(self) -> bool:
         """True when the store serves a trivial read."""

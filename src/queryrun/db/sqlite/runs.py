@@ -164,7 +164,7 @@ class SqliteRunStore:
         rows = await self._reader.scan(
             lambda db: db.execute(SQL["started_times"], values).fetchall()
         )
-        return [age_ms / 1000 for (age_ms,) in rows]
+        return [max(0.0, float(age_ms) / 1000) for (age_ms,) in rows]
 
     async def healthy(self) -> bool:
         """True when the store serves a trivial read."""
