@@ -156,6 +156,8 @@ def _scalar(item: Any, target: str) -> str:
         if name == "decimal":
             precision, scale = (int(part) for part in rest.rstrip(")").split(","))
             return str(_decimal(item, precision, scale))
+        if name == "char" and not isinstance(item, str):
+            raise ValueError(item)
         if name == "boolean":
             return _boolean(item)
     except (ValueError, InvalidOperation, OverflowError):
