@@ -11,13 +11,14 @@ S3_SERVER := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 CELLS  ?= 100000
+COUNT  ?= 100000
 EXTRAS := $(addprefix --extra ,aws postgres trino spark lake demo decrypt arrow pandas zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run simulation faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,6 +49,9 @@ dist: setup console docs ## build the wheels and source archives of both distrib
 
 try-image: setup ## run the very commands of deploy/Dockerfile on this machine, without containers
 	@$(BIN)/python -m tools.try_image
+
+terminal-picture: setup ## draw what `queryrun demo` prints into docs/pictures/demo.svg
+	@$(BIN)/python -m tools.terminal_picture
 
 version: setup ## write VERSION=1.2.3 into every file that needs it
 	@$(BIN)/python -m tools.set_version $(VERSION)
@@ -97,7 +101,10 @@ org-differential: setup ## 10,000 generated statements of a client of orgs, agai
 
 trino-conformance: setup trino-server ## Trino's own test sources and documentation, asked of a real Trino and of us (resumable)
 	@$(BIN)/python -m tests.conformance record
-	@$(BIN)/python -m tests.conformance judge --output .cache/trino/conformance.txt
+	@$(BIN)/python -m tests.conformance judge --figures --output .cache/trino/conformance.txt
+
+trino-generated: setup trino-server ## generated expressions against a real Trino: types, functions, edge values, clauses (COUNT=100000)
+	@$(BIN)/python -m tests.conformance generate --count $(COUNT)
 
 data-suite: setup ## generated files in every format against other readers of them: no silent difference (CELLS=100000)
 	@$(BIN)/python -m tests.data_suite $(CELLS)
@@ -108,8 +115,11 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
 
-simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling: with a fault put back)
+simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
 	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --put $(or $(PUT),nothing)
+
+faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
+	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)
@@ -133,6 +143,7 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 
 trino-server: setup ## fetch the Trino that tests use, into .cache/ (0.4 GB; needs Maven, and Java 24 or newer to run)
 	@$(BIN)/python -m tests.trino_process
+	@$(BIN)/python -m tests.conformance fetch
 
 spark-server: .cache/spark/.installed ## fetch the Spark server that tests use, into .cache/ (0.5 GB; needs Java 17 or newer)
 

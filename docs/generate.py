@@ -9,6 +9,7 @@ import ast
 import json
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,6 +29,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.sql.trino.tokens import RESERVED
+from queryrun.webhooks.metrics import WebhookMetrics
 from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.sandbox import NodeSandbox, register_sandbox
 from queryrun_cli import commands
@@ -41,6 +43,8 @@ TOML_NAMES: dict[object, str] = {
     float: "number",
     Path: "path",
 }
+WORDS: dict[str, Any] = tomllib.loads((ROOT / "docs/settings.toml").read_text(encoding="utf-8"))
+"""Examples and units of settings."""
 HIDDEN = {"help", "install_completion", "show_completion"}
 SECTIONS = {
     "Settings": "(top level)",
@@ -55,6 +59,7 @@ SECTIONS = {
     "LimitSettings": "[limits]",
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
+    "WebhookSettings": "[webhooks]",
     "UsageSettings": "[usage]",
     "OidcSettings": "[oidc]",
     "OidcRule": "[[oidc.rules]]",
@@ -161,6 +166,7 @@ def metrics_page() -> str:
     HttpMetrics(metrics.registry)
     NodeHealth([], registry)
     register_gauges(registry, 0, lambda: 0, {})
+    WebhookMetrics(registry)
     register_sandbox(NodeSandbox(SandboxMode.REQUIRED, SandboxSupport(1, True)), registry)
     register_log_gauge(registry, lambda: 0)
     parts = [
@@ -220,17 +226,42 @@ def settings_page() -> str:
 
 
 def _section(title: str, node: ast.ClassDef) -> str:
-    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", "| name | values | default | |"]
-    lines.append("|---|---|---|---|")
+    head = "| name | values | default | | example |"
+    lines = [f"## `{title}`\n", f"{ast.get_docstring(node)}\n", head, "|---|---|---|---|---|"]
     fields = {field.name: field for field in msgspec.structs.fields(getattr(settings, node.name))}
     for field, following in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            lines.append(_row(fields[field.target.id], _text(following)))
+            lines.append(_row(title, fields[field.target.id], _text(following)))
     return "\n".join(lines) + "\n"
 
 
-def _row(field: msgspec.structs.FieldInfo, text: str) -> str:
-    return f"| `{field.name}` | {_values(field.type)} | {_default(field)} | {text} |"
+def _row(title: str, field: msgspec.structs.FieldInfo, text: str) -> str:
+    values, example = _values(field.type), example_of(title, field)
+    if unit := unit_of(field):
+        values += f": {unit}"
+    shown = "" if example is None else f"`{field.name} = {json.dumps(example)}`"
+    return f"| `{field.name}` | {values} | {_default(field)} | {text} | {shown} |"
+
+
+def unit_of(field: msgspec.structs.FieldInfo) -> str:
+    """What a number, or a size, counts; empty for other values. A number without is an error."""
+    endings = {"_s": "seconds", "_days": "days", "_bytes": "bytes"}
+    by_name = next((unit for end, unit in endings.items() if field.name.endswith(end)), "")
+    unit = str(WORDS["units"].get(field.name, by_name))
+    if field.type in (int, float) and not unit:
+        raise KeyError(f"docs/settings.toml: [units] lacks {field.name}")
+    return unit
+
+
+def example_of(title: str, field: msgspec.structs.FieldInfo) -> object:
+    """A value other than the default, as TOML has it; None for tables and what no file has."""
+    if field.name == "home" or "table" in _values(field.type):
+        return None
+    if field.type is bool:
+        return not field.default
+    if get_origin(field.type) is Literal:
+        return next(one for one in get_args(field.type)[::-1] if one != field.default)
+    return WORDS["examples"][title][field.name]
 
 
 def _values(kind: object) -> str:

@@ -43,6 +43,7 @@ _NO_AUDIT = (
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"
     for table in (
+        "run_listeners",
         "webhook_attempts",
         "webhook_deliveries",
         "webhooks",
@@ -54,6 +55,7 @@ _EMPTY = "; ".join(
         "nodes",
         "usage",
         "usage_records",
+        "limits",
         "audit_inbox",
         "audit_log",
         "entity_turns",

@@ -19,6 +19,7 @@ COPIES = {
     "deploy/Dockerfile": (r"(queryrun:)NUMBER",),
     "deploy/compose.yaml": (r"(queryrun:)NUMBER",),
     "deploy/kubernetes/base/kustomization.yaml": (r"(newTag: )NUMBER",),
+    "docs/how-to/install.md": (r"(queryrun:)NUMBER",),
     "deploy/kubernetes/examples/first-client.yaml": (r"(queryrun:)NUMBER",),
 }
 """Every file with the version, and what stands before it."""

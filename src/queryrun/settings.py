@@ -23,8 +23,10 @@ from queryrun.auth.oidc_rules import KEY_KINDS
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level
 from queryrun.setting_origins import SettingOrigins
 from queryrun.sql.guard import BEYOND_THE_CONTRACT
+from queryrun.webhooks.target import parse_networks
 
 CONFIG_NAME = "queryrun.toml"
 DATABASE_NAME = "queryrun.db"
@@ -364,6 +366,16 @@ class LimitSettings(Section, frozen=True):
     """Statements that an entity keeps in the database. One more is refused with 429."""
     statements_per_client: str = "0"
     """Statements that a client keeps."""
+    tenant: dict[str, dict[str, int | float | str]] = {}
+    """Limits by tenant, `"*"` being each: `[limits.tenant."*"]`, then `cpu_s_per_day = 3600`. The
+    names are those of docs/reference/limits.md; sizes may be texts. What is set over HTTP beside
+    them counts where it is less."""
+    entity: dict[str, dict[str, int | float | str]] = {}
+    """Limits by id of an entity, `"*"` being each."""
+    client: dict[str, dict[str, int | float | str]] = {}
+    """Limits by id of a client, `"*"` being each."""
+    source: dict[str, dict[str, int | float | str]] = {}
+    """Limits of what each tenant does on a source, by its name, `"*"` being each."""
     spill_per_entity: str = "100GB"
     """Disk space for intermediate results of an entity on a node: each of its statements gets an
     equal part, by the number of slots, and at most `sources.NAME.spill`."""
@@ -428,6 +440,27 @@ class AuditSettings(Section, frozen=True):
     """Record the text of submitted statements too, and not only their fingerprint."""
 
 
+class WebhookSettings(Section, frozen=True):
+    """Messages to receivers outside (docs/reference/webhooks.md)."""
+
+    allowed_networks: str = ""
+    """Addresses and networks that webhooks may lead to although they are not public, separated by
+    commas: `10.1.0.0/16, 192.168.7.5`."""
+    allow_http: bool = False
+    """Whether webhooks may lead to `http://`. Callouts may not."""
+    ca_file: str = ""
+    """A file with certificates (PEM) of authorities that receivers' certificates may come from,
+    beside those that the system trusts."""
+    retry_days: float = 3.0
+    """How long a delivery is tried, from its event. Then it is dead, and can be replayed."""
+    retention_days: float = 30.0
+    """How long deliveries are kept, from their event, delivered or not."""
+    max_attempts: int = 100
+    """Attempts that this node has in progress at the same time."""
+    per_receiver: int = 8
+    """The same, to one receiver."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard error. Lines that nobody reads are dropped, and counted."""
 
@@ -477,6 +510,8 @@ class Settings(Section, frozen=True):
     """See `[usage]`."""
     audit: AuditSettings = AuditSettings()
     """See `[audit]`."""
+    webhooks: WebhookSettings = WebhookSettings()
+    """See `[webhooks]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(
@@ -626,9 +661,13 @@ def _check(settings: Settings) -> None:
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
     _check_results(settings.results)
+    _check_webhooks(settings.webhooks)
     _check_oidc(settings.oidc)
     for name in settings.limits.__struct_fields__:
-        size_bytes(getattr(settings.limits, name), f"limits.{name}")
+        value = getattr(settings.limits, name)
+        if isinstance(value, str):
+            size_bytes(value, f"limits.{name}")
+    limit_values(settings)
     for name, source in settings.sources.items():
         size_bytes(source.memory, f"sources.{name}.memory")
         size_bytes(source.spill, f"sources.{name}.spill")
@@ -648,6 +687,48 @@ def _check_server(server: ServerSettings) -> None:
     for name in ("max_connections", "max_connections_per_address"):
         if getattr(server, name) < 1:
             raise ConfigurationError(f"server.{name} must be at least 1")
+
+
+def _check_webhooks(webhooks: WebhookSettings) -> None:
+    try:
+        parse_networks(webhooks.allowed_networks)
+    except ValueError as error:
+        raise ConfigurationError(f"webhooks.allowed_networks: {error}") from error
+    for name in ("max_attempts", "per_receiver"):
+        if getattr(webhooks, name) < 1:
+            raise ConfigurationError(f"webhooks.{name} must be at least 1")
+    for name in ("retry_days", "retention_days"):
+        if not getattr(webhooks, name) > 0:
+            raise ConfigurationError(f"webhooks.{name} must be more than 0")
+
+
+def limit_values(settings: Settings) -> dict[tuple[Level, str], dict[str, int]]:
+    """The limits of `[limits.tenant]` and its like, by whose they are. `ConfigurationError` names
+    the one that is wrong."""
+    found: dict[tuple[Level, str], dict[str, int]] = {}
+    for level in Level:
+        for subject, limits in getattr(settings.limits, level.value).items():
+            if level is Level.SOURCE and subject not in ("*", *settings.sources):
+                raise ConfigurationError(f"limits.source.{subject}: there is no such source")
+            for name, value in limits.items():
+                where = f"limits.{level}.{subject}.{name}"
+                found.setdefault((level, subject), {})[name] = _limit_value(
+                    where, level, name, value
+                )
+    return found
+
+
+def _limit_value(where: str, level: Level, name: str, value: float | str) -> int:
+    kind = LIMITS.get(name)
+    if kind is None or level not in kind.levels:
+        names = ", ".join(one.name for one in LIMITS.values() if level in one.levels)
+        raise ConfigurationError(f"{where}: a {level} may have {names}")
+    if isinstance(value, str) and not kind.is_size:
+        raise ConfigurationError(f"{where} must be a whole number")
+    number = size_bytes(value, where) if isinstance(value, str) else value
+    if isinstance(number, bool) or number != int(number) or not 0 <= number <= MAX_VALUE:
+        raise ConfigurationError(f"{where} must be a whole number, 0 or more")
+    return int(number)
 
 
 def is_secure_url(url: str) -> bool:

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx2 as httpx
 
 from tests.cluster.nodes import Cluster
+from tests.cluster.test_outages import wait_until
 from tests.e2e.test_progress import NO_ROW_LIMIT, events
 from tests.faults.node_harness import ENDLESS_ROWS, RUNAWAY
 
@@ -72,6 +73,24 @@ def test_one_idempotency_key_makes_one_run_over_all_nodes(cluster: Cluster) -> N
     created = {response.json()["id"] for response in responses if response.status_code == 201}
     assert len(created) == 1
     assert {response.status_code for response in responses} <= {201, 409}
+
+
+def test_a_token_revoked_on_one_node_is_refused_by_the_others(cluster: Cluster) -> None:
+    first, second = cluster.start(API), cluster.start(API)
+    token = first.http.headers["authorization"].removeprefix("Bearer ")
+    run_id = second.submit("SELECT 1")["id"]
+
+    def status() -> int:
+        return second.http.get(
+            f"/v2/query_runs/{run_id}", headers={"authorization": f"Bearer {token}"}
+        ).status_code
+
+    assert status() == 200
+    issued = cluster.made.issued
+    credentials = {"client_id": issued.client.id, "client_secret": issued.secret}
+    revoked = first.http.post("/oauth/revoke", data={"token": token, **credentials})
+    assert revoked.status_code == 200
+    wait_until(lambda: status() == 401, "the other node refuses the token")
 
 
 def test_the_queue_limit_holds_over_all_nodes(cluster: Cluster) -> None:

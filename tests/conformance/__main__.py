@@ -1,7 +1,9 @@
 """Trino's own statements, asked of a real Trino and of us: `make trino-conformance`.
 
-`record` fetches the sources and asks a Trino 476 what is not recorded yet, `judge` asks us and
-prints what is left over. `show PATTERN` judges the statements that match, and prints each.
+`record` asks a Trino 476 what is not recorded yet, `judge` asks us and prints what is left over;
+with `--figures` it writes the figures of the page and the sample of `make test`. `show PATTERN`
+judges the statements that match, and prints each. `generate` compares expressions out of types,
+functions and edge values (`generate.py`), and writes what differs. All `fetch` the sources first.
 """
 
 from __future__ import annotations
@@ -12,12 +14,16 @@ from pathlib import Path
 
 from tests import trino_process
 from tests.conformance.extract import Statement, statements
-from tests.conformance.fetch import fetch, found
+from tests.conformance.fetch import CACHE, fetch, found
+from tests.conformance.figures import write_figures
+from tests.conformance.generated import Found, report, run, write_report
 from tests.conformance.recorded import read_recorded, record
 from tests.conformance.report import full
 from tests.conformance.run import judged, our_side
+from tests.conformance.sample import write_sample
 from tests.conformance.verdicts import BOTH_FAIL, EQUAL, verdict
 
+GENERATED = CACHE / "generated.txt"
 _OPTIONS = trino_process.Options(
     catalogs={"tpch": "connector.name=tpch\n", "memory": trino_process.CATALOGS["memory"]},
     processors=2,
@@ -27,21 +33,41 @@ _OPTIONS = trino_process.Options(
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["record", "judge", "show"])
+    parser.add_argument("what", choices=["fetch", "record", "judge", "show", "generate"])
     parser.add_argument("pattern", nargs="?", default=".")
     parser.add_argument("--output", type=Path, help="where `judge` writes what is left over")
+    parser.add_argument("--figures", action="store_true", help="write what is committed")
+    parser.add_argument("--count", type=int, default=100_000, help="expressions to `generate`")
+    parser.add_argument("--seed", type=int, default=476)
     parser.add_argument("--every", action="store_true", help="`show` what is equal, too")
     options = parser.parse_args()
     fetch()
     everything = statements(found())
+    if options.what == "fetch":
+        return
     if options.what == "record":
         with trino_process.running(_OPTIONS) as url:
             record(url, everything)
+    elif options.what == "generate":
+        _generate(options.seed, options.count, options.output or GENERATED)
     elif options.what == "show":
         _show([s for s in everything if re.search(options.pattern, s.sql, re.I)], options.every)
     else:
-        text = full(everything, judged(everything, lambda done: print(done, flush=True)))
+        verdicts = judged(everything, lambda done: print(done, flush=True))
+        if options.figures:
+            write_figures(everything, verdicts)
+            write_sample(verdicts)
+        text = full(everything, verdicts)
         print(text) if options.output is None else options.output.write_text(text)
+
+
+def _generate(seed: int, count: int, output: Path) -> None:
+    def progress(found: Found) -> None:
+        write_report(found, output)
+        print(report(found).splitlines()[0], flush=True)
+
+    with trino_process.running(_OPTIONS) as url, our_side() as side:
+        run(url, side, seed, count, progress)
 
 
 def _show(some: list[Statement], every: bool) -> None:

@@ -1,7 +1,7 @@
 """What a real Trino 476 answered, by a digest of the statement; statements once, and kept.
 
 They are kept beside the fetched sources, which are not committed; a fixed sample of them is
-(`sample.json`), without a word of the statements.
+(`sample.jsonl`), without a word of the statements.
 """
 
 from __future__ import annotations

@@ -18,6 +18,12 @@ from tests.conformance.verdicts import Verdict, verdict
 from tests.differential.suite import Recorded
 
 _SOURCE = Path(__file__).parents[2] / "src" / "queryrun"
+_HERE = Path(__file__).parent
+_JUDGE = [
+    *(_HERE / f"{name}.py" for name in ("extract", "java_text", "sides", "verdicts")),
+    *(_HERE.parent / "differential" / f"{name}.py" for name in ("compare", "engine_harness")),
+]
+"""What a verdict depends on, beside our sources."""
 _AT_ONCE = 200
 _PROCESSES = 2
 
@@ -68,7 +74,7 @@ def _file() -> Path:
     """One for each state of our sources and of the judge."""
     digest = hashlib.sha256()
     files = [*_SOURCE.glob("sql/**/*.py"), *_SOURCE.glob("engines/duckdb/*.py")]
-    for path in sorted([*files, *Path(__file__).parent.glob("*.py")]):
+    for path in sorted([*files, *_JUDGE]):
         digest.update(path.read_bytes())
     directory = CACHE / "verdicts"
     directory.mkdir(exist_ok=True)

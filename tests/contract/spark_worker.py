@@ -7,8 +7,8 @@ Run as `python -m tests.contract.spark_worker ORDER`, `Order` as a JSON object. 
 from __future__ import annotations
 
 import json
+import os
 import resource
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,11 +16,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from queryrun.engines.source_spec import SourceSpec
+from queryrun.processes.given_sockets import SocketRequests, give_sockets, request_pair
 from queryrun.results.sigv4 import UnsignedRequest
 from queryrun.worker.entry import open_session
 from queryrun.worker.frames import Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import confine_worker
 from queryrun.worker.runtime import NodeServices
+from tests.contract.relayed import relay_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,24 @@ def _unsigned(_request: UnsignedRequest, _offset: timedelta) -> Mapping[str, str
     raise AssertionError("its results go to a directory")
 
 
-def _unconnected(name: str) -> socket.socket:
-    raise ConnectionRefusedError(name)
+def _relay(source: SourceSpec) -> SocketRequests:
+    """A relay in a process of its own, as every worker has one. It ends with this process."""
+    ours, theirs = request_pair()
+    if os.fork() == 0:
+        ours.close()
+        give_sockets(theirs, relay_of(source))
+        os._exit(0)
+    theirs.close()
+    return SocketRequests(ours)
 
 
 def main() -> None:
     """See the module."""
     order = Order(**json.loads(sys.argv[1]))
     bind = order.bind()
+    relay = _relay(bind.source)
     confine_worker(bind)
-    session = open_session(bind, NodeServices(_unsigned, _unconnected))
+    session = open_session(bind, NodeServices(_unsigned, relay.give))
     done = session.run(order.execute(), _Loud())
     session.close()
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

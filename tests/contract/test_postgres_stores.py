@@ -8,12 +8,14 @@ from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.db.postgres.database import PostgresDatabase
 from queryrun.runs.idempotency import IdempotencyStore
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
 from tests.contract.audit_store import AuditStoreContract
 from tests.contract.auth_store import AuthStoreContract
+from tests.contract.limit_store import LimitStoreContract
 from tests.contract.postgres_database import OnPostgres
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.run_store import RunStoreContract
@@ -107,3 +109,12 @@ class TestPostgresStatementStore(OnPostgres, StatementStoreContract):
     def auth(self, database: PostgresDatabase) -> AuthStore:
         """The clients beside it."""
         return database.auth
+
+
+class TestPostgresLimitStore(OnPostgres, LimitStoreContract):
+    """Limits that were set over HTTP."""
+
+    @pytest.fixture
+    def limits(self, database: PostgresDatabase) -> LimitStore:
+        """The store under test."""
+        return database.limits

@@ -23,6 +23,7 @@ from queryrun.engines.spark.remote import SparkRemote
 from queryrun.engines.spark.session import open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests import spark_server
+from tests.contract.relayed import relayed_session
 from tests.contract.served import Served, served
 from tests.spark_server import SparkServer
 from tests.tls import Authority, Wire, server_context, wire_to
@@ -95,7 +96,7 @@ def name() -> str:
 Call = Callable[[dict[str, str], str | None], object]
 
 
-@pytest.fixture(params=["plan", "check", "stop"])
+@pytest.fixture(params=["plan", "relayed", "check", "stop"])
 def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Call:
     """Each way to speak to the server. (Names come from Spark's UI, which takes no token.)"""
 
@@ -104,8 +105,14 @@ def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Cal
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 
+    def relayed(options: dict[str, str], secret: str | None) -> object:
+        with closing(relayed_session("spark", options, limits, secret)) as session:
+            rows = session.plan("SELECT 42 AS answer", name=name)
+            return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
+
     calls: dict[str, Call] = {
         "plan": plan,
+        "relayed": relayed,
         "check": lambda options, secret: SparkRemote().check(RemoteEndpoint(options, secret)),
         "stop": lambda options, secret: SparkRemote().stop(RemoteEndpoint(options, secret), name),
     }

@@ -17,6 +17,7 @@ from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
 from queryrun.results.write import write_result
 from tests.contract.engine import EngineContract, Statements
+from tests.contract.relayed import relayed_session
 from tests.spark_server import SparkServer, sql
 
 pytestmark = pytest.mark.xdist_group("spark_server")
@@ -66,8 +67,9 @@ def limits(tmp_path: Path) -> EngineLimits:
 
 @pytest.fixture
 def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSession]:
-    """A session that is closed after the test."""
-    session = open_session(options, limits)
+    """A session as a worker has it, closed after the test."""
+    session = relayed_session("spark", options, limits)
+    assert isinstance(session, SparkSession)
     yield session
     session.close()
 

@@ -8,11 +8,13 @@ from queryrun.audit.store import AuditStore
 from queryrun.auth.store import AuthStore
 from queryrun.db.sqlite.database import SqliteDatabase
 from queryrun.runs.idempotency import IdempotencyStore
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.store import RunStore
 from queryrun.runs.usage import UsageStore
 from tests.contract.audit_store import AuditStoreContract
+from tests.contract.limit_store import LimitStoreContract
 from tests.contract.response_stores import AsyncRequestStoreContract, IdempotencyStoreContract
 from tests.contract.sqlite_database import OnSqlite
 from tests.contract.statement_store import StatementStoreContract
@@ -82,3 +84,12 @@ class TestSqliteStatementStore(OnSqlite, StatementStoreContract):
     def auth(self, database: SqliteDatabase) -> AuthStore:
         """The clients beside it."""
         return database.auth
+
+
+class TestSqliteLimitStore(OnSqlite, LimitStoreContract):
+    """Limits that were set over HTTP."""
+
+    @pytest.fixture
+    def limits(self, database: SqliteDatabase) -> LimitStore:
+        """The store under test."""
+        return database.limits

@@ -145,7 +145,7 @@ def call(request: pytest.FixtureRequest, limits: EngineLimits, name: str) -> Cal
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 
     def relayed(options: dict[str, str], secret: str | None) -> object:
-        with closing(relayed_session(options, limits, secret)) as session:
+        with closing(relayed_session("trino", options, limits, secret)) as session:
             rows = session.plan("SELECT 42 AS answer", name=name)
             return rows.connection.execute(f"FROM (\n{rows.relation})").fetchall()
 

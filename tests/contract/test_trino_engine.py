@@ -68,7 +68,8 @@ def limits(tmp_path: Path) -> EngineLimits:
 @pytest.fixture
 def session(trino_server: TrinoServer, schema: str, limits: EngineLimits) -> Iterator[TrinoSession]:
     """A session in the contract's schema, as a worker has it."""
-    session = relayed_session(trino_server.options(schema=schema), limits)
+    session = relayed_session("trino", trino_server.options(schema=schema), limits)
+    assert isinstance(session, TrinoSession)
     yield session
     session.close()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.compile_calls import DUCKDB, known_functions
 from queryrun.sql.trino.compile_queries import REGISTERED
+from tests.conformance.figures import page_lines
 from tests.differential.outcome import EQUAL, REFUSED, Outcome, our_sides, outcome
 from tests.differential.spark_page import on_spark
 from tests.differential.suite import TPCDS, TRINO_VERSION, Case, cases, recorded
@@ -75,6 +76,7 @@ def render(outcomes: Mapping[str, Outcome], suite: list[Case]) -> str:
             "construct's name, line and column; it never returns a different result.\n",
             *_STATEMENTS,
             *_judged(outcomes, suite),
+            *page_lines(),
             *_functions(suite),
             *_costs(),
             *_refused(outcomes, suite),

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -52,11 +53,21 @@ def workspace(
 
 
 def test_the_commands_make_a_cluster_and_restart_it(workspace: Workspace) -> None:
-    workspace.execute(blocks_of(PAGE))
+    *before, restore = blocks_of(PAGE)
+    workspace.execute(before)
+    lose_everything(workspace.environ["DATABASE_URL"])
+    workspace.execute([restore])
     for name in ("one", "two"):
         assert not Path(
             f"/proc/{(workspace.directory / f'{name}.pid').read_text().strip()}"
         ).exists()
+
+
+def lose_everything(url: str) -> None:
+    """The database is empty, as after the loss of its disk."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
 
 
 def test_every_metric_that_is_named_is_one_that_nodes_show() -> None:

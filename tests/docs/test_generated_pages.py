@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from queryrun import settings
 
@@ -27,11 +28,67 @@ def test_the_page_of_settings_has_every_section() -> None:
     assert set(listed) == sections
 
 
-def test_every_setting_has_a_description() -> None:
-    text = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
-    rows = [line for line in text.splitlines() if line.startswith("| `")]
-    assert len(rows) > 50
-    assert not [row for row in rows if row.endswith("|  |")]
+def setting_rows() -> list[tuple[str, list[str]]]:
+    """The section and the cells of every row of the page of settings."""
+    found, section = [], ""
+    for line in (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## `"):
+            section = line.strip("# `")
+        elif line.startswith("| `"):
+            found.append((section, [cell.strip() for cell in line.strip("| ").split(" | ")]))
+    return found
+
+
+def test_every_setting_has_a_sentence_and_every_number_a_unit() -> None:
+    rows = setting_rows()
+    assert len(rows) > 80
+    assert not [cells[0] for _, cells in rows if len(cells[3]) < 8]
+    assert not [cells[0] for _, cells in rows if cells[1] in ("integer", "number")]
+    types = re.compile(r"\b(?:str|int|float|bool|dict|tuple|None|Path|Literal)\b")
+    assert not [cells[0] for _, cells in rows if types.search(cells[1])]
+
+
+EXAMPLES = [
+    (section, cells[4].strip("`"))
+    for section, cells in setting_rows()
+    if len(cells) > 4 and "=" in cells[4]
+]
+
+
+def test_every_setting_but_tables_has_an_example() -> None:
+    without = {
+        cells[0].strip("`")
+        for _, cells in setting_rows()
+        if len(cells) < 5 and "table" not in cells[1]
+    }
+    assert without == {"home"}
+    assert len(EXAMPLES) > 70
+
+
+@pytest.mark.parametrize(("section", "example"), EXAMPLES, ids=lambda text: str(text)[:40])
+def test_the_example_of_a_setting_is_one_that_the_program_takes(
+    section: str, example: str, tmp_path: Path
+) -> None:
+    """In a file of its own, with what it cannot do without."""
+    table = "" if section == "(top level)" else section.replace("NAME", "live")
+    text = f"{table}\n{example}\n{BESIDE.get(example.partition(' ')[0], '')}\n"
+    if section == "[[oidc.rules]]":
+        rule = [line for line in RULE if line.partition(" ")[0] not in example]
+        text = "\n".join([ISSUER, text, *rule])
+    (tmp_path / "queryrun.toml").write_text(text, encoding="utf-8")
+    assert settings.load(tmp_path, {}) != settings.load(tmp_path / "none", {})
+
+
+RULE = ("when = { sub = '*' }", "entities = ['main']", "scopes = ['read']")
+ISSUER = "[oidc]\nissuer = 'https://login.example.net'\naudience = 'q'"
+BESIDE = {
+    "default_source": "[sources.warehouse]",
+    "roles": "[database]\nurl = 'postgresql://queryrun@db.example.net/queryrun'",
+    "engine": "url = 'http://trino.example.net:8080'",
+    "issuer": "\n".join(["audience = 'q'", "[[oidc.rules]]", *RULE]),
+    "store": "bucket = 'query-results'",
+}
+"""What an example cannot do without, by its setting."""
 
 
 def test_settings_that_pages_name_exist() -> None:

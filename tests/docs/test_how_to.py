@@ -13,8 +13,11 @@ from tests.e2e.conftest import ServerHarness, harness
 
 __all__ = ["harness"]
 
-ALL = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/how-to").glob("*.md"))
-SELF_CONTAINED = {"docs/how-to/cluster.md"}
+FOLDERS = ("how-to", "explanation")
+ALL = sorted(
+    str(page.relative_to(ROOT)) for name in FOLDERS for page in (ROOT / "docs" / name).glob("*.md")
+)
+SELF_CONTAINED = {"docs/how-to/cluster.md", "docs/how-to/backup.md"}
 """Pages that start servers of their own, each with a test of its own."""
 PAGES = [page for page in ALL if page not in SELF_CONTAINED and blocks_of(page)]
 

@@ -56,6 +56,17 @@ def test_each_signal_drains(harness: ServerHarness, number: signal.Signals) -> N
     assert "Traceback" not in log
 
 
+def test_a_server_that_was_paused_goes_on(harness: ServerHarness) -> None:
+    """As a debugger, a shell's job control or a checkpoint of a container pauses it."""
+    server = harness.serve(DRAIN)
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.6)  # longer than anything in it waits for a signal
+    server.process.send_signal(signal.SIGCONT)
+    assert server.finished(server.submit("SELECT 42 AS a")["id"])["state"] == "complete"
+    assert '"event": "draining"' not in harness.log.read_text()
+    assert server.terminate() == 0
+
+
 def test_a_stopped_event_loop_does_not_keep_it(harness: ServerHarness) -> None:
     """The server's loop hangs, as on a disk that does not respond."""
     server = harness.serve(DRAIN, program=("tests.faults.hanging_server", "serve"))

@@ -20,7 +20,7 @@ from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
-from queryrun.http.context import AppContext, HttpSettings
+from queryrun.http.context import AppContext, HttpSettings, WebhookContext
 from queryrun.http.rate_limits import Rates
 from queryrun.processes.fork_client import ForkClient
 from queryrun.results.preview import PreviewRequest
@@ -29,6 +29,7 @@ from queryrun.results.s3_permit import UploadPermit
 from queryrun.results.store import ResultWriter, StoredFile
 from queryrun.runs.cluster import NodeFacts
 from queryrun.runs.context import RequestContext
+from queryrun.runs.limiter import Limiter
 from queryrun.runs.model import AttemptRef, EngineStop, ResultFile, Run, Stage
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.source_policy import SourcePolicy
@@ -46,6 +47,8 @@ from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
 from queryrun.sql.validate import TableColumns, Validation, validate_trino
+from queryrun.webhooks.secrets import Sealer
+from queryrun.webhooks.target import Wall, parse_networks
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.options import http_settings
 from tests.conftest import Clock
@@ -55,6 +58,7 @@ ACME = Entity("11111111-1111-4111-8111-111111111111", TENANT, "acme")
 GLOBEX = Entity("22222222-2222-4222-8222-222222222222", TENANT, "globex")
 FOREIGN = Entity("33333333-3333-4333-8333-333333333333", "tenant-2", "initech")
 LINK_SECRET = b"a secret for links, only in tests"
+WALL = Wall(parse_networks("127.0.0.0/8"), allow_http=True)
 PUBLIC_URL = "http://queries.test"
 NODE = "node-1"
 NO_RATES = Rates()
@@ -361,14 +365,17 @@ def app_over(
             now=clock,
             usage=database.usage,
             audit=database.audit,
+            limiter=Limiter(database.limits, database.usage, database.runs, clock, cache_s=0.0),
         ),
         auth=database.auth,
         idempotency=database.idempotency,
         requests=database.requests,
         statements=database.statements,
+        limits=database.limits,
         results=results,
         tables=KnownTables(),
         previews=NoPreviews(),
+        webhooks=WebhookContext(database.webhooks, WALL, Sealer(LINK_SECRET)),
         link_secret=LINK_SECRET,
         public_url=PUBLIC_URL,
         now=clock,

@@ -83,7 +83,7 @@ async def request_of(
         await harness.complete(run_id)
     harness.tables.known[("live", ACME.id)] = (TableShape("t", (ColumnInfo("id", "varchar"),)),)
     values = {"query_run_id": run_id, "job_id": run_id, "request_id": REQUEST_ID, "name": "t"}
-    values["statement_id"] = REQUEST_ID
+    values |= dict.fromkeys(("statement_id", "webhook_id", "delivery_id"), REQUEST_ID)
     if operation.name == "downloadFile":
         run = (await harness.call("GET", f"/v2/query_runs/{run_id}")).json()
         return httpx2.URL(run["file"]["url"]), {}
@@ -97,6 +97,9 @@ async def request_of(
         "validateStatement": {"json": {"sql": "SELECT 1"}},
         "saveStatement": {"json": {"name": "one", "sql": "SELECT 1"}},
         "changeStatement": {"json": {"name": "one", "sql": "SELECT 1"}},
+        "createWebhook": {"json": {"url": "https://127.0.0.1/"}},
+        "changeWebhook": {"json": {"paused": True}},
+        "replayWebhookDeliveries": {"json": {"ids": ["unknown"]}},
         "createToken": {"data": {"grant_type": "client_credentials", **credentials}},
         "revokeToken": {"data": {"token": "unknown", **credentials}},
         "getQueryRunEvents": {"headers": {"last-event-id": "9" * 13}},

@@ -1,6 +1,6 @@
 """`python -m tests.simulation [--first N] [--count N]`: play many seeds; print and shrink what
-breaks. `--put clock` or `--put settling` puts a fault of the past back. Exits with 1 when anything
-was violated."""
+breaks. `--put clock`, `--put settling` or `--put replies` puts a fault of the past back. Exits with
+1 when anything was violated."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ PUTS = {
     "nothing": Put(),
     "clock": Put(own_clocks=True),
     "settling": Put(settles_itself=True),
+    "replies": Put(forgets_lost_replies=True),
 }
 
 

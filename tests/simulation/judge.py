@@ -13,7 +13,7 @@ MAX_PAUSE_S = 20.0
 
 def judge(world: World) -> None:
     """Add what is violated to the world's violations."""
-    for check in (_lost, _bugs, _twice, _cancels, _charges, _pauses, _still_computing):
+    for check in (_lost, _bugs, _twice, _cancels, _charges, _pauses, _still_computing, _files):
         world.violations.extend(check(world))
 
 
@@ -80,6 +80,14 @@ def _pauses(world: World) -> Iterator[str]:
     for run_id, pause_ms in rows:
         if not -1000 <= pause_ms <= MAX_PAUSE_S * 1000:
             yield f"{run_id} waits {pause_ms / 1000:.1f} s for another attempt"
+
+
+def _files(world: World) -> Iterator[str]:
+    """The file of a complete run is not removed."""
+    rows = world.backend.query("SELECT id, file_key FROM runs WHERE state = 'complete'")
+    for run_id, key in rows:
+        if key in world.files.discarded:
+            yield f"{run_id} is complete, and its file was removed"
 
 
 def _still_computing(world: World) -> Iterator[str]:

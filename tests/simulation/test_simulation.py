@@ -32,6 +32,17 @@ def test_no_schedule_violates_anything(seed: int) -> None:
     assert simulate(schedule) == [], str(schedule)
 
 
+LOST = Schedule(
+    0,
+    (0.0, 0.0),
+    (
+        *(Happening(0.2 * n, Kind.SUBMIT, n) for n in range(4)),
+        *(Happening(0.0, Kind.LOSE_REPLIES, n, 30.0) for n in range(2)),
+    ),
+)
+"""Replies of the store are lost while runs complete."""
+
+
 def found(schedule: Schedule, put: Put) -> Schedule | None:
     """The schedule with the first of some seeds that shows a violation."""
     seeds = (replace(schedule, seed=seed) for seed in range(40))
@@ -40,8 +51,12 @@ def found(schedule: Schedule, put: Put) -> Schedule | None:
 
 @pytest.mark.parametrize(
     ("schedule", "put"),
-    [(AHEAD, Put(own_clocks=True)), (STEPPED, Put(settles_itself=True))],
-    ids=["the clock fault", "the self-settling fault"],
+    [
+        (AHEAD, Put(own_clocks=True)),
+        (STEPPED, Put(settles_itself=True)),
+        (LOST, Put(forgets_lost_replies=True)),
+    ],
+    ids=["the clock fault", "the self-settling fault", "the fault of lost replies"],
 )
 def test_a_fault_that_is_put_back_is_found_and_replayed(schedule: Schedule, put: Put) -> None:
     broken = found(schedule, put)

@@ -19,6 +19,7 @@ class SimWorker:
 
     outbox = None
     internal_error = None
+    is_cut_off = False
 
     def __init__(self, world: Engines, node: str, number: int) -> None:
         self._world = world

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -14,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from queryrun.errors import NotCancellable, QueryrunError, Unavailable
 from queryrun.results.formats import ContentType
+from queryrun.runs.attempt import AttemptRunner
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.dispatch import Dispatcher, DispatchOptions
 from queryrun.runs.health import NodeHealth
@@ -58,8 +61,13 @@ class Results:
 class Files:
     """Removes files at once; `runs/file_removal.py` has tests of its own."""
 
-    async def discard(self, _key: str | None) -> None:
-        """Done."""
+    def __init__(self) -> None:
+        self.discarded: set[str] = set()
+
+    async def discard(self, key: str | None) -> None:
+        """It is gone for good."""
+        if key is not None:
+            self.discarded.add(key)
 
 
 @dataclass
@@ -82,6 +90,8 @@ class Put:
     """Nodes count pauses on their own clocks."""
     settles_itself: bool = False
     """A node's reaper takes over what the node itself runs."""
+    forgets_lost_replies: bool = False
+    """An attempt whose completion was accepted, and the reply lost, removes its file."""
 
 
 class World:
@@ -98,6 +108,7 @@ class World:
         loop.set_task_factory(self._new_task)
         self.backend = StoreBackend(self.now)
         self.engines = Engines(self._dice, self.violations.append)
+        self.files = Files()
         self.nodes: list[SimNode | None] = []
         self.accepted: dict[int, str] = {}
         self.canceled: set[str] = set()
@@ -175,7 +186,7 @@ class World:
             store=store,
             workers=cast("Any", SimPool(self.engines, name)),
             results=cast("Any", Results()),
-            files=cast("Any", Files()),
+            files=cast("Any", self.files),
             notifier=ChangeNotifier(),
             policy=lambda _source: policy,
             worker_config=config,
@@ -342,11 +353,29 @@ class OwnClockStore:
         return await self._link.requeue(ref, replace(detail, delay_s=detail.delay_s + self._skew_s))
 
 
+async def _nothing(_runner: AttemptRunner) -> None:
+    """Not even asked."""
+
+
+@contextmanager
+def _put_back(put: Put) -> Iterator[None]:
+    """The faults that are in the core itself."""
+    if not put.forgets_lost_replies:
+        yield
+        return
+    right = AttemptRunner._completed_before
+    setattr(AttemptRunner, "_completed_before", _nothing)  # noqa: B010 - as it was before
+    try:
+        yield
+    finally:
+        setattr(AttemptRunner, "_completed_before", right)  # noqa: B010
+
+
 def simulate(schedule: Schedule, put: Put = Put()) -> list[str]:
     """Play the schedule; returns what was violated, in the order it was found."""
     from tests.simulation.judge import judge
 
-    with virtual_time() as loop:
+    with virtual_time() as loop, _put_back(put):
         world = World(schedule, put, loop)
         loop.run_until_complete(world.run())
         judge(world)

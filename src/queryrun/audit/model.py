@@ -24,10 +24,16 @@ class AuditEvent(StrEnum):
     CLIENT_CHANGED = "client_changed"
     CLIENT_SECRET_ROTATED = "client_secret_rotated"  # noqa: S105 - the name of an event
     CLIENT_REVOKED = "client_revoked"
+    LIMIT_CHANGED = "limit_changed"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event
     RUN_SUBMITTED = "run_submitted"
     RUN_CANCEL_REQUESTED = "run_cancel_requested"
     RESULT_READ = "result_read"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - the name of an event
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_REPLAYED = "webhook_replayed"
     ENTRIES_REMOVED = "entries_removed"
 
 

@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import threading
-import time
 
 EXIT_HARD = 8
 """Exit status of a server that ended without an orderly shutdown."""
@@ -44,6 +43,9 @@ class StopSignals:
         self._loop = loop
         self._max_shutdown_s = max_shutdown_s
         self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._is_waiting = False
+        """Whether the thread waits for a signal: then it lives, and one can be sent to it."""
         self._signals = block_stop_signals()
         self._thread = threading.Thread(target=self._take, name="signals", daemon=True)
         self._thread.start()
@@ -53,6 +55,9 @@ class StopSignals:
     def close(self) -> None:
         """The process has shut down in time."""
         self._closed.set()
+        with self._lock:
+            if self._is_waiting and self._thread.ident is not None:
+                signal.pthread_kill(self._thread.ident, signal.SIGTERM)
         self._thread.join()
 
     def _pass_on(self, number: signal.Signals) -> None:
@@ -62,21 +67,36 @@ class StopSignals:
     # --- on the thread ----------------------------------------------------------------------
 
     def _take(self) -> None:
-        if not self._wait(float("inf")):
+        if not self._wait():
             return
         self._set(self.first)
-        if self._wait(time.monotonic() + self._max_shutdown_s):
+        limit = threading.Timer(self._max_shutdown_s, self._end_unless_closed)
+        limit.daemon = True
+        limit.start()
+        if self._wait():
             self._set(self.second)
             self._closed.wait(SECOND_SIGNAL_S)
+            self._end_unless_closed()
+        limit.cancel()
+
+    def _wait(self) -> bool:
+        """Wait for a signal; False when this was closed instead.
+
+        Without a time limit: `sigtimedwait` returns a signal that nobody sent when the process was
+        stopped meanwhile and goes on, and a paused server would end.
+        """
+        with self._lock:
+            if self._closed.is_set():
+                return False
+            self._is_waiting = True
+        signal.sigwait(self._signals)
+        with self._lock:
+            self._is_waiting = False
+        return not self._closed.is_set()
+
+    def _end_unless_closed(self) -> None:
         if not self._closed.is_set():
             _end_hard()
-
-    def _wait(self, deadline_s: float) -> bool:
-        """True for a signal; False when the deadline has passed or this was closed."""
-        while not self._closed.is_set() and time.monotonic() < deadline_s:
-            if signal.sigtimedwait(self._signals, _SLICE_S) is not None:
-                return True
-        return False
 
     def _set(self, event: asyncio.Event) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has been closed

@@ -10,6 +10,7 @@ from queryrun.runs.clock import SharedClock
 from queryrun.runs.cluster import NodeRegistry
 from queryrun.runs.idempotency import IdempotencyStore
 from queryrun.runs.leader import LeaderLease
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.notify import NodeNotifier
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
@@ -54,6 +55,11 @@ class Database(Protocol):
     @property
     def statements(self) -> StatementStore:
         """Statements that people keep for later."""
+        ...
+
+    @property
+    def limits(self) -> LimitStore:
+        """Limits that were set over HTTP."""
         ...
 
     @property

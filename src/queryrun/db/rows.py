@@ -39,6 +39,13 @@ _PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
 
 
+LISTENER_GRACE_MS = 3000
+"""How long after its delay a new run without a listener is kept: for the request to arrive."""
+
+CANCELLABLE = frozenset({RunState.ACCEPTED, RunState.IN_PROGRESS})
+"""States in which a cancel has an effect."""
+
+
 def json_text(items: Sequence[object]) -> str:
     """Compact JSON, as text, for columns that hold short lists."""
     return _JSON.encode(items).decode()

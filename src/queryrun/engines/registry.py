@@ -57,14 +57,11 @@ class EngineKind:
     inspector: str = ""
     """An `InspectorOpener`, for engines that read files."""
     relay: str = ""
-    """A `RelayConnection`: a worker reaches the engine through its relay alone, which has the
-    secret, and `session` is a `RelayedSessionOpener`. Empty for a remote engine: it connects
-    itself."""
+    """A `RelayConnection`, for engines with `is_remote`: a worker reaches the engine through its
+    relay alone, which has the secret, and `session` is a `RelayedSessionOpener`."""
     connections: Mapping[str, str] = field(default_factory=dict)
     """With `relay`: the options that hold a URL which a worker may reach, by name of connection;
     `engine` is the one that is relayed."""
-    default_port: int = 0
-    """Of a URL that names none, for an engine without `relay`."""
     dialects: tuple[str, ...] = (TRINO_DIALECT, NATIVE_DIALECT)
     """The values of the setting `sources.NAME.dialect` that the engine supports."""
     native_guard: GuardName
@@ -111,6 +108,11 @@ class EngineKind:
         """Serve one connection of a worker until it is closed. For engines with `relay`."""
         serve: RelayConnection = _load(self.relay)
         serve(connection, options, secret)
+
+    def prepare_relay(self) -> None:
+        """Import what a relay needs, so that the first connection does not wait for it."""
+        if self.relay:
+            _load(self.relay)
 
     def open_catalog(self, options: Mapping[str, str], secret: str | None = None) -> Catalog:
         """Open one entity's list of tables. Raises `RunFailed` when it cannot be opened."""
@@ -173,7 +175,8 @@ _KINDS = (
         session="queryrun.engines.spark.session:open_session",
         catalog="queryrun.engines.spark.catalog:open_catalog",
         remote="queryrun.engines.spark.remote:SparkRemote",
-        default_port=15002,
+        relay="queryrun.engines.spark.relay:serve_connection",
+        connections={"engine": "url"},
         native_guard="session",
         required_urls={"url": ("sc://",), "ui_url": _HTTP},
     ),

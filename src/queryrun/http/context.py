@@ -34,12 +34,16 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.estimate import NoEstimates, StatementEstimates
 from queryrun.runs.follow import FollowOptions
 from queryrun.runs.idempotency import IdempotencyStore
+from queryrun.runs.limits import LimitStore
 from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.base import RecentResults
 from queryrun.services.turns import TurnSlots
+from queryrun.webhooks.secrets import Sealer
+from queryrun.webhooks.store import WebhookStore
+from queryrun.webhooks.target import Wall
 
 DOWNLOAD_THREADS = 16
 MAX_KNOWN_RUNS = 10_000
@@ -73,6 +77,15 @@ class BinaryPreviews(Protocol):
         Raises `NoPreviewError`, `Unavailable`, and what `read` raises.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookContext:
+    """What making webhooks needs."""
+
+    store: WebhookStore
+    wall: Wall
+    sealer: Sealer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +170,7 @@ class AppContext:
     results: ResultStore
     tables: TableCatalog
     previews: BinaryPreviews
+    webhooks: WebhookContext
     link_secret: bytes = field(repr=False)
     public_url: str
     """Scheme, host and port of links, without a trailing slash."""
@@ -165,6 +179,8 @@ class AppContext:
     settings: HttpSettings
     prepare_entity: Callable[[str], None] = lambda _name: None
     """Make what a new entity of this name needs on this node's disk."""
+    limits: LimitStore = field(kw_only=True)
+    """Limits that are set over HTTP."""
     external_logins: ExternalLogins | None = None
     """Takes the tokens of another issuer; None: there is none."""
     estimates: StatementEstimates = field(default_factory=NoEstimates)

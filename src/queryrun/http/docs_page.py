@@ -1,17 +1,21 @@
-"""The OpenAPI document as one HTML page for people, to read from top to bottom."""
+"""The OpenAPI document as one HTML page for people, to read, to search, to copy from and to try."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from queryrun.http.openapi import MEANINGS
+from queryrun.http.samples import FORM, body_text, samples
 
 CODE = re.compile(r"`([^`]+)`")
 PARAGRAPH = re.compile(r"\n\s*\n")
@@ -21,6 +25,7 @@ def render_page(document: Mapping[str, Any]) -> str:
     """The page: operations in the order of the table, then the schemas they share."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"prose": _prose, "sample": _sample, "kind": _kind, "anchor": _anchor}
+    environment.filters |= {"samples": samples, "body": body_text, "form": urlencode}
     source = resources.files("queryrun.http").joinpath("templates/docs.html.j2").read_text("utf-8")
     operations = [
         {"method": method.upper(), "path": path, **operation}
@@ -34,7 +39,20 @@ def render_page(document: Mapping[str, Any]) -> str:
         operations=operations,
         meanings=MEANINGS,
         schemas=document["components"]["schemas"],
+        script=Markup(script()),  # noqa: S704 (a file of ours, without a text of others)
+        FORM=FORM,
     )
+
+
+def script() -> str:
+    """The page's script. Nothing of the document is in it, and the policy allows it by its hash."""
+    return resources.files("queryrun.http").joinpath("templates/docs.js").read_text("utf-8")
+
+
+def script_hash() -> str:
+    """What a content security policy calls the script."""
+    digest = hashlib.sha256(script().encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 TAG_ORDER = ["Tokens", "Query runs", "Files", "Requests", "Operations"]

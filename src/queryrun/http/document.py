@@ -15,7 +15,8 @@ from queryrun.http.responses import JsonResponse
 
 CACHE = "max-age=300"
 CONTENT_SECURITY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; script-src "
 )
 ERRORS = (405, 500, 503, 504)
 
@@ -75,11 +76,18 @@ class ApiDocument:
 
     @cached_property
     def page(self) -> bytes:
-        """The document as one HTML page: no scripts, nothing loaded from other servers."""
+        """The document as one HTML page: one script of its own, nothing loaded from elsewhere."""
         # Imported here: the template engine costs an idle server memory that few requests need.
         from queryrun.http.docs_page import render_page
 
         return render_page(self.content).encode()
+
+    @cached_property
+    def page_policy(self) -> str:
+        """The page's content security policy: its own script runs, and calls this service alone."""
+        from queryrun.http.docs_page import script_hash
+
+        return CONTENT_SECURITY + script_hash()
 
     def _json_at(self, url: str) -> bytes:
         """Names where the service is reached, prefix included: programs that are made from the
@@ -94,5 +102,5 @@ class ApiDocument:
 
     async def serve_page(self, _app: AppContext, _request: ApiRequest) -> Response:
         """`GET /docs`."""
-        headers = {"cache-control": CACHE, "content-security-policy": CONTENT_SECURITY}
+        headers = {"cache-control": CACHE, "content-security-policy": self.page_policy}
         return Response(self.page, headers=headers, media_type="text/html")

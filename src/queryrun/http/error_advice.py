@@ -33,8 +33,8 @@ ADVICE: dict[Code, tuple[str, str]] = {
         "Compress it, narrow the statement, or raise `max_output_size`.",
     ),
     Code.QUOTA_EXCEEDED: (
-        "The entity or client keeps or writes as much as it may.",
-        "Wait for the retention, or raise the settings in `[limits]`.",
+        "The entity or client keeps or writes as much as it may, or a limit stopped the run.",
+        "The message names the limit and when it begins anew; `GET /v2/limits` shows all.",
     ),
     Code.WORKER_LOST: (
         "The process of the statement died: the kernel's memory killer, a crash, a kill.",

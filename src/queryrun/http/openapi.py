@@ -96,10 +96,17 @@ def describe_operation(operation: Operation) -> dict[str, object]:
         shape["parameters"] = [_parameter(one) for one in operation.parameters]
     if operation.body is not None:
         shape["requestBody"] = _body(operation.body)
-    responses = {str(one.status): _response(operation, one) for one in operation.responses}
+    responses = {_key(operation, one): _response(operation, one) for one in operation.responses}
     errors = {str(status): _error(operation, status) for status in operation.errors}
     shape["responses"] = dict(sorted({**errors, **responses}.items()))
     return shape
+
+
+def _key(operation: Operation, response: ResponseDoc) -> str:
+    """A success of a lower status than the usual one, which is the first, is documented as 2XX:
+    generators take the lowest status that is named for what the operation returns."""
+    is_before_usual = 200 <= response.status < operation.responses[0].status < 300
+    return "2XX" if is_before_usual else str(response.status)
 
 
 def _parameter(parameter: Parameter) -> dict[str, object]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from queryrun.http.bearer import bearer_client
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.runs.cancel import WAIT_S
+from queryrun.runs.listen import listening
 from queryrun.runs.model import Run
 from queryrun.runs.read import await_end
 
@@ -64,9 +66,14 @@ async def wait_for_end(
     if not preference.wait_s or run.state.is_terminal:
         return run
     request.extend_deadline(preference.wait_s)
-    run = await await_end(app.runs, run, preference.wait_s)
+    async with listening(app.runs, run, partial(_is_connected, request)):
+        run = await await_end(app.runs, run, preference.wait_s)
     await bearer_client(app, request, request.authorization)
     return run
+
+
+async def _is_connected(request: ApiRequest) -> bool:
+    return not await request.is_disconnected()
 
 
 def cancel_wait_s(request: ApiRequest, preference: Preference) -> float:

@@ -14,6 +14,7 @@ from queryrun import errors as e
 from queryrun.http import errors as r
 from queryrun.http.api_version import ApiVersion
 from queryrun.http.responses import JsonResponse
+from queryrun.runs.limits import LimitReached
 
 TYPES: dict[int, str] = {
     400: "bad_request",
@@ -66,6 +67,7 @@ CODES: dict[type[Exception], tuple[str, str | None]] = {
     r.UnsupportedMediaType: ("unsupported_media_type", "content-type"),
     e.QueueFull: ("queue_full", "source"),
     e.QuotaFull: ("quota_full", "sql"),
+    LimitReached: ("limit_reached", None),
     e.Unavailable: ("service_unavailable", None),
 }
 """Code and parameter of the one entry. Errors not here have `errors: []`, as documented."""

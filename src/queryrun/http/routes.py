@@ -16,6 +16,8 @@ from queryrun.http.v1.routes import V1_TABLE
 from queryrun.http.v2 import (
     dry_run_schema,
     events,
+    limits,
+    limits_schema,
     listing,
     query_runs,
     requests,
@@ -25,6 +27,7 @@ from queryrun.http.v2 import (
     validate,
 )
 from queryrun.http.v2.statement_routes import STATEMENT_TABLE
+from queryrun.http.v2.webhook_routes import WEBHOOK_TABLE
 from queryrun.results.formats import format_names, names_of
 from queryrun.results.names import MEDIA_TYPES
 
@@ -299,6 +302,22 @@ OPTIONS = Operation(
     responses=(ResponseDoc(200, "The options.", "Options"),),
     errors=DOCUMENTED_ERRORS,
 )
+LIMITS = Operation(
+    "GET",
+    "/v2/limits",
+    "getLimits",
+    limits.get_limits,
+    Scope.READ,
+    "Query runs",
+    "Limits, and what is left of them",
+    "Of the caller on a source. `resets_time` is when a day or a month begins anew. An addition of "
+    "this service.",
+    (p.SOURCE, *p.EVERYWHERE),
+    responses=(
+        ResponseDoc(200, "The limits.", "Limits", examples=(("one", limits_schema.EXAMPLE),)),
+    ),
+    errors=DOCUMENTED_ERRORS,
+)
 REQUEST = Operation(
     "GET",
     "/v2/requests/{request_id}",
@@ -465,9 +484,11 @@ TABLE = (
     EVENTS,
     VALIDATE,
     OPTIONS,
+    LIMITS,
     TABLES,
     TABLE_SHAPE,
     *STATEMENT_TABLE,
+    *WEBHOOK_TABLE,
     *ADMIN_TABLE,
     REQUEST,
     USAGE,

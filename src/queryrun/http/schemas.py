@@ -10,7 +10,9 @@ from queryrun.http.v1 import schemas as v1
 from queryrun.http.v2.body import contract_body_schema, create_body_schema
 from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
+from queryrun.http.v2.limits_schema import LIMITS_OF_CALLER
 from queryrun.http.v2.render import FIELDS, PARTS
+from queryrun.http.v2.webhook_routes import WEBHOOK_SCHEMAS
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
     AttemptOutcome,
@@ -537,6 +539,7 @@ SCHEMAS: dict[str, Schema] = {
     "Health": HEALTH,
     "Draft": DRAFT,
     "DryRun": DRY_RUN,
+    "Limits": LIMITS_OF_CALLER,
     "Validation": VALIDATION,
     "Options": OPTIONS,
     "StatementContent": STATEMENT_CONTENT,
@@ -545,6 +548,7 @@ SCHEMAS: dict[str, Schema] = {
     "SignIn": SIGN_IN,
     "Session": SESSION,
     **ADMIN_SCHEMAS,
+    **WEBHOOK_SCHEMAS,
     **v1.SCHEMAS,
 }
 

@@ -14,6 +14,7 @@ from queryrun.processes.errors import ForkServerLost
 from queryrun.processes.handles import handle_of, kill_group
 from queryrun.processes.release import MIN_RELEASE_BYTES, release_memory
 
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -61,12 +62,22 @@ class ChildProcess:
             release_memory(self._pidfd)
 
     def resident_bytes(self) -> int:
-        """Its resident memory now, in bytes; 0 once it has exited."""
+        """Its resident memory now, in bytes; 0 once it has exited, or when it cannot be read: a
+        stop must not fail because this process may open no more files."""
         try:
             text = Path(f"/proc/{self.pid}/statm").read_text()
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:
             return 0
         return int(text.split()[1]) * _PAGE_BYTES
+
+    def cpu_s(self) -> float:
+        """CPU seconds it has used so far; 0 once it was reaped, or when that cannot be read."""
+        try:
+            text = Path(f"/proc/{self.pid}/stat").read_text(errors="replace")
+        except OSError:
+            return 0.0
+        fields = text[text.rindex(")") + 2 :].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     async def reap(self) -> int | None:
         """Wait until it exits, remove it from the process table, and return its exit code.

@@ -121,11 +121,20 @@ class _Server:
             ours.close()
             raise _refusal(response)
         if not descriptors:  # the kernel drops them when this process may open no more files
-            ours.close()  # on which the process exits
-            self._reaps.add(task := asyncio.ensure_future(self._reap_unwatched(response.pid)))
-            task.add_done_callback(self._reaps.discard)
+            self._abandon(response.pid, ours)
             raise ForkServerLost("no descriptor is left to watch it", Cause.NO_DESCRIPTORS)
-        return ChildProcess(response.pid, descriptors[0], self), ours
+        try:
+            return ChildProcess(response.pid, descriptors[0], self), ours
+        except OSError as error:  # what cannot be named could not be stopped by another node
+            os.close(descriptors[0])
+            self._abandon(response.pid, ours)
+            raise ForkServerLost("it cannot be named", cause_of(error)) from error
+
+    def _abandon(self, pid: int, ours: socket.socket) -> None:
+        """The process exits when its socket is closed; it is reaped when it has."""
+        ours.close()
+        self._reaps.add(task := asyncio.ensure_future(self._reap_unwatched(pid)))
+        task.add_done_callback(self._reaps.discard)
 
     async def reap(self, pid: int) -> int:
         """The wait status of a dead child. Raises `ForkServerLost` when it is unknown.
@@ -134,7 +143,7 @@ class _Server:
         """
         response, _ = await self._request(Reap(self._next(), pid))
         while isinstance(response, LeftProcesses):
-            _log.error("child_left_processes", pid=pid)
+            _log.error("child_left_processes", pid=pid, reason=response.reason)
             await asyncio.sleep(_LEFT_PROCESSES_RETRY_S)
             response, _ = await self._request(Reap(self._next(), pid))
         if not isinstance(response, Reaped):

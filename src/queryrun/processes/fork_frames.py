@@ -43,9 +43,11 @@ class Reaped(Frame, frozen=True, tag="reaped"):
 
 
 class LeftProcesses(Frame, frozen=True, tag="left_processes"):
-    """The process is dead, but what it started is not. Nothing was reaped; ask again."""
+    """The process is dead, but what it started is not, or that cannot be found out now. Nothing
+    was reaped; ask again."""
 
     number: int
+    reason: str
 
 
 class Refused(Frame, frozen=True, tag="refused"):

@@ -117,8 +117,8 @@ class ForkServer:
             reason = "exactly one descriptor must be attached"
             self._respond(Refused(request.number, reason, 0 if descriptors else errno.EMFILE))
             return
-        _exit_unless_single_threaded()
         try:
+            _exit_unless_single_threaded()
             pid = os.fork()
         except OSError as error:
             self._respond(Refused(request.number, f"fork: {error.strerror}", error.errno or 0))
@@ -136,8 +136,11 @@ class ForkServer:
         """
         if request.pid not in self._forked:
             return Refused(request.number, "no such child")
-        if not kill_adopted(self._forked):
-            return LeftProcesses(request.number)
+        try:
+            if not kill_adopted(self._forked):
+                return LeftProcesses(request.number, "they do not die")
+        except OSError as error:  # this process may open no more files: it cannot tell
+            return LeftProcesses(request.number, f"they cannot be listed: {error.strerror}")
         pid, status = os.waitpid(request.pid, os.WNOHANG)
         if pid == 0:
             return Refused(request.number, "it has not ended")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from queryrun.causes import Cause, cause_of
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.names import checked_key
 from queryrun.results.s3_permit import UploadPermit
@@ -266,6 +267,10 @@ class LocalResultWriter:
             os.close(self._file)
 
 
+_OF_PROCESSES = {Cause.NO_DESCRIPTORS, Cause.NO_PROCESSES, Cause.NO_MEMORY}
+"""What a process is short of: no fault of the disk."""
+
+
 @contextlib.contextmanager
 def _storage_failures() -> Iterator[None]:
     """Messages without the `OSError` text, because that contains paths of the server."""
@@ -276,6 +281,8 @@ def _storage_failures() -> Iterator[None]:
             raise RunFailed.of(
                 FailureCode.STORAGE_FULL, "There is no space left for result files"
             ) from error
+        if (cause := cause_of(error)) is not None and cause in _OF_PROCESSES:
+            raise RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, cause.sentence) from error
         raise RunFailed.of(
             FailureCode.STORAGE_FAILED, "The result file could not be written"
         ) from error

@@ -7,6 +7,7 @@ through `AttemptRunner.stop`, and every outcome goes through `_settle`.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import structlog
 
 from queryrun.errors import Blame, Failure, FailureCode, LostRace, RunFailed, Unavailable
 from queryrun.results.names import file_key
+from queryrun.runs.caps import NO_CAPS, Caps
 from queryrun.runs.confirm_stop import ConfirmedStop, StopConfirmation
 from queryrun.runs.context import AttemptContext
 from queryrun.runs.failures import failure_of, reported_bug
@@ -35,11 +37,13 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.quotas import ResultRoom
 from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
-from queryrun.runs.shortages import shortage_behind
+from queryrun.runs.shortages import FailedAttempt, shortage_behind
 from queryrun.runs.store import Completed, Failed, Freed, Requeued
 from queryrun.runs.used import attempt_usage
 from queryrun.tables.faults import ABOUT_DATA, position_of
+from queryrun.worker.errors import EXIT_NOT_SET_UP, NotSetUp, WorkerDied
 from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
+from queryrun.worker.frames import Failed as WorkerFailed
 from queryrun.worker.worker import Worker
 
 log = structlog.get_logger()
@@ -52,7 +56,7 @@ STORE_RETRY_S = 0.5
 
 _MAX_COLUMNS_CHARS = 64 * 1024
 """Names and types of a result's columns that a run keeps: its row is rewritten at each change."""
-_CANCELS = frozenset({StopReason.USER, StopReason.ADMIN})
+_CANCELS = frozenset({StopReason.USER, StopReason.ADMIN, StopReason.DISCONNECT})
 
 _LIMITS = frozenset(
     {
@@ -99,6 +103,9 @@ class AttemptRunner:
         self._lost_directory = False
         self._file_key = _new_file_key(attempt.run)
         self._used: Used | None = None
+        self._caps: Caps = NO_CAPS
+        self._passed: Failure | None = None
+        """How the run ends for the cap that the attempt has passed, once it has."""
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
@@ -150,6 +157,7 @@ class AttemptRunner:
         worker: Worker | None = None
         outcome: Done | Failure | None = None
         try:
+            await self._read_caps()
             worker = self._worker = await self._until_stopped(self._take_worker())
             if worker is not None and await self._may_start(worker):
                 outcome = await self._until_stopped(self._execute(worker))
@@ -174,7 +182,12 @@ class AttemptRunner:
         """An attempt that waits for a part of the node, such as the store of results, does not use
         up its run's time."""
         if self._context.health.blocking() is None:
-            self.stop(StopReason.TIMEOUT)
+            limit_s = self._caps.value("time")
+            if limit_s is not None and limit_s < self._time_limit_s():
+                self._passed = self._caps.failure("time", limit_s)
+                self.stop(StopReason.LIMIT)
+            else:
+                self.stop(StopReason.TIMEOUT)
         else:
             self._arm_time_limit(min(self._time_limit_s(), OUTAGE_GRACE_S))
 
@@ -184,6 +197,18 @@ class AttemptRunner:
         """Seconds this attempt may take: the request's limit, or else the source's."""
         request = self.attempt.run.request
         return request.timeout_s or self._context.policy(request.source).time_limit_s
+
+    async def _read_caps(self) -> None:
+        """What the limits leave of this attempt. A shorter time than the source's begins anew."""
+        limiter = self._context.limiter
+        request = self.attempt.run.request
+        if limiter is None or not await limiter.values(request):
+            return
+        self._caps = Caps.of(await limiter.states(request))
+        time_s = self._caps.value("time")
+        if time_s is not None and time_s < self._time_limit_s() and self._time_limit is not None:
+            self._time_limit.cancel()
+            self._arm_time_limit(time_s)
 
     async def _take_worker(self) -> Worker:
         request = self.attempt.run.request
@@ -223,19 +248,35 @@ class AttemptRunner:
                 await asyncio.sleep(STORE_RETRY_S)
 
     async def _execute(self, worker: Worker) -> Done | Failure:
+        """Raises `NotSetUp` for a worker that exited before a statement could do anything on it."""
+        try:
+            return await self._execute_on(worker)
+        except WorkerDied as died:
+            if worker.is_cut_off or (not worker.started and died.exit_code == EXIT_NOT_SET_UP):
+                raise NotSetUp from died
+            raise
+
+    async def _execute_on(self, worker: Worker) -> Done | Failure:
         """Run the statement on the worker and track its progress."""
         # Opening may take a while, and the frame carries the lease deadline: build it afterwards.
         await worker.ready()
         room = await self._context.quotas.result_room(self.attempt.run.request)
         if room.is_full:
             return room.failure()
+        if self._caps.value("result") == 0 and (full := self._caps.failure("result", 0)):
+            return full
         frame = self._execute_frame(room)
         permit = self._context.results.upload_permit(self._file_key)
         end = await worker.execute(frame, self._on_progress, permit)
         self._used = end.used
         if isinstance(end, Done):
+            passed = self._caps.passed_at_end(attempt_usage(end.used, self.progress))
+            if passed is not None:
+                return passed
             room = await self._context.quotas.result_room(self.attempt.run.request)
             return end if room.holds(end.size_bytes) else room.failure()
+        if (passed := self._cap_behind(end, frame)) is not None:
+            return passed
         if (
             end.code == FailureCode.SIZE_LIMIT_EXCEEDED
             and room.size_bytes == frame.size_limit_bytes
@@ -245,6 +286,16 @@ class AttemptRunner:
         if end.code == FailureCode.INTERNAL_ERROR and worker.internal_error is not None:
             return reported_bug(worker.internal_error, self._log)
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
+
+    def _cap_behind(self, end: WorkerFailed, frame: Execute) -> Failure | None:
+        """The cap that the worker has enforced; None when it was a limit of the source."""
+        if end.code == FailureCode.ROW_LIMIT_EXCEEDED:
+            is_cap = frame.row_limit == self._caps.value("rows")
+            return self._caps.failure("rows", frame.row_limit + 1) if is_cap else None
+        if end.code == FailureCode.SIZE_LIMIT_EXCEEDED:
+            is_cap = frame.size_limit_bytes == self._caps.value("result")
+            return self._caps.failure("result", frame.size_limit_bytes) if is_cap else None
+        return None
 
     def _execute_frame(self, room: ResultRoom) -> Execute:
         """The frame includes the limits: the worker enforces them without this process."""
@@ -260,8 +311,10 @@ class AttemptRunner:
             content_encoding=output.content_encoding.value,
             column_separator=output.column_separator,
             encryption_key=output.encryption_key,
-            row_limit=policy.max_output_rows,
-            size_limit_bytes=_smaller(policy.max_output_bytes, room.size_bytes),
+            row_limit=_smaller(policy.max_output_rows, self._caps.value("rows")),
+            size_limit_bytes=_smaller(
+                _smaller(policy.max_output_bytes, room.size_bytes), self._caps.value("result")
+            ),
             deleted_rows=run.request.deleted_rows.value,
             marks_deleted=policy.marks_deleted,
             org_column=policy.org_column,
@@ -281,7 +334,12 @@ class AttemptRunner:
                 size_bytes=frame.size_bytes,
                 cpu_ms=frame.cpu_ms,
                 peak_memory_bytes=frame.peak_memory_bytes,
+                read_bytes=frame.read_bytes,
+                spilled_bytes=frame.spilled_bytes,
             )
+            if self._passed is None and (passed := self._caps.passed_by(self.progress)):
+                self._passed = passed
+                self.stop(StopReason.LIMIT)
         self._context.notifier.notify_progress(self.ref.run_id)
 
     async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
@@ -311,6 +369,7 @@ class AttemptRunner:
         if outcome is not None and _is_clean(outcome):
             await self._stop_remote_leftovers(outcome)
             run = await self._persist(lambda: self._write_clean(outcome))
+            run = run or await self._completed_before()
             if run is not None:
                 self._give_back(worker)
                 return self._report(run)
@@ -327,6 +386,13 @@ class AttemptRunner:
             self.stop(*await self._lost_race_reason())
             run = await self._persist(lambda: self._write_stopped(outcome, stop))
         return self._report(run)
+
+    async def _completed_before(self) -> Run | None:
+        """The run when this attempt has completed it: a write was accepted, and its reply lost.
+        Then its file is the run's, and must stay."""
+        run = await self._read_run()
+        is_ours = run is not None and run.file is not None and run.file.key == self._file_key
+        return run if is_ours else None
 
     async def _take_over_file(self, worker: Worker, done: Done) -> Done | Failure:
         """Commit what the worker has finished. One that still holds the file open is stopped first.
@@ -386,9 +452,19 @@ class AttemptRunner:
         return self._shortage or await shortage_behind(
             failure,
             self._context.health,
-            is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
-            lost_directory=self._lost_directory,
+            FailedAttempt(
+                began_s=self._claimed_s,
+                written_bytes=self.progress.size_bytes + self._spilled_bytes(),
+                is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
+                lost_directory=self._lost_directory,
+            ),
         )
+
+    def _spilled_bytes(self) -> float:
+        """Infinite where the engine does not tell: it may have filled the disk."""
+        if self._used is None:
+            return 0
+        return math.inf if self._used.spilled_bytes is None else self._used.spilled_bytes
 
     async def _is_source_up(self) -> bool:
         """Whether another attempt could start now."""
@@ -410,13 +486,13 @@ class AttemptRunner:
         if request is None:
             return await self._write_failure(failure or reported_bug(None, self._log), None)
         match request.reason:
-            case StopReason.USER | StopReason.ADMIN:
+            case StopReason.USER | StopReason.ADMIN | StopReason.DISCONNECT:
                 usage = attempt_usage(self._used, self.progress)
                 steps = stop.steps_since(request.at_s)
                 freed = Freed(stop.engine_stop, request.stage, usage, steps)
                 return await self._context.store.freed(self.ref, freed)
             case StopReason.LIMIT:
-                limit = failure or reported_bug(None, self._log)
+                limit = self._passed or failure or reported_bug(None, self._log)
                 return await self._write_failure(limit, _stop_record(request, stop))
             case StopReason.TIMEOUT:
                 limit = _time_limit_exceeded(self._time_limit_s())

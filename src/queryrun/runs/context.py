@@ -13,9 +13,12 @@ from datetime import datetime
 from typing import Protocol
 
 from queryrun.audit.store import AuditStore
+from queryrun.engines.base import RowFilter
+from queryrun.engines.estimates import StatementEstimate
 from queryrun.results.store import ResultStore
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
+from queryrun.runs.limiter import Limiter
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
@@ -51,6 +54,10 @@ class StatementGuard(Protocol):
         ...
 
 
+Estimate = Callable[[str, str, str, RowFilter], Awaitable[StatementEstimate | None]]
+"""(source, entity id, statement, rows) -> `estimate.StatementEstimates.estimate`."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """What submitting, reading and cancelling need."""
@@ -65,6 +72,10 @@ class RequestContext:
     audit: AuditStore
     audit_statements: bool = False
     """Whether the audit log has the text of statements."""
+    limiter: Limiter | None = None
+    """Limits that are set for tenants, entities, clients and sources; None: there are none."""
+    estimate: Estimate | None = None
+    """Says what a statement would read, where a limit may refuse it for that."""
     quotas: Quotas | None = None
     """How much statements may use; None: as much as there is."""
     statements: frozenset[str] = frozenset()
@@ -124,3 +135,4 @@ class AttemptContext:
     metrics: RunMetrics
     quotas: Quotas
     now: Callable[[], datetime]
+    limiter: Limiter | None = None

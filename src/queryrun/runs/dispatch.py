@@ -22,6 +22,8 @@ from queryrun.runs.store import ClaimLimits, HeldAttempt
 log = structlog.get_logger()
 
 
+CLAIM_TIMEOUT_S = 2.0
+"""How long a drain waits for a claim that is under way."""
 SETTLE_S = 3.0
 """How long stopped attempts may take to write their outcome when the node ends."""
 
@@ -63,6 +65,9 @@ class Dispatcher:
         self._checks: set[asyncio.Task[None]] = set()
         self._loops = BackgroundLoops()
         self._draining = self._leaving = False
+        self._has_claimed = asyncio.Event()
+        """Not set while a claim is under way."""
+        self._has_claimed.set()
         context.notifier.add_listener(self._on_change)
 
     @property
@@ -111,6 +116,7 @@ class Dispatcher:
         self._draining = True
         self._wake.set()
         self._context.notifier.notify_all()
+        await self._wait_for_claim()
         await self._wait_for_attempts(timeout_s)
         for runner in list(self._runners.values()):
             runner.stop(StopReason.SHUTDOWN)
@@ -126,6 +132,12 @@ class Dispatcher:
         if left:
             log.error("attempts_left", attempts=len(left))
             await asyncio.wait(left, timeout=SETTLE_S)
+
+    async def _wait_for_claim(self) -> None:
+        """What a claim under way brings is an attempt of this node too, and has to be stopped."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLAIM_TIMEOUT_S):
+                await self._has_claimed.wait()
 
     async def _wait_for_attempts(self, timeout_s: float) -> None:
         if self._tasks:
@@ -163,7 +175,9 @@ class Dispatcher:
     async def _claim_forever(self) -> None:
         while not self._draining:
             self._wake.clear()
+            self._has_claimed.clear()
             await survive(self._claim, operation="claim", error_event="claim_error")
+            self._has_claimed.set()
             await self._until_woken()
 
     async def _until_woken(self) -> None:

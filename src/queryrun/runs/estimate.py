@@ -9,9 +9,9 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.estimates import StatementEstimate
 from queryrun.errors import Failure, FailureCode, InvalidRequest, RunFailed, Unavailable
 from queryrun.runs.context import RequestContext
+from queryrun.runs.limits import LimitReached, LimitState
 from queryrun.runs.model import RunRequest
-from queryrun.runs.source_policy import SourcePolicy
-from queryrun.runs.submit import refused
+from queryrun.runs.submit import refused, row_filter
 from queryrun.sql.guard import within
 
 
@@ -43,6 +43,8 @@ class DryRun:
     source: str
     estimate: StatementEstimate | None = None
     failure: Failure | None = None
+    refused_by: LimitState | None = None
+    """The limit that would refuse it."""
 
 
 async def dry_run(
@@ -70,11 +72,17 @@ async def dry_run(
         if failed.failure.code is FailureCode.ENGINE_UNAVAILABLE:
             raise Unavailable(failed.failure.message) from failed
         return DryRun(request.source, failure=failed.failure)
-    return DryRun(request.source, estimate)
+    return DryRun(request.source, estimate, refused_by=await _refusing(context, request, estimate))
 
 
-def row_filter(request: RunRequest, policy: SourcePolicy) -> RowFilter:
-    """Which rows the run would see."""
-    return RowFilter(
-        request.deleted_rows.value, policy.org_column, request.org_ids, policy.marks_deleted
-    )
+async def _refusing(
+    context: RequestContext, request: RunRequest, estimate: StatementEstimate | None
+) -> LimitState | None:
+    """The limit that would refuse the submit now. Nothing is counted."""
+    if context.limiter is None:
+        return None
+    try:
+        await context.limiter.check_submit(request, is_counted=False)
+    except LimitReached as refused_by:
+        return refused_by.state
+    return None if estimate is None else await context.limiter.check_estimate(request, estimate)

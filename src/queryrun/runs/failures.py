@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from queryrun.causes import Cause, cause_of
 from queryrun.errors import Failure, FailureCode, Unavailable
 from queryrun.processes.errors import ForkServerLost
-from queryrun.worker.errors import NoDirectory, PoolClosed, WorkerDied
+from queryrun.worker.errors import NoDirectory, NotSetUp, PoolClosed, WorkerDied
 from queryrun.worker.frames import InternalError
 
 
@@ -37,6 +37,8 @@ def failure_of(error: Exception, log: FilteringBoundLogger) -> AttemptFailure:
             )
         case Unavailable():
             return _short("store", cause, "The store could not be reached")
+        case NotSetUp():
+            return _short("workers", cause, "A worker process could not be set up")
         case ForkServerLost() | PoolClosed():
             return _short("workers", cause, "No worker process could be started")
         case NoDirectory():

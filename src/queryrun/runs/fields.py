@@ -214,6 +214,12 @@ _VISIBLE = (
         description="Where events of the run are sent.",
     ),
     RunField(
+        "cancel_on_disconnect", _NUMBER, "request.cancel_on_disconnect_s",
+        "cancel_on_disconnect_s", _REQUESTS,
+        visibility=_ON_REQUEST,
+        description="Seconds without a listener after which the run is canceled.",
+    ),
+    RunField(
         "content_type", _TEXT, "request.output.content_type", "content_type", _REQUESTS,
         choices=ContentType, visibility=_ON_REQUEST,
         description="The format of the file.",

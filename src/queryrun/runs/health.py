@@ -57,6 +57,8 @@ class NodeHealth:
     def __init__(self, parts: Sequence[Part], registry: CollectorRegistry) -> None:
         self._parts = {part.name: part for part in parts}
         self._problems: dict[str, Problem] = {}
+        self._past: dict[str, tuple[Problem, float]] = {}
+        """The last problem of each part that has passed, and when it passed."""
         self._checked_s: dict[str, float] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._loops = BackgroundLoops()
@@ -121,6 +123,11 @@ class NodeHealth:
         problem = self._problems.get(name)
         return None if problem is None else problem.reason
 
+    def passed_problem(self, name: str, since_s: float) -> Problem | None:
+        """The last problem of a part that works again, if it passed since then (monotonic)."""
+        problem, passed_s = self._past.get(name, (None, 0.0))
+        return problem if passed_s >= since_s else None
+
     def _state(self, name: str) -> str:
         problem = self._problems.get(name)
         return OK if problem is None else problem.reason
@@ -168,7 +175,7 @@ class NodeHealth:
             self._problem.labels(name, problem.cause).set(1)
             log.error("part_unavailable", part=name, cause=problem.cause, reason=problem.reason)
             return
-        del self._problems[name]
+        self._past[name] = (self._problems.pop(name), time.monotonic())
         log.warning("part_available", part=name)
         if self._parts[name].is_needed_by_runs:
             self._on_recovery()

@@ -24,6 +24,8 @@ class StopReason(StrEnum):
     ADMIN = "admin"
     SHUTDOWN = "shutdown"
     LEASE = "lease"
+    DISCONNECT = "disconnect"
+    """Nobody listened to the run any more, and it was submitted to end then."""
 
 
 class Stage(StrEnum):
@@ -119,6 +121,8 @@ class RunRequest:
     """What the API must return later and nothing else reads (v1's `useIndexJoin`, …)."""
     notify_url: str | None = None
     """Where events of this run are sent, beside its client's webhooks."""
+    cancel_on_disconnect_s: float | None = None
+    """Cancel the run when nobody has listened to it for so long. None: it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +203,8 @@ class AttemptProgress:
     """Progress of an attempt, as its worker last reported. Within an attempt nothing decreases.
 
     `percent` is the engine's own estimate, 0 to 100; None while it has none.
-    `rows` and `size_bytes` count what has been written of the result file; `cpu_ms` and
-    `peak_memory_bytes` are of the worker.
+    `rows` and `size_bytes` count what has been written of the result file; the others are of the
+    worker. `read_bytes` is a lower bound.
     """
 
     stage: Stage
@@ -209,6 +213,8 @@ class AttemptProgress:
     size_bytes: int = 0
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
+    read_bytes: int = 0
+    spilled_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class Reaper:
         """
         try:
             engine_stop = await self._stop(attempt)
-        except (NotReaped, Unavailable):
+        except (NotReaped, Unavailable, OSError):  # OSError: no file can be opened to find it
             self._alert(attempt)
             return 0
         self._clear_alert(attempt.ref)
@@ -191,7 +191,8 @@ class Reaper:
         return await self._context.store.freed(attempt.ref, Freed(engine_stop, stage))
 
     async def _write_lost(self, attempt: Attempt) -> Run:
-        """Requeue the run with one retry less, or fail it when none is left.
+        """Requeue the run with one retry less, or fail it when none is left. An attempt that never
+        started a worker costs nothing: its node stopped while the claim was under way.
 
         Written before the file is discarded: a node that was considered lost may be completing
         the run at this moment, and then the file belongs to the run.
@@ -199,7 +200,7 @@ class Reaper:
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
         now = self._context.now()
         stop = Cancellation(now, StopReason.LEASE, None)
-        if self._expired_in_outage():
+        if attempt.handle is None or self._expired_in_outage():
             detail: Failed | Requeued = while_down(lost, self._context.retry, stop)
         else:
             detail = after_failure(attempt.run, lost, self._context.retry, stop)

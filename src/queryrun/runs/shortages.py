@@ -8,15 +8,19 @@ the run see why it waits.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
+from queryrun.causes import Cause
 from queryrun.errors import Failure, FailureCode
-from queryrun.runs.health import NodeHealth
+from queryrun.runs.health import NodeHealth, Problem
 
 MAX_KEPT = 10_000
 """Reasons that are kept. Older ones are forgotten: their runs then just wait for a `retry`."""
 
 _OF_STORAGE = {FailureCode.STORAGE_FULL, FailureCode.STORAGE_FAILED}
 _STORAGE_PARTS = ("results", "spill")
+LITTLE_BYTES = 1024 * 1024
+"""Whoever has written no more than this has not filled a disk."""
 
 
 class WaitReasons:
@@ -41,20 +45,40 @@ class WaitReasons:
         return self._reasons.get(run_id)
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """What a failed attempt tells of the node it ran on."""
+
+    began_s: float
+    """When it began, on the monotonic clock."""
+    written_bytes: float
+    is_embedded: bool
+    lost_directory: bool
+
+    def may_have_caused(self, problem: Problem) -> bool:
+        """Whether its own files can have filled the disk."""
+        is_full = problem.cause in {Cause.DISK_FULL, Cause.QUOTA, Cause.FILE_TOO_LARGE}
+        return is_full and self.written_bytes > LITTLE_BYTES
+
+
 async def shortage_behind(
-    failure: Failure, health: NodeHealth, *, is_embedded: bool, lost_directory: bool
+    failure: Failure, health: NodeHealth, attempt: FailedAttempt
 ) -> str | None:
     """Why the node could not run the statement; None when the failure is the statement's own.
 
-    A full disk is the node's shortage only when it is still full without the attempt's own files.
-    An embedded engine has nothing of its own that could be away, so what it lacks is the node's.
+    A full disk is the node's shortage only when it is still full without the attempt's own files;
+    of an attempt that wrote nearly nothing also when it has been full meanwhile. An embedded engine
+    has nothing of its own that could be away, so what it lacks is the node's.
     """
-    if lost_directory:
+    if attempt.lost_directory:
         return "spill: a directory of the statement was removed while it ran"
     if failure.code in _OF_STORAGE:
-        for part in _STORAGE_PARTS:
-            if health.knows(part) and (reason := await health.check(part)) is not None:
+        for part in filter(health.knows, _STORAGE_PARTS):
+            if (reason := await health.check(part)) is not None:
                 return f"{part}: {reason}"
-    if failure.code is FailureCode.ENGINE_UNAVAILABLE and is_embedded:
+            passed = health.passed_problem(part, attempt.began_s)
+            if passed is not None and not attempt.may_have_caused(passed):
+                return f"{part}: {passed.reason}"
+    if failure.code is FailureCode.ENGINE_UNAVAILABLE and attempt.is_embedded:
         return f"workers: {failure.message}"
     return None

@@ -330,6 +330,16 @@ class RunStore(Protocol):
         """
         ...
 
+    async def renew_listener(self, run_id: str, *, for_s: float) -> None:
+        """Somebody listens to the run, and counts as listening for so long. Never shortens that.
+        Does nothing for a run that was not submitted to end without listeners."""
+        ...
+
+    async def abandoned_runs(self, *, limit: int) -> list[Run]:
+        """Runs to be canceled, because nobody listens to them any more: waiting or running ones
+        that were submitted with `cancel_on_disconnect_s`. Forgets the listeners of all others."""
+        ...
+
     async def freed(self, ref: AttemptRef, detail: Freed) -> Run:
         """`canceling` -> `canceled`. Only after the engine's stop is confirmed."""
         ...

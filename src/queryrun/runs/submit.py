@@ -8,8 +8,11 @@ from uuid import uuid4
 
 from queryrun.audit.model import AuditEntry, AuditEvent
 from queryrun.audit.origin import UNKNOWN_ORIGIN, Origin
-from queryrun.errors import InvalidRequest, Problem, Unavailable
+from queryrun.engines.base import RowFilter
+from queryrun.errors import InvalidRequest, Problem, RunFailed, Unavailable
 from queryrun.runs.context import RequestContext
+from queryrun.runs.limiter import Limiter
+from queryrun.runs.limits import LimitReached
 from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import Accepted
@@ -47,16 +50,48 @@ async def submit(
         raise refused(verdict)
     if context.quotas is not None:
         await context.quotas.check_statement(request)
+    queue = policy.queue
+    if context.limiter is not None:
+        await context.limiter.check_submit(request)
+        queue = await context.limiter.queue_limits(request, queue)
+        await _check_reads(context, context.limiter, request, policy)
     run_id = run_id or str(uuid4())
     accepted = await context.store.accept(
         _within_limits(request, policy),
         run_id=run_id,
-        queue_limits=policy.queue,
+        queue_limits=queue,
         idempotent=idempotent,
         audit=_entry(context, request, run_id, origin),
     )
     context.notifier.publish(accepted.run)
     return accepted
+
+
+async def _check_reads(
+    context: RequestContext, limiter: Limiter, request: RunRequest, policy: SourcePolicy
+) -> None:
+    """Refuse a statement that would surely read more than it may. What cannot be estimated is left
+    to the caps of its attempts."""
+    if context.estimate is None or not await limiter.counts_reads(request):
+        return
+    rows = row_filter(request, policy)
+    try:
+        estimate = await context.estimate(request.source, request.entity_id, request.sql, rows)
+    except (RunFailed, Unavailable):
+        return
+    if estimate is None:
+        return
+    state = await limiter.check_estimate(request, estimate)
+    if state is not None:
+        would = f"the statement would read {estimate.read_bytes} bytes: {state.sentence()}"
+        raise LimitReached(state, context.now(), would)
+
+
+def row_filter(request: RunRequest, policy: SourcePolicy) -> RowFilter:
+    """Which rows the run would see."""
+    return RowFilter(
+        request.deleted_rows.value, policy.org_column, request.org_ids, policy.marks_deleted
+    )
 
 
 def _entry(context: RequestContext, request: RunRequest, run_id: str, origin: Origin) -> AuditEntry:

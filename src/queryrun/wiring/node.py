@@ -19,7 +19,7 @@ from starlette.routing import Router
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.http.app import build_app
-from queryrun.http.context import AppContext, HttpThreads
+from queryrun.http.context import AppContext, HttpThreads, WebhookContext
 from queryrun.http.health import CLOCK, CLUSTER, RETENTION
 from queryrun.http.metrics import HttpMetrics
 from queryrun.http.server.connections import Connections
@@ -27,6 +27,7 @@ from queryrun.http.server.proxies import TrustedProxies
 from queryrun.http.server.server import HttpServer
 from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
+from queryrun.http.v2.requests import finish_requests
 from queryrun.processes import handles
 from queryrun.runs.clock import ClockWatch
 from queryrun.runs.cluster import ClusterWatch
@@ -35,6 +36,8 @@ from queryrun.runs.dispatch import Dispatcher
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader, LeaderLease
+from queryrun.runs.limiter import Limiter
+from queryrun.runs.listen import DisconnectWatch
 from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
@@ -54,7 +57,7 @@ from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
-from queryrun.settings import SPILL_NAME, Settings
+from queryrun.settings import SPILL_NAME, Settings, limit_values
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
@@ -78,6 +81,7 @@ from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
 from queryrun.wiring.secrets import metrics_token
 from queryrun.wiring.sources import SourceResolver
+from queryrun.wiring.webhooks import Webhooks, make_webhooks
 
 log = structlog.get_logger()
 
@@ -92,6 +96,8 @@ _GOOD_LINK_KEY = "put 64 random hexadecimal digits there (`head -c 32 /dev/urand
 
 AUDIT_BATCH = 10_000
 """Entries of the audit log that one round removes."""
+DELIVERY_BATCH = 1000
+"""Deliveries to webhooks that one round removes."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -123,6 +129,8 @@ class Node:
     clock_watch: ClockWatch
     revocations: RevocationWatch
     audit: AuditSealer
+    webhooks: Webhooks
+    disconnects: DisconnectWatch
     connections: Connections
     callers: KnownCallers
 
@@ -156,6 +164,9 @@ class Node:
         )
         self.revocations.start()
         self.audit.start(node_started(self.settings, self.sandbox))
+        self.runs.notifier.add_listener(lambda _run: self.webhooks.deliverer.wake())
+        self.webhooks.deliverer.start()
+        self.disconnects.start()
         self.clock_watch.start()
         if "api" in self.settings.roles:
             await self.guard.check(_WARM_UP_STATEMENT)
@@ -179,6 +190,7 @@ class Node:
             self.runs.notifier.notify_all(changed=True)
             self.dispatcher.resync()
             return
+        self.webhooks.deliverer.wake()
         for run_id, state in changes:
             self.runs.notifier.on_remote_change(run_id)
             self.dispatcher.on_remote_change(run_id, state)
@@ -199,6 +211,8 @@ class Node:
         await self.clock_watch.close()
         await self.tasks.close()
         await self.reaper.close()
+        await self.disconnects.close()
+        await self.webhooks.close()
         with suppress(Unavailable):
             await self.database.nodes.leave()
         await self.sweeper.close()
@@ -250,6 +264,7 @@ def build_node(
     policies = source_policies(settings)
     sources = SourceHealth(settings.sources, settings.remote_sources, remote_stop, resolver.spec)
     quotas = Quotas(resources.runs, *result_quotas(settings))
+    limiter = Limiter(database.limits, database.usage, resources.runs, now, limit_values(settings))
     metrics = RunMetrics()
     directories = directory_probes(settings)
     parts = node_parts(settings, resources, sandbox, directories)
@@ -280,6 +295,7 @@ def build_node(
         wait_reasons=WaitReasons(),
         quotas=quotas,
         now=now,
+        limiter=limiter,
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
@@ -299,11 +315,6 @@ def build_node(
         attempts.metrics,
         lambda: clock_watch.is_trusted,
     )
-    tasks = Maintenance(
-        _shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
-        settings.leases.reap_interval_s,
-        lambda: clock_watch.is_trusted,
-    )
 
     # The request side: submits, reads and cancels runs.
     requests = RequestContext(
@@ -317,6 +328,8 @@ def build_node(
         audit=database.audit,
         audit_statements=settings.audit.statements,
         quotas=quotas,
+        limiter=limiter,
+        estimate=estimates.estimate,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
         unavailable_reason=sources.unavailable_reason,
@@ -332,49 +345,59 @@ def build_node(
     watch = ConnectionWatch(connections)
     watch.register(attempts.metrics.registry)
     threads = HttpThreads()
-    app = build_app(
-        AppContext(
-            runs=requests,
-            auth=database.auth,
-            idempotency=database.idempotency,
-            requests=database.requests,
-            statements=database.statements,
-            results=resources.results,
-            tables=tables,
-            estimates=estimates,
-            external_logins=external_logins(settings, database.auth),
-            previews=previews,
-            threads=threads,
-            link_secret=link_key,
-            public_url=settings.server.public_url or public_url,
-            now=now,
-            callers=callers,
-            make_limiter=make_limiter(database),
-            ready=readiness(
-                health,
-                dispatcher,
-                sources,
-                settings.remote_sources,
-                watch.checks,
-                {
-                    CLOCK: clock_watch.problem,
-                    RETENTION: retention.problem,
-                    CLUSTER: cluster.problem,
-                },
-            ),
-            nodes=cluster.nodes,
-            sandbox=str(sandbox),
-            prepare_entity=partial(make_data_dir, settings),
-            metrics_token=metrics_token(settings),
-            settings=http_settings(settings),
-            metrics=HttpMetrics(attempts.metrics.registry),
-        )
+    served_url = settings.server.public_url or public_url
+    webhooks = make_webhooks(settings, database, link_key, served_url, metrics.registry)
+    context = AppContext(
+        runs=requests,
+        auth=database.auth,
+        idempotency=database.idempotency,
+        requests=database.requests,
+        statements=database.statements,
+        results=resources.results,
+        tables=tables,
+        estimates=estimates,
+        limits=database.limits,
+        external_logins=external_logins(settings, database.auth),
+        previews=previews,
+        webhooks=WebhookContext(database.webhooks, webhooks.wall, webhooks.sealer),
+        threads=threads,
+        link_secret=link_key,
+        public_url=served_url,
+        now=now,
+        callers=callers,
+        make_limiter=make_limiter(database),
+        ready=readiness(
+            health,
+            dispatcher,
+            sources,
+            settings.remote_sources,
+            watch.checks,
+            {
+                CLOCK: clock_watch.problem,
+                RETENTION: retention.problem,
+                CLUSTER: cluster.problem,
+            },
+        ),
+        nodes=cluster.nodes,
+        sandbox=str(sandbox),
+        prepare_entity=partial(make_data_dir, settings),
+        metrics_token=metrics_token(settings),
+        settings=http_settings(settings),
+        metrics=HttpMetrics(attempts.metrics.registry),
+    )
+    tasks = Maintenance(
+        [
+            *_shared_tasks(settings, database, reaper, retention, attempts.files, sweeper),
+            MaintenanceTask("callouts", partial(finish_requests, context)),
+        ],
+        settings.leases.reap_interval_s,
+        lambda: clock_watch.is_trusted,
     )
     return Node(
         settings=settings,
         registry=metrics.registry,
         sandbox=sandbox,
-        app=app,
+        app=build_app(context),
         runs=requests,
         resources=resources,
         guard=guard,
@@ -394,6 +417,8 @@ def build_node(
         clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
         audit=AuditSealer(database.audit),
+        webhooks=webhooks,
+        disconnects=DisconnectWatch(resources.runs, database.audit, notifier.publish),
         connections=connections,
         callers=callers,
     )
@@ -447,6 +472,13 @@ def _shared_tasks(
             "usage",
             lambda: database.usage.remove_expired_usage(
                 finished_before=now() - timedelta(days=settings.usage.retention_days)
+            ),
+        ),
+        MaintenanceTask(
+            "webhooks",
+            lambda: database.webhooks.remove_expired_deliveries(
+                before=now() - timedelta(days=settings.webhooks.retention_days),
+                limit=DELIVERY_BATCH,
             ),
         ),
         MaintenanceTask(

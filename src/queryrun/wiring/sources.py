@@ -42,10 +42,12 @@ class SourceResolver:
         )
 
     def _spill_bytes(self, source: SourceSettings) -> int:
-        """So that an entity that holds every slot stays within what it may use."""
+        """So that an entity that holds every slot, and the one fair slot that it may have got
+        before, stays within what it may use."""
         of_statement = size_bytes(source.spill, "spill")
         of_entity = size_bytes(self._settings.limits.spill_per_entity, "spill_per_entity")
-        part = of_entity // max(self._settings.workers.slots, 1)
+        workers = self._settings.workers
+        part = of_entity // max(workers.slots + min(workers.usable_fair_slots, 1), 1)
         return min(of_statement, part) if of_entity else of_statement
 
     async def spec(self, source: str, entity_id: str | None) -> SourceSpec:

@@ -40,9 +40,14 @@ _MIN_TIMER_S = 0.001
 class RunReport:
     """What one running statement reports to the node. Numbers never decrease."""
 
-    def __init__(self, channel: Channel[ToWorker], meter: ProcessMeter) -> None:
+    def __init__(
+        self, channel: Channel[ToWorker], meter: ProcessMeter, spill_dir: str = ""
+    ) -> None:
         self._channel = channel
         self._meter = meter
+        self._spill_dir = spill_dir
+        self._read_bytes = 0
+        self._spilled_bytes = 0
         self._percent: float | None = None
         self._rows = 0
         self._size_bytes = 0
@@ -61,7 +66,17 @@ class RunReport:
         if percent is not None:
             self._percent = max(self._percent or 0.0, min(percent, 100.0))
         cpu_ms, peak_bytes = self._meter.sample()
-        return Progress(self._percent, self._rows, self._size_bytes, cpu_ms, peak_bytes)
+        self._read_bytes = max(self._read_bytes, self._meter.read_bytes())
+        self._spilled_bytes = max(self._spilled_bytes, _bytes_in(self._spill_dir))
+        return Progress(
+            self._percent,
+            self._rows,
+            self._size_bytes,
+            cpu_ms,
+            peak_bytes,
+            self._read_bytes,
+            self._spilled_bytes,
+        )
 
 
 class Control:
@@ -91,15 +106,17 @@ class Control:
         """Wait for the next statement; None: interrupted."""
         return self._work.get()
 
-    def begin(self, session: WorkerSession, lease_deadline_s: float = 0.0) -> RunReport:
+    def begin(
+        self, session: WorkerSession, lease_deadline_s: float = 0.0, spill_dir: str = ""
+    ) -> RunReport:
         """A statement begins on `session`: it may be interrupted, and its progress is reported.
 
-        `lease_deadline_s` is as in `Execute`.
+        `lease_deadline_s` is as in `Execute`; `spill_dir` is where the session may spill.
         """
         with self._lock:
             _set_exit_timer(lease_deadline_s)
             self._session = session
-            self._report = RunReport(self._channel, self._meter)
+            self._report = RunReport(self._channel, self._meter, spill_dir)
             return self._report
 
     def end(self) -> None:
@@ -155,6 +172,19 @@ class Control:
                 self._session.interrupt()
             else:
                 self._channel.send(self._report.progress(self._session.percent()))
+
+
+def _bytes_in(directory: str) -> int:
+    """Bytes of the files there, as they take up the disk; what goes meanwhile counts nothing."""
+    total = 0
+    if not directory:
+        return total
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(directory):
+            with contextlib.suppress(OSError):
+                if entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+    return total
 
 
 def _set_exit_timer(deadline_s: float) -> None:

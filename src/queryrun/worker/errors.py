@@ -5,6 +5,9 @@ from __future__ import annotations
 from queryrun.causes import Cause
 from queryrun.errors import QueryrunError
 
+EXIT_NOT_SET_UP = 1
+"""The exit code of a child process whose set-up failed, also in the fork server's own part."""
+
 
 class WorkerDied(QueryrunError):
     """The worker exited or was killed before it had sent an outcome.
@@ -17,6 +20,13 @@ class WorkerDied(QueryrunError):
     def __init__(self, exit_code: int | None) -> None:
         super().__init__(f"the worker process ended (exit code {exit_code})")
         self.exit_code = exit_code
+
+
+class NotSetUp(QueryrunError):
+    """The worker exited before it could take a statement: no statement is to blame."""
+
+    def __init__(self) -> None:
+        super().__init__("a worker process could not be set up")
 
 
 class NoDirectory(QueryrunError):

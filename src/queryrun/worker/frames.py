@@ -126,6 +126,9 @@ class Progress(Frame, frozen=True, tag="progress"):
     size_bytes: int
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
+    read_bytes: int = 0
+    """At least so many; what the engine counts is known at the end."""
+    spilled_bytes: int = 0
 
 
 class Sign(Frame, frozen=True, tag="sign"):

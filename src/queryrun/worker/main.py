@@ -19,6 +19,7 @@ from queryrun.processes.child_setup import limit_file_size, limit_memory, name_p
 from queryrun.processes.given_sockets import GiveSocket, SocketRequests, receive_socket
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
+from queryrun.worker.errors import EXIT_NOT_SET_UP
 from queryrun.worker.frames import (
     Done,
     Execute,
@@ -31,7 +32,7 @@ from queryrun.worker.frames import (
     decode_to_worker,
 )
 from queryrun.worker.meter import ProcessMeter
-from queryrun.worker.relay_targets import addresses_of, own_ports
+from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.runtime import NodeServices, Opener, WorkerSession
 
 MEMORY_BACKSTOP_FACTOR = 1.3
@@ -51,11 +52,24 @@ def run_worker(control: socket.socket, open_session: Opener) -> NoReturn:
     channel = Channel(control, decode_to_worker)
     config = channel.receive() if requests is not None else None
     if isinstance(config, WorkerConfig) and requests is not None:
-        meter = ProcessMeter()
-        confine_worker(config)
+        meter = _set_up(channel, config)
         give = SocketRequests(requests).give
         WorkerMain(channel, config, open_session, give, meter).serve()
     os._exit(0)  # never configured: the node closed its end
+
+
+def _set_up(channel: Channel[ToWorker], config: WorkerConfig) -> ProcessMeter:
+    """A worker that could not be confined exits. The node hears why when the machine is short of
+    something: no statement is to blame for that."""
+    try:
+        meter = ProcessMeter()
+        confine_worker(config)
+    except OSError as error:
+        channel.send(internal_error(error))
+        if (failure := _failure_of_machine(error)) is not None:
+            channel.send(_as_frame(failure))
+        os._exit(EXIT_NOT_SET_UP)
+    return meter
 
 
 def confine_worker(config: WorkerConfig) -> None:
@@ -74,12 +88,9 @@ def memory_backstop(config: WorkerConfig) -> int:
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
     """What this worker needs: its entity's data to read, and its own directories to write."""
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
-    ports = own_ports(config.source)
     return SandboxPolicy(
         read=config.source.paths,
         read_write=(config.spill_dir, *config.source.written_paths, *outbox),
-        network=bool(ports),
-        ports=ports,
         given_sockets=bool(addresses_of(config.source, config.results)),
     )
 
@@ -102,13 +113,13 @@ class WorkerMain:
         self._control = Control(channel, meter)
         self._node = NodeServices(self._control.signer.sign, give)
         self._sessions = 0
+        self._spill_dir = ""
 
     def serve(self) -> NoReturn:
         """Open, report ready, run, repeat. Exits by `os._exit`: no engine can delay that."""
         self._control.start()
         while True:
-            spill_dir = self._next_spill_dir()
-            session = self._open(spill_dir)
+            spill_dir, session = self._open_next()
             self._serve_session(session)
             while _is_empty(spill_dir) and session.renew():
                 self._serve_session(session)
@@ -123,21 +134,23 @@ class WorkerMain:
             os._exit(0)
         self._run(session, execute)
 
+    def _open_next(self) -> tuple[Path, WorkerSession]:
+        """A worker that cannot open a session exits: it cannot switch to another source."""
+        try:
+            spill_dir = self._next_spill_dir()
+            config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
+            return spill_dir, self._open_session(config, self._node)
+        except Exception as error:  # whatever it is, the node must get a result
+            self._channel.send(self._failed(error))
+            os._exit(1)
+
     def _next_spill_dir(self) -> Path:
         """A new one per session, so that no session can find the files of another."""
         self._sessions += 1
         spill_dir = Path(self._config.spill_dir) / str(self._sessions)
         spill_dir.mkdir(mode=0o700)
+        self._spill_dir = str(spill_dir)
         return spill_dir
-
-    def _open(self, spill_dir: Path) -> WorkerSession:
-        """A worker whose source cannot be opened exits: it cannot switch to another source."""
-        config = msgspec.structs.replace(self._config, spill_dir=str(spill_dir))
-        try:
-            return self._open_session(config, self._node)
-        except Exception as error:  # whatever it is, the node must get a result
-            self._channel.send(self._failed(error))
-            os._exit(1)
 
     def _send_ready(self) -> None:
         if self._control.interrupted:
@@ -159,7 +172,7 @@ class WorkerMain:
         """The lease timer runs exactly as long as the statement does."""
         self._limit_files(execute)
         self._meter.begin()
-        report = self._control.begin(session, execute.lease_deadline_s)
+        report = self._control.begin(session, execute.lease_deadline_s, self._spill_dir)
         outcome: Done | Failed
         try:
             outcome = session.run(execute, report)
@@ -194,10 +207,19 @@ class WorkerMain:
         if isinstance(error, MemoryError):
             return _as_frame(_OUT_OF_MEMORY)
         self._channel.send(internal_error(error))
-        cause = cause_of(error)
-        if cause is not None and cause.may_pass:
-            return _as_frame(Failure(FailureCode.ENGINE_UNAVAILABLE, cause.sentence))
-        return _as_frame(_INTERNAL_ERROR)
+        return _as_frame(_failure_of_machine(error) or _INTERNAL_ERROR)
+
+
+def _failure_of_machine(error: Exception) -> Failure | None:
+    """What an error of the machine means for the statement; None when it is none."""
+    cause = cause_of(error)
+    if cause is None:
+        return None
+    if cause.may_pass:
+        return Failure(FailureCode.ENGINE_UNAVAILABLE, cause.sentence)
+    if isinstance(error, OSError):
+        return Failure(FailureCode.STORAGE_FAILED, cause.sentence)
+    return None
 
 
 def _is_empty(directory: Path) -> bool:

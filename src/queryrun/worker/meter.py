@@ -18,6 +18,8 @@ class ProcessMeter:
 
     def __init__(self) -> None:
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._io = _open_io()
+        self._read_bytes = 0
         self._cpu_ns = time.process_time_ns()
         self._highest_bytes = _highest_ever_bytes()
         self._peak_bytes = 0
@@ -27,6 +29,7 @@ class ProcessMeter:
         self._cpu_ns = time.process_time_ns()
         self._highest_bytes = _highest_ever_bytes()
         self._peak_bytes = 0
+        self._read_bytes = self._net_read_bytes()
         self.sample()
 
     def sample(self) -> tuple[int, int]:
@@ -36,9 +39,29 @@ class ProcessMeter:
         self._peak_bytes = max(self._peak_bytes, self._resident_bytes(), grown)
         return (time.process_time_ns() - self._cpu_ns) // 1_000_000, self._peak_bytes
 
+    def read_bytes(self) -> int:
+        """Bytes read since `begin`, less those written: whatever was written to be read again (a
+        pipe, intermediate results) is no data of tables. So it is a lower bound, and 0 where the
+        kernel does not count."""
+        return max(0, self._net_read_bytes() - self._read_bytes)
+
+    def _net_read_bytes(self) -> int:
+        if self._io < 0:
+            return 0
+        read, written, *_ = os.pread(self._io, 200, 0).split(b"\n")
+        return int(read.split()[1]) - int(written.split()[1])
+
     def _resident_bytes(self) -> int:
         _, resident, *_ = os.pread(self._statm, 200, 0).split()
         return int(resident) * _PAGE_BYTES
+
+
+def _open_io() -> int:
+    """-1 where the kernel keeps no such file."""
+    try:
+        return os.open("/proc/self/io", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _highest_ever_bytes() -> int:

@@ -336,13 +336,15 @@ class WorkerPool:
     async def _run_relay(self, worker: Worker, config: WorkerConfig) -> None:
         """The relay of a worker, from its start to its end: it never outlives the worker.
 
-        A worker without one, because none could be started, is refused every connection.
+        A worker without one, because none could be started, is of no use: it is stopped.
         """
         with worker.requests as requests:
             try:
                 process, control = await self.fork_client.fork(RELAY_ROLE)
             except (ForkServerLost, OSError) as error:
                 _log.error("relay_not_started", pid=worker.pid, reason=str(error))
+                worker.is_cut_off = True
+                self._in_background(self.stop(worker, grace_s=0.0))
                 return
             with control, contextlib.suppress(OSError):
                 send_descriptor(control, requests.fileno())

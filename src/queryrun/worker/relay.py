@@ -27,6 +27,8 @@ MEMORY_BYTES = 512 * 1024**2
 MAX_CONNECTIONS = 64
 """To the engine, at the same time: a statement needs three."""
 CONNECT_TIMEOUT_S = 5.0
+STACK_BYTES = 512 * 1024
+"""Of its threads, two per connection: they do little, and the memory limit counts stacks whole."""
 
 
 def main(control: socket.socket) -> NoReturn:
@@ -40,6 +42,8 @@ def main(control: socket.socket) -> NoReturn:
     ports = tuple(sorted({address.port for address in addresses.values()}))
     apply_sandbox(SandboxPolicy(network=True, ports=ports))
     name_process("qr:relay")
+    threading.stack_size(STACK_BYTES)
+    config.source.kind.prepare_relay()
     give_sockets(requests, Relay(config.source, addresses).give)
     os._exit(0)
 

@@ -12,7 +12,7 @@ from queryrun.worker.frames import ResultsSpec
 
 ENGINE, RESULTS = "engine", "results"
 """Names of every relay; a source may have more (`EngineKind.connections`)."""
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "sc": 15002}
 _AWS = "https://s3.{region}.amazonaws.com"
 
 
@@ -25,7 +25,7 @@ class Address:
 
 
 def addresses_of(source: SourceSpec, results: ResultsSpec) -> dict[str, Address]:
-    """Those of a worker's relay. Empty: all that it needs is local, or it connects by itself."""
+    """Those of a worker's relay. Empty: all that it needs is local."""
     urls = {}
     if source.kind.relay:
         urls = {name: source.options.get(key, "") for name, key in source.kind.connections.items()}
@@ -40,15 +40,6 @@ def without_secret(source: SourceSpec) -> SourceSpec:
         return source
     options = {**source.options, "auth": "none"}
     return msgspec.structs.replace(source, options=options, secret=None)
-
-
-def own_ports(source: SourceSpec) -> tuple[int, ...]:
-    """The ports of an engine that a worker connects to by itself."""
-    if not source.kind.is_remote or source.kind.relay:
-        return ()
-    urls = [source.options.get(name, "") for name in source.kind.required_urls]
-    ports = {_address(url).port or source.kind.default_port for url in urls if url}
-    return tuple(sorted(ports))
 
 
 def _store_url(options: dict[str, str]) -> str:

@@ -63,11 +63,14 @@ class Worker:
         """Whether its current user has sent it a statement."""
         self.interrupted = False
         """Whether it reported that an interrupt stopped its statement."""
+        self.is_cut_off = False
+        """Whether it was given up because it got no way to its source: no statement is to blame."""
         self.reusable = True
         """False once it reported something after which it must not be used again."""
         self.internal_error: InternalError | None = None
         """The last error of ours that it reported."""
-        self._spill_dir: Path | None = None
+        self._directories: dict[Path, tuple[int, int] | None] = {}
+        """What it writes to, by device and inode: its sandbox knows no names."""
         self.disconnected = asyncio.Event()
         """Set when everything it ever sent has been received."""
         self._opened: asyncio.Future[Ready | Failed | None] = loop.create_future()
@@ -113,7 +116,8 @@ class Worker:
 
     def configure(self, config: WorkerConfig, spill_dir: Path, outbox: Path | None) -> None:
         """Bind it to one entity of one source for good. `ready` waits until it has opened it."""
-        self.config, self.outbox, self._spill_dir = config, outbox, spill_dir
+        self.config, self.outbox = config, outbox
+        self._directories = {one: _identity(one) for one in (spill_dir, outbox) if one is not None}
         results = config.results
         if outbox is not None:
             results = msgspec.structs.replace(results, options={"directory": str(outbox)})
@@ -127,8 +131,8 @@ class Worker:
     def has_lost_directory(self) -> bool:
         """Whether somebody has removed a directory that it writes to. Such a worker is of no use:
         a new directory of the same name is outside its sandbox."""
-        directories = (self._spill_dir, self.outbox)
-        return any(one is not None and not one.is_dir() for one in directories)
+        found = ((identity, _identity(one)) for one, identity in self._directories.items())
+        return any(now is None or now != before for before, now in found)
 
     async def ready(self) -> Ready | Failed:
         """Wait until its session is open. `Failed`: the source could not be opened.
@@ -248,6 +252,14 @@ class Worker:
     def _set_opened(self, frame: Ready | Failed) -> None:
         if not self._opened.done():
             self._opened.set_result(frame)
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    try:
+        found = directory.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _WorkerProtocol(asyncio.Protocol):

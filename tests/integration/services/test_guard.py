@@ -88,6 +88,14 @@ async def test_a_statement_that_stalls_its_process_is_too_complex(
     assert (await guard.check("SELECT")).accepted
 
 
+async def test_a_statement_is_not_to_blame_for_a_process_that_gets_no_time(
+    guard: GuardClient,
+) -> None:
+    with pytest.raises(Unavailable, match="in time"):
+        await guard.check("wait")
+    assert (await guard.check("SELECT")).accepted
+
+
 async def test_a_statement_is_not_refused_because_an_idle_process_had_died(
     guard: GuardClient, fork_server: ForkClient
 ) -> None:

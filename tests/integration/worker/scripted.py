@@ -135,10 +135,13 @@ def open_session(config: WorkerConfig, _node: NodeServices) -> ScriptedSession:
 
 
 def check_statement(statement: str, dialect: str) -> Verdict:
-    """`crash`: the process dies. `stall`: it never responds. Everything else is accepted."""
+    """`crash`: the process dies. `stall`: it computes for ever. `wait`: it stands still. Everything
+    else is accepted."""
     if statement.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
-    if statement.startswith("stall"):
+    while statement.startswith("stall"):
+        pass
+    if statement.startswith("wait"):
         threading.Event().wait()
     return Verdict(f"{statement} {os.getpid()}")
 

@@ -37,6 +37,7 @@ TABLES = {
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
+    "run_listeners",
     "audit_log",
 }
 

@@ -48,3 +48,12 @@ def test_any_text_of_an_error_makes_a_failure(text: str) -> None:
 def test_a_position_before_the_statement_is_none() -> None:
     error = duckdb.BinderException('{"exception_message": "x", "position": "3"}')
     assert failure_of(error, CONTEXT, 10).failure.line is None
+
+
+def test_an_error_of_the_spill_is_the_nodes_and_not_the_datas() -> None:
+    context = ErrorContext("SELECT 1", (), ("/data/entities/one", "/spill/1"), "/spill/1")
+    spill = duckdb.IOException('Cannot open file "/spill/1/tmp-0": Input/output error')
+    found = failure_of(spill, context, 0).failure
+    assert (found.code, "/spill" in found.message) == (FailureCode.STORAGE_FAILED, False)
+    data = duckdb.IOException('Cannot open file "/data/entities/one/a.csv": Input/output error')
+    assert failure_of(data, context, 0).failure.code is FailureCode.DATA_UNREADABLE

@@ -148,6 +148,32 @@ def admin_rotate_client(
     typer.echo(json.dumps(change(path, body, profile)))
 
 
+@admin_app.command("limits")
+def admin_limits(tenant: Tenant = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the limits that were set for a tenant, its entities and its clients."""
+    from queryrun_cli.administration import given, show_list
+
+    params, columns = given(tenant_id=tenant), ("level", "subject", "name", "value", "unit")
+    show_list("/admin/v1/limits", params, columns, profile, as_json=as_json)
+
+
+@admin_app.command("set-limit")
+def admin_set_limit(
+    level: Annotated[str, typer.Argument(help="tenant, entity, client or source.")],
+    subject: Annotated[str, typer.Argument(help="A tenant, an id, or a source's name.")],
+    name: Annotated[str, typer.Argument(help="The limit, such as cpu_s_per_day.")],
+    value: Annotated[int | None, typer.Argument(help="Without one the limit is removed.")] = None,
+    profile: Profile = None,
+) -> None:
+    """Set or remove a limit. It holds on every node within a second."""
+    import json
+
+    from queryrun_cli.administration import change
+
+    body = {"level": level, "subject": subject, "name": name, "value": value}
+    typer.echo(json.dumps(change("/admin/v1/limits", body, profile)))
+
+
 @admin_app.command("revoke-client")
 def admin_revoke_client(client_id: str, profile: Profile = None) -> None:
     """Revoke a client, its secrets and tokens at once; its runs are canceled."""

@@ -90,6 +90,14 @@ def change(path: str, body: object, profile: str | None) -> dict[str, Any]:
         return Api(client, _base(server.profile.url)).object("POST", path, body)
 
 
+def send(method: str, path: str, body: object, profile: str | None) -> str:
+    """One request; the response's body as text."""
+    server = find_server(profile)
+    with translated(), connect(server) as client:
+        api = Api(client, _base(server.profile.url))
+        return api.send(method, path, body).body.decode()
+
+
 def create_client(body: Mapping[str, object], profile: str | None) -> dict[str, Any]:
     """Create a client under an id of our own, so that a request that is sent twice makes one."""
     return change("/admin/v1/clients", {**body, "id": str(uuid4())}, profile)

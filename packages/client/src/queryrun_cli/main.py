@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from queryrun_cli import admin, commands, plugins
+from queryrun_cli import admin, commands, plugins, webhooks
 from queryrun_cli.errors import CommandError
 from queryrun_cli.printable import printable
 from queryrun_cli.sentences import sentence_of
@@ -32,6 +32,7 @@ def program() -> typer.Typer:
     app.callback()(_options)
     commands.register(app)
     admin.register(app)
+    webhooks.register(app)
     for plugin in plugins.installed():
         plugin.register(app)
     return app

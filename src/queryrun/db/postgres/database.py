@@ -26,6 +26,7 @@ from queryrun.db.postgres.connection_threads import RESPONSE_TIMEOUT_S
 from queryrun.db.postgres.connections import ConnectionCounts, Connections
 from queryrun.db.postgres.idempotency_store import PostgresIdempotencyStore
 from queryrun.db.postgres.leader import PostgresLeaderLease
+from queryrun.db.postgres.limit_store import PostgresLimitStore
 from queryrun.db.postgres.migrate import migrate_postgres, pending
 from queryrun.db.postgres.node_notifier import PostgresNodeNotifier
 from queryrun.db.postgres.nodes import PostgresNodes
@@ -54,6 +55,7 @@ class PostgresDatabase:
     usage: PostgresUsageStore
     audit: PostgresAuditStore
     statements: PostgresStatementStore
+    limits: PostgresLimitStore
     webhooks: PostgresWebhookStore
     rates: PostgresRates
     clock: PostgresClock
@@ -128,6 +130,7 @@ def open_postgres(url: str, options: PostgresOptions | None = None) -> PostgresD
         usage=PostgresUsageStore(connections),
         audit=PostgresAuditStore(connections),
         statements=PostgresStatementStore(connections),
+        limits=PostgresLimitStore(connections),
         webhooks=PostgresWebhookStore(connections),
         rates=PostgresRates(connections),
         leader=PostgresLeaderLease(conninfo, connections),

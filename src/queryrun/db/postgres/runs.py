@@ -20,6 +20,7 @@ from queryrun.db.postgres.idempotency import KeyRecord, find_key, key_values, re
 from queryrun.db.postgres.list_query import find
 from queryrun.db.postgres.transitions import change_state, end_attempt
 from queryrun.db.rows import (
+    CANCELLABLE,
     Values,
     attempt_of,
     creation_values,
@@ -346,6 +347,27 @@ class PostgresRunStore:
             HeldAttempt(AttemptRef(run_id, number), RunState(state))
             for run_id, number, state in rows
         ]
+
+    async def renew_listener(self, run_id: str, *, for_s: float) -> None:
+        """Somebody listens to the run."""
+        values = {"run_id": run_id, "for_ms": _ms(for_s)}
+        await self._connections.write(
+            lambda db: db.execute(self._sql["renew_listener"], values).rowcount, durable=False
+        )
+
+    async def abandoned_runs(self, *, limit: int) -> list[Run]:
+        """Runs to be canceled. A read first, so that nothing is written in vain."""
+        values = {"limit": limit}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["abandoned_runs"], values).fetchall()
+        )
+        done = {"run_ids": [run_id for run_id, state in rows if state not in CANCELLABLE]}
+        if done["run_ids"]:
+            await self._connections.write(
+                lambda db: db.execute(self._sql["forget_listeners"], done).rowcount, durable=False
+            )
+        runs = [await self.get(run_id) for run_id, state in rows if state in CANCELLABLE]
+        return [run for run in runs if run is not None]
 
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """`in_progress` -> `complete`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from queryrun.db.rows import LISTENER_GRACE_MS
 from queryrun.db.statements import column_lists, load
 from queryrun.db.webhook_rows import LIMIT_CODES
 from queryrun.runs.fields import FieldKind, RunField
@@ -15,6 +16,8 @@ _LOCKS = {"queue_lock": "7101", "claim_lock": "7102", "leader_lock": "7103"}
 """Salts that keep our advisory locks apart. Migrations take 7100."""
 
 _LIMIT_CODES = ", ".join(f"'{code}'" for code in sorted(LIMIT_CODES))
+
+_NUMBERS = {"limit_codes": _LIMIT_CODES, "listener_grace_ms": str(LISTENER_GRACE_MS)}
 
 _TYPES = {
     FieldKind.INTEGER: "bigint",
@@ -28,7 +31,7 @@ def statements(now: str) -> dict[str, str]:
     """All of them. `now` is the SQL expression for the time in milliseconds since 1970."""
     return load(
         "postgres",
-        {**column_lists(_bound, _bound_new), **_LOCKS, "now": now, "limit_codes": _LIMIT_CODES},
+        {**column_lists(_bound, _bound_new), **_LOCKS, **_NUMBERS, "now": now},
     )
 
 

@@ -17,6 +17,7 @@ from queryrun.db.sqlite.audit_store import SqliteAuditStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
 from queryrun.db.sqlite.files import DatabaseFiles
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
+from queryrun.db.sqlite.limit_store import SqliteLimitStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
@@ -52,6 +53,7 @@ class SqliteDatabase:
     usage: SqliteUsageStore
     audit: SqliteAuditStore
     statements: SqliteStatementStore
+    limits: SqliteLimitStore
     webhooks: SqliteWebhookStore
     clock: SharedClock
     nodes: NodeRegistry = field(default_factory=NoOtherNode)
@@ -110,6 +112,7 @@ def open_sqlite(
         usage=SqliteUsageStore(writer, reader, now),
         audit=SqliteAuditStore(writer, reader, now),
         statements=SqliteStatementStore(writer, reader),
+        limits=SqliteLimitStore(writer, reader),
         webhooks=SqliteWebhookStore(writer, reader, now),
         clock=OwnClock(now),
     )

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from queryrun.audit.model import AuditEntry
 from queryrun.db.rows import (
+    CANCELLABLE,
+    LISTENER_GRACE_MS,
     Values,
     attempt_of,
     creation_values,
@@ -212,6 +214,25 @@ class SqliteRunStore:
 
         return await self._writer.write(unit, durable=False)
 
+    async def renew_listener(self, run_id: str, *, for_s: float) -> None:
+        """Somebody listens to the run."""
+        values = {"run_id": run_id, "until_ms": self._now_ms() + _ms(for_s)}
+        await self._writer.write(
+            lambda db: db.execute(SQL["renew_listener"], values).rowcount, durable=False
+        )
+
+    async def abandoned_runs(self, *, limit: int) -> list[Run]:
+        """Runs to be canceled. A read first, so that nothing is written in vain."""
+        values = {"now_ms": self._now_ms(), "limit": limit}
+        rows = self._reader.read(lambda db: db.execute(SQL["abandoned_runs"], values).fetchall())
+        done = [{"run_id": run_id} for run_id, state in rows if state not in CANCELLABLE]
+        if done:
+            await self._writer.write(
+                lambda db: db.executemany(SQL["forget_listener"], done).rowcount, durable=False
+            )
+        runs = [await self.get(run_id) for run_id, state in rows if state in CANCELLABLE]
+        return [run for run in runs if run is not None]
+
     async def complete(self, ref: AttemptRef, detail: Completed) -> Run:
         """`in_progress` -> `complete`."""
         return await self._writer.write(
@@ -365,6 +386,9 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     values = creation_values(run)
     seq = connection.execute(SQL["add_run"], values).lastrowid or 0
     connection.execute(SQL["add_request"], {**values, "seq": seq})
+    if request.cancel_on_disconnect_s is not None:
+        until_ms = now_ms + _ms(request.cancel_on_disconnect_s) + LISTENER_GRACE_MS
+        connection.execute(SQL["add_listener"], {"run_id": run_id, "until_ms": until_ms})
     transitions.record_creation(connection, seq, run, now_ms)
     add_usage(connection, seq, now_ms, statement_bytes=len(request.sql.encode()))
     return run

@@ -96,6 +96,8 @@ class ErrorContext:
     table_names: Sequence[str]
     secret_paths: Sequence[str]
     """Directories of ours that no message may name."""
+    spill_path: str = ""
+    """The one of them for intermediate results: an error about it is the node's, not the data's."""
 
 
 def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> RunFailed:
@@ -107,6 +109,11 @@ def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> 
     message = _FIXED_MESSAGES.get(code) or _message_of(code, details, context)
     line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
+
+
+def is_shortage(error: duckdb.Error) -> bool:
+    """Whether the machine lacks threads or descriptors at the moment."""
+    return any(words in _ErrorDetails.by(error).message for words in _SHORTAGES)
 
 
 def _failure_in_function(match: re.Match[str]) -> RunFailed:
@@ -172,6 +179,8 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
         return FailureCode.STORAGE_FULL
     if any(words in details.message for words in _SHORTAGES):
         return FailureCode.ENGINE_UNAVAILABLE
+    if context.spill_path and context.spill_path in details.message and _is_io(error, details):
+        return FailureCode.STORAGE_FAILED
     names_our_files = any(path in details.message for path in context.secret_paths)
     if names_our_files and not isinstance(error, duckdb.PermissionException):
         return FailureCode.DATA_UNREADABLE
@@ -186,12 +195,18 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
     return next(CODES[kind] for kind in details.kind(error).__mro__ if kind in CODES)
 
 
+def _is_io(error: duckdb.Error, details: _ErrorDetails) -> bool:
+    return issubclass(details.kind(error), duckdb.IOException)
+
+
 def _message_of(code: FailureCode, details: _ErrorDetails, context: ErrorContext) -> str:
     """Some messages are replaced, because they would name files or settings of the server."""
     if code is FailureCode.MEMORY_LIMIT_EXCEEDED:
         return _out_of_memory(details)
     if code is FailureCode.STORAGE_FULL:
         return "There is no space left for intermediate results"
+    if code is FailureCode.STORAGE_FAILED:
+        return "Intermediate results could not be written or read"
     if code is FailureCode.NAME_NOT_FOUND:
         return _not_found(details, context)
     if code is FailureCode.DATA_UNREADABLE:

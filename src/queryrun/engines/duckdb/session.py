@@ -27,7 +27,7 @@ from queryrun.engines.base import (
 from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
-from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
+from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import OfferedTable, Tables
@@ -75,9 +75,14 @@ def open_session(
     text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
-    session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
-    session.set_location(options.get("catalog", ""), options.get("schema", ""))
-    session.set_up(Path(database) if database else None, time_zone)
+    try:
+        session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
+        session.set_location(options.get("catalog", ""), options.get("schema", ""))
+        session.set_up(Path(database) if database else None, time_zone)
+    except duckdb.Error as error:
+        if is_shortage(error):
+            raise failure_of(error, ErrorContext("", (), ()), _NOWHERE) from error
+        raise
     return session
 
 
@@ -240,7 +245,13 @@ class DuckDBSession:
         fault = self._fault_of_data(error)
         if fault:
             return fault
-        context = ErrorContext(self._statement, self._table_names(), self._secret_paths())
+        spill_dir = self._limits.spill_dir
+        context = ErrorContext(
+            self._statement,
+            self._table_names(),
+            self._secret_paths(),
+            str(Path(spill_dir).absolute()) if spill_dir else "",
+        )
         if self._parsed is None:
             return failure_of(error, context, relation_at)
         return RunFailed(placed(self._parsed, failure_of(error, context, _NOWHERE).failure))

@@ -8,14 +8,14 @@ no other session of the same id to start in.
 
 from __future__ import annotations
 
-import ssl
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import grpc
 
+from queryrun.engines.base import GiveSocket
+from queryrun.engines.spark.channel import open_channel
 from queryrun.engines.spark.endpoint import SparkEndpoint
 from queryrun.engines.spark.error_details import (
     SparkError,
@@ -43,22 +43,11 @@ from queryrun.engines.spark.proto import (
     SparkConnectServiceStub,
     UserContext,
 )
+from queryrun.engines.spark.relayed import RelayedChannel
 
 CALL_BOUND_S = 20.0
 """How long a call that computes nothing may take: analysis may have to list many files."""
 DETAILS_BOUND_S = 5.0
-MAX_MESSAGE_BYTES = 128 * 1024**2
-"""As in Spark's own client: one batch is about 4 MB, but never less than one row."""
-_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.enable_retries", 0),
-    # A server that vanished is noticed. Servers refuse pings more often than every five minutes.
-    ("grpc.keepalive_time_ms", 310_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    # Sessions must not share a connection: a worker's is its own, and closed with it.
-    ("grpc.use_local_subchannel_pool", 1),
-)
 _CLIENT = "queryrun"
 
 
@@ -70,9 +59,14 @@ class SparkClient:
     """
 
     def __init__(
-        self, endpoint: SparkEndpoint, session_id: str, bound_s: float = CALL_BOUND_S
+        self,
+        endpoint: SparkEndpoint,
+        session_id: str,
+        bound_s: float = CALL_BOUND_S,
+        give: GiveSocket | None = None,
     ) -> None:
-        self._channel = _channel(endpoint)
+        """`give` is where a worker gets its connections; None: from the endpoint itself."""
+        self._channel = open_channel(endpoint) if give is None else RelayedChannel(give)
         self.stub = SparkConnectServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._bound_s = bound_s
         self._current: grpc.Future | None = None
@@ -207,20 +201,3 @@ class SparkClient:
 
 def _plan(sql: str) -> Plan:
     return Plan(root=Relation(sql=SQL(query=sql)))
-
-
-def _channel(endpoint: SparkEndpoint) -> grpc.Channel:
-    """A token goes over TLS only, with the certificates that this machine trusts."""
-    if not endpoint.is_secure:
-        return grpc.insecure_channel(endpoint.address, options=_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(root_certificates=_trusted())
-    if endpoint.token:
-        bearer = grpc.access_token_call_credentials(endpoint.token)
-        credentials = grpc.composite_channel_credentials(credentials, bearer)
-    return grpc.secure_channel(endpoint.address, credentials, options=_OPTIONS)
-
-
-def _trusted() -> bytes | None:
-    """Whom this machine trusts (SSL_CERT_FILE, or the system's); None: whom gRPC trusts."""
-    path = ssl.get_default_verify_paths().cafile
-    return Path(path).read_bytes() if path else None

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -15,6 +16,7 @@ from queryrun.engines.base import (
     EngineLimits,
     EngineProgress,
     EngineUsage,
+    GiveSocket,
     RowFilter,
     Rows,
 )
@@ -47,16 +49,22 @@ def open_session(
     limits: EngineLimits,
     time_zone: str = "UTC",
     secret: str | None = None,
+    *,
+    give: GiveSocket | None = None,
 ) -> SparkSession:
     """Ready to speak to the server; nothing is sent before `plan`, which brings the name.
+
+    With `give`, Spark Connect is all that it reaches, without a secret: what may run on after a
+    statement that was given up is then for `services/remote_stop` alone.
 
     `options`: see `endpoint_from_options`, and `dialect`: `native` (Spark's own SQL) or `trino`.
     Raises `RunFailed` for options that cannot work.
     """
     endpoint = endpoint_from_options(options, secret)
-    return SparkSession(
-        endpoint, ArrowEncoder(limits, time_zone), time_zone, options.get("dialect", "")
-    )
+    if give is not None:
+        endpoint = replace(endpoint, ui_url="")
+    encoder, dialect = ArrowEncoder(limits, time_zone), options.get("dialect", "")
+    return SparkSession(endpoint, encoder, time_zone, dialect, give)
 
 
 class SparkSession:
@@ -68,11 +76,13 @@ class SparkSession:
         encoder: ArrowEncoder,
         time_zone: str,
         dialect: str = "native",
+        give: GiveSocket | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._encoder = encoder
         self._time_zone = time_zone
         self._is_trino = dialect == "trino"
+        self._give = give
         self._client: SparkClient | None = None
         self._stream: RowStream | None = None
         self._context = ErrorContext()
@@ -91,7 +101,9 @@ class SparkSession:
         self._name = name or f"{WORK_PREFIX}unnamed-{uuid.uuid4()}"
         self._context = ErrorContext(statement, BEFORE)
         with self._translated():
-            client = self._client = SparkClient(self._endpoint, session_id_of(self._name))
+            client = self._client = SparkClient(
+                self._endpoint, session_id_of(self._name), give=self._give
+            )
             client.open(self._settings())
             client.command(
                 f"USE {quoted(self._endpoint.catalog, self._endpoint.schema)}", self._name

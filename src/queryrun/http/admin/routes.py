@@ -6,6 +6,7 @@ from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http import parameters as p
 from queryrun.http.admin import handlers as h
+from queryrun.http.admin import limits
 from queryrun.http.admin.audit_log import list_audit
 from queryrun.http.admin.nodes import list_nodes
 from queryrun.http.operations import Handler, Operation, Parameter, RequestBody, ResponseDoc
@@ -83,6 +84,13 @@ def _change(
 
 
 _NEW_CLIENT: dict[str, object] = {"name": "reports", "entities": ["main"], "scopes": ["read"]}
+
+_NEW_LIMIT: dict[str, object] = {
+    "level": "entity",
+    "subject": p.ENTITY,
+    "name": "read_bytes_per_day",
+    "value": 10**12,
+}
 
 ADMIN_TABLE = (
     _list("tenants", "listTenants", h.list_tenants, "AdminTenants", "List tenants", PAGE),
@@ -168,6 +176,24 @@ ADMIN_TABLE = (
         "AdminAuditEntries",
         "List entries of the audit log, newest first",
         (TENANT_ID, EVENT, SUBJECT, p.OF_CLIENT, *PAGE),
+    ),
+    _list(
+        "limits",
+        "listLimits",
+        limits.list_limits,
+        "AdminLimits",
+        "List the limits that were set",
+        (TENANT_ID, *PAGE),
+    ),
+    _change(
+        "limits",
+        "setLimit",
+        limits.set_limit,
+        "AdminLimit",
+        "Set or remove a limit",
+        "Of a tenant or a source with `admin:all` alone. Without a `value` it is removed. It holds "
+        "on every node within a second; what queryrun.toml sets beside it counts where it is less.",
+        RequestBody("application/json", "AdminNewLimit", (("one", _NEW_LIMIT),)),
     ),
     _list("sources", "listSources", h.list_sources, "AdminSources", "List sources and limits"),
     _list(

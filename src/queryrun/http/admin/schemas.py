@@ -5,6 +5,7 @@ from __future__ import annotations
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, Period
 
 Schema = dict[str, object]
 
@@ -59,6 +60,15 @@ _LIMITS: Schema = {
         _COUNT,
     ),
     "time_s": {"type": "number", "minimum": 0},
+}
+
+_LIMIT: Schema = {
+    "level": {"type": "string", "enum": list(Level)},
+    "subject": {**_TEXT, "description": "A tenant, an id of an entity or client, or a source."},
+    "name": {"type": "string", "enum": list(LIMITS)},
+    "unit": _TEXT,
+    "period": {"type": "string", "enum": list(Period)},
+    "value": {"type": ["integer", "null"], "minimum": 0, "maximum": MAX_VALUE},
 }
 
 ADMIN_SCHEMAS: dict[str, Schema] = {
@@ -122,6 +132,13 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "An entry of the audit log.",
     ),
     "AdminAuditEntries": _page("AdminAuditEntry"),
+    "AdminLimit": _object(_LIMIT, "A limit."),
+    "AdminLimits": _page("AdminLimit"),
+    "AdminNewLimit": _object(
+        {name: _LIMIT[name] for name in ("level", "subject", "name", "value")},
+        "A limit to set.",
+        "value",
+    ),
     "AdminRun": _object(
         {
             "id": _TEXT,

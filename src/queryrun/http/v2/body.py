@@ -23,11 +23,13 @@ from queryrun.results.formats import ContentEncoding, ContentType, format_names,
 from queryrun.results.separator import SEPARATOR_PATTERN, parse_separator
 from queryrun.runs.model import DeletedRows, Output, RunRequest
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.webhooks.target import MAX_URL_CHARS
 
 MAX_TAGS = 50
 MAX_TAG_VALUE_CHARS = 256
 TAG_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 MAX_TIMEOUT_S = 7 * 24 * 3600
+MAX_DISCONNECT_DELAY_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class CreateBody:
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    notify_url: str | None = None
+    cancel_on_disconnect_s: float | None = None
 
     def run_request(
         self,
@@ -61,6 +65,8 @@ class CreateBody:
             timeout_s=self.timeout_s,
             tags=self.tags,
             org_ids=org_ids,
+            notify_url=self.notify_url,
+            cancel_on_disconnect_s=self.cancel_on_disconnect_s,
         )
 
 
@@ -87,6 +93,7 @@ def _built(content: dict[str, object]) -> CreateBody:
     timeout = content.get("timeout_seconds")
     tags = content.get("tags")
     source = content.get("source")
+    notify_url, delay = content.get("notify_url"), content.get("cancel_on_disconnect")
     return CreateBody(
         sql=str(content["sql"]),
         output=Output(
@@ -99,6 +106,10 @@ def _built(content: dict[str, object]) -> CreateBody:
         source=None if source is None else str(source),
         timeout_s=float(timeout) if isinstance(timeout, int | float) else None,
         tags=tuple(sorted(tags.items())) if isinstance(tags, dict) else (),
+        notify_url=None if notify_url is None else str(notify_url),
+        cancel_on_disconnect_s=None
+        if content.get("keep") is True or not isinstance(delay, int | float)
+        else float(delay),
     )
 
 
@@ -107,6 +118,13 @@ def _timeout(value: object) -> str | None:
     if number and isinstance(value, int | float) and 0 < value <= MAX_TIMEOUT_S:
         return None
     return f"must be a number of seconds above 0 and at most {MAX_TIMEOUT_S}"
+
+
+def _disconnect_delay(value: object) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and isinstance(value, int | float) and 0 <= value <= MAX_DISCONNECT_DELAY_S:
+        return None
+    return f"must be a number of seconds from 0 to {MAX_DISCONNECT_DELAY_S}"
 
 
 def _tags(value: object) -> str | None:
@@ -229,6 +247,42 @@ PROPERTIES = (
                 "pattern": r"^[^\x00]*$",
             },
             "description": "Names and values of the caller's own, to find the run in the list. "
+            "An addition of this service.",
+        },
+        is_extension=True,
+    ),
+    Property(
+        "notify_url",
+        text,
+        {
+            "type": "string",
+            "maxLength": MAX_URL_CHARS,
+            "description": "Where events of this run are sent, signed with the secret of the "
+            "client's webhook of the kind `run`. An addition of this service.",
+        },
+        is_extension=True,
+    ),
+    Property(
+        "cancel_on_disconnect",
+        _disconnect_delay,
+        {
+            "type": "number",
+            "minimum": 0,
+            "maximum": MAX_DISCONNECT_DELAY_S,
+            "description": "Cancel the run when nobody has waited for it (`Prefer: wait`), "
+            "followed its events or read it for so many seconds. Absent: it is kept, whoever "
+            "leaves. "
+            "An addition of this service.",
+        },
+        is_extension=True,
+    ),
+    Property(
+        "keep",
+        boolean,
+        {
+            "type": "boolean",
+            "default": False,
+            "description": "Keep the run whoever leaves: overrules `cancel_on_disconnect`. "
             "An addition of this service.",
         },
         is_extension=True,

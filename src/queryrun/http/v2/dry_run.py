@@ -9,6 +9,7 @@ from queryrun.errors import Problem
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
+from queryrun.http.v2.limits import limit_object
 from queryrun.runs.estimate import DryRun, dry_run
 from queryrun.runs.model import RunRequest
 
@@ -50,6 +51,7 @@ def _body(found: DryRun) -> dict[str, object]:
         if estimate is None
         else [{"name": name, "type": kind} for name, kind in estimate.columns],
         **_sums(estimate),
+        "refused_by": found.refused_by and limit_object(found.refused_by),
         "tables": None if estimate is None else [_table(one) for one in estimate.tables],
     }
 

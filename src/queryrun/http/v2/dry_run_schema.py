@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from queryrun.engines.estimates import Certainty
+from queryrun.http.v2.limits_schema import LIMIT
 
 Schema = dict[str, object]
 
@@ -69,6 +70,11 @@ DRY_RUN = _object(
         "error": _ERROR,
         "columns": _COLUMNS,
         **_READ,
+        "refused_by": {
+            **LIMIT,
+            "type": ["object", "null"],
+            "description": "The limit that would refuse the run now; null for none.",
+        },
         "tables": {
             "type": ["array", "null"],
             "items": _object(_TABLE, "What would be read of a table."),
@@ -85,6 +91,7 @@ EXAMPLE: dict[str, object] = {
     "error": None,
     "columns": [{"name": "id", "type": "bigint"}],
     **_EXAMPLE_READ,
+    "refused_by": None,
     "tables": [
         {
             "name": "account",

@@ -7,6 +7,7 @@ events have none: each replaces those before it. (WHATWG HTML, section 9.2.)
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 import msgspec
@@ -21,6 +22,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.times import iso
 from queryrun.http.v2.records import progress_object
 from queryrun.runs.follow import KeepAlive, RunUpdate, follow
+from queryrun.runs.listen import listening
 from queryrun.runs.model import AttemptProgress, RunEventRecord
 from queryrun.runs.read import read_one
 
@@ -40,15 +42,23 @@ HEADERS = {
 class EventStream(StreamingResponse):
     """A live response that counts against its client's streams until it is closed or breaks."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], streams: StreamLimit, client_id: str) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        streams: StreamLimit,
+        client_id: str,
+        listener: AbstractAsyncContextManager[None],
+    ) -> None:
         super().__init__(chunks, headers=HEADERS)
+        self._listener = listener
         self._streams = streams
         self._client_id = client_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until there are no more or the client disconnects."""
         try:
-            await super().__call__(scope, receive, send)
+            async with self._listener:
+                await super().__call__(scope, receive, send)
         finally:
             self._streams.release(self._client_id)
 
@@ -70,7 +80,7 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
     chunks = _chunks(app.stream_tokens.while_valid(token, updates))
     client_id = request.principal.client_id
     app.streams.acquire(client_id)
-    return EventStream(chunks, app.streams, client_id)
+    return EventStream(chunks, app.streams, client_id, listening(app.runs, run))
 
 
 def _last_event_time(request: ApiRequest) -> datetime | None:

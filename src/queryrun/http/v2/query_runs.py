@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 from starlette.responses import Response
@@ -23,7 +24,9 @@ from queryrun.http.v2.extras import run_body
 from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.requests import cancel_async, create_async
 from queryrun.http.v2.view import parse_view, permitted_view
+from queryrun.http.v2.webhooks import check_notify_url
 from queryrun.runs.cancel import cancel
+from queryrun.runs.listen import renew_listener_of
 from queryrun.runs.read import read_one
 from queryrun.runs.submit import submit
 
@@ -46,6 +49,7 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     body = None if content is None else parse_create_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
+    body = replace(body, notify_url=await check_notify_url(app, request, body.notify_url))
     run_request = body.run_request(
         request.principal, org_ids, app.runs.default_source, app.settings.read_deleted
     )
@@ -80,6 +84,7 @@ async def get_query_run(app: AppContext, request: ApiRequest) -> Response:
     if problems:
         raise InvalidRequest(*problems)
     run = await read_one(app.runs, request.principal, request.path_params["query_run_id"])
+    await renew_listener_of(app.runs, run)
     preference = preference_of(request)
     run = await wait_for_end(app, request, run, preference)
     body = await run_body(app.runs, run, view, links_of(app))

@@ -2,12 +2,14 @@
 `GET /v2/requests/{request_id}`.
 
 The request is durable in the store before the 202 is sent. A create's outcome is known by then. A
-cancel's is known once the run is terminal; the first read of the request after that stores it, so
-no task has to survive a restart.
+cancel's is known once the run is terminal: the first read of the request after that stores it, or
+`finish_requests`, which nodes call from time to time. What callouts are told is stored with it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import uuid4
 
@@ -30,6 +32,8 @@ from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run, RunRequest
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.submit import submit
+
+FINISHED_AT_ONCE = 100
 
 
 class AsyncOperation(StrEnum):
@@ -108,13 +112,58 @@ def _new_request(request: ApiRequest, operation: AsyncOperation, run_id: str) ->
         principal.client_id,
         operation,
         run_id,
+        request.track_id or "",
     )
 
 
+async def finish_requests(app: AppContext) -> None:
+    """Store the outcome of requests whose run has become terminal, and that nobody has read."""
+    for found in await app.requests.finishable_requests(limit=FINISHED_AT_ONCE):
+        run = await app.runs.store.get(found.request.run_id)
+        if run is not None and run.state.is_terminal:
+            is_create = found.request.operation == AsyncOperation.CREATE
+            await _finish(app, found, _succeeded(app, run, 201 if is_create else 200))
+
+
 async def _record(app: AppContext, new: NewRequest, outcome: RequestOutcome | None) -> None:
-    await app.requests.begin_request(new)
+    begun = await app.requests.begin_request(new)
     if outcome is not None:
-        await app.requests.finish_request(new.id, outcome)
+        await _finish(app, begun, outcome)
+
+
+async def _finish(app: AppContext, found: AsyncRequest, outcome: RequestOutcome) -> None:
+    """Store the outcome, and with it what callouts are told (contract C8)."""
+    content = _callout(app, found, outcome)
+    callout = msgspec.json.encode(content).decode()
+    await app.requests.finish_request(found.request.id, replace(outcome, callout=callout))
+
+
+def _callout(app: AppContext, found: AsyncRequest, outcome: RequestOutcome) -> dict[str, object]:
+    """The body of "Async Request Succeeded" and "Async Request Failed" (contract C8)."""
+    request = found.request
+    content: dict[str, object] = {
+        "createTime": _second(found.created_time),
+        "completeTime": _second(app.now()),
+        "request": {
+            "id": request.id,
+            "method": "POST",
+            "url": app.public_url + AsyncOperation(request.operation).path(request.run_id),
+            "trackId": request.track_id,
+        },
+        "state": outcome.state.value,
+    }
+    if outcome.state is RequestState.SUCCEEDED:
+        return content | {"data": {"id": request.run_id}}
+    problem = msgspec.json.decode(bytes(decode_response(outcome.response).body))
+    reasons = [
+        {"code": one.get("code", ""), "message": one.get("message", "")}
+        for one in problem.get("errors", [])
+    ]
+    return content | {"reasons": reasons, "processId": request.id}
+
+
+def _second(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 async def _with_outcome(app: AppContext, found: AsyncRequest) -> AsyncRequest:
@@ -125,7 +174,7 @@ async def _with_outcome(app: AppContext, found: AsyncRequest) -> AsyncRequest:
     outcome = None if run is None else _cancel_outcome(app, run)
     if outcome is None:
         return found
-    await app.requests.finish_request(found.request.id, outcome)
+    await _finish(app, found, outcome)
     return await app.requests.get_request(found.request.id) or found
 
 

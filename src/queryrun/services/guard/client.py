@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
+from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
 from queryrun.services.base import RecentResults, ServiceProcess, ServiceProcesses
@@ -45,6 +46,13 @@ MAX_WAITING_VALIDATIONS = 20
 MAX_RESIDENT_BYTES = 192 * 1024**2
 """A process that holds more than this after a check is replaced."""
 
+MIN_USED = 0.1
+"""A check that ran out of time has used this share of it at least, in CPU time: or else the machine
+is busy or stood still, and the check gets the time again."""
+MAX_WAITS = 4
+"""How often it gets it."""
+
+_BUSY = "statements cannot be checked in time at the moment"
 _MAX_ATTEMPTS = 2
 """A process may die for an unrelated reason; a statement that kills two is refused."""
 
@@ -166,21 +174,44 @@ class _GuardPool:
         await self._processes.close()
 
     async def _response(self, request: bytes) -> _Response | None:
-        """None: no process responded. A process is used again only after a response."""
-        for _ in range(_MAX_ATTEMPTS):
-            process = await self._acquire()
+        """None: no process responded, and that was the statement's fault. A process is used again
+        only after a response.
+
+        The second attempt is made in a new process: whatever killed the first one may have killed
+        all others that there were.
+        """
+        for number in range(_MAX_ATTEMPTS):
+            process = await (self._processes.start() if number else self._acquire())
             response = None
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    response = await process.request(request)
+                response = await self._within_limit(process, request)
             except TimeoutError:
-                _log.warning("guard_timeout", timeout_s=self._timeout_s)
                 return None
             finally:
                 await self._release(process, reusable=response is not None)
             if response is not None:
                 return response
         return None
+
+    async def _within_limit(
+        self, process: ServiceProcess[_Response], request: bytes
+    ) -> _Response | None:
+        """`TimeoutError` when the check has used its time. Raises `Unavailable` when it got none:
+        the machine is busy, or stood still."""
+        before_s = process.child.cpu_s()
+        checking = asyncio.ensure_future(process.request(request))
+        try:
+            for _ in range(MAX_WAITS):
+                await asyncio.wait({checking}, timeout=self._timeout_s)
+                if checking.done():
+                    return checking.result()
+                cpu_s = process.child.cpu_s() - before_s
+                _log.warning("guard_timeout", timeout_s=self._timeout_s, cpu_s=round(cpu_s, 3))
+                if cpu_s >= self._timeout_s * MIN_USED:
+                    raise TimeoutError
+        finally:
+            checking.cancel()
+        raise Unavailable(_BUSY)
 
     async def _acquire(self) -> ServiceProcess[_Response]:
         while self._free:

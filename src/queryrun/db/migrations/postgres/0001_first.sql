@@ -102,7 +102,8 @@ CREATE TABLE run_requests (
     org_ids          text NOT NULL,
     max_retries      bigint NOT NULL CHECK (max_retries >= 0),
     extras           text NOT NULL,
-    notify_url       text
+    notify_url       text,
+    cancel_on_disconnect_s double precision
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -331,6 +332,13 @@ CREATE TABLE webhook_attempts (
     PRIMARY KEY (delivery_seq, number)
 );
 
+-- Runs that end when nobody listens to them any more: until when somebody listens.
+CREATE TABLE run_listeners (
+    run_id   text PRIMARY KEY,
+    until_ms bigint NOT NULL
+);
+CREATE INDEX run_listeners_until ON run_listeners (until_ms);
+
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.
 CREATE TABLE file_removals (
@@ -359,7 +367,7 @@ CREATE TABLE saved_statements (
     id         text PRIMARY KEY,
     tenant_id  text NOT NULL,
     entity_id  text NOT NULL,
-    client_id  text NOT NULL REFERENCES clients (id),
+    client_id  text NOT NULL,
     name       text NOT NULL,
     folder     text NOT NULL,
     sql        text NOT NULL,
@@ -371,3 +379,12 @@ CREATE TABLE saved_statements (
 
 CREATE INDEX saved_statements_of_client ON saved_statements (client_id);
 CREATE INDEX saved_statements_of_entity ON saved_statements (tenant_id, entity_id, folder, name);
+
+-- Limits that were set over HTTP (runs/limits.py).
+CREATE TABLE limits (
+    level   text NOT NULL,
+    subject text NOT NULL,
+    name    text NOT NULL,
+    value   bigint NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (level, subject, name)
+);

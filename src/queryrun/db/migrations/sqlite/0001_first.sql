@@ -94,7 +94,8 @@ CREATE TABLE run_requests (
     org_ids          TEXT NOT NULL,
     max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
     extras           TEXT NOT NULL,
-    notify_url       TEXT
+    notify_url       TEXT,
+    cancel_on_disconnect_s REAL
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -245,7 +246,7 @@ CREATE TABLE saved_statements (
     id         TEXT PRIMARY KEY,
     tenant_id  TEXT NOT NULL,
     entity_id  TEXT NOT NULL,
-    client_id  TEXT NOT NULL REFERENCES clients (id),
+    client_id  TEXT NOT NULL,
     name       TEXT NOT NULL,
     folder     TEXT NOT NULL,
     sql        TEXT NOT NULL,
@@ -327,6 +328,13 @@ CREATE TABLE webhook_attempts (
     PRIMARY KEY (delivery_seq, number)
 ) WITHOUT ROWID;
 
+-- Runs that end when nobody listens to them any more: until when somebody listens.
+CREATE TABLE run_listeners (
+    run_id   TEXT PRIMARY KEY,
+    until_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX run_listeners_until ON run_listeners (until_ms);
+
 -- Result files to remove: of runs past their retention, and what attempts left while the store of
 -- files did not respond.
 CREATE TABLE file_removals (
@@ -334,3 +342,12 @@ CREATE TABLE file_removals (
     recorded_ms   INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
+
+-- Limits that were set over HTTP (runs/limits.py).
+CREATE TABLE limits (
+    level   TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    value   INTEGER NOT NULL CHECK (value >= 0),
+    PRIMARY KEY (level, subject, name)
+) WITHOUT ROWID;

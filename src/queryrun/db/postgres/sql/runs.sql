@@ -42,7 +42,12 @@ request AS (
 ), audited AS (
     INSERT INTO audit_inbox (at_ms, content)
     SELECT created_ms, %(audit)s::text FROM added WHERE %(audit)s::text IS NOT NULL
-), {announce_new}
+), {announce_new}, listened AS (
+    INSERT INTO run_listeners (run_id, until_ms)
+    SELECT %(id)s::text, created_ms + {listener_grace_ms}
+        + (%(cancel_on_disconnect_s)s::float8 * 1000)::bigint
+    FROM added WHERE %(cancel_on_disconnect_s)s::float8 IS NOT NULL
+)
 SELECT (SELECT count(*) FROM room), (SELECT max(created_ms) FROM added)
 
 -- name: accept
@@ -197,3 +202,17 @@ SELECT file_key FROM file_removals ORDER BY recorded_ms, file_key LIMIT %(limit)
 -- name: forget_removals
 -- Index: file_removals_pkey.
 DELETE FROM file_removals WHERE file_key = ANY (%(keys)s::text[]);
+
+-- name: renew_listener
+-- Index: run_listeners_pkey.
+UPDATE run_listeners SET until_ms = greatest(until_ms, {now} + %(for_ms)s)
+WHERE run_id = %(run_id)s;
+
+-- name: abandoned_runs
+-- Indexes: run_listeners_until, runs_id_key.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms)
+SELECT l.run_id, (SELECT r.state FROM runs r WHERE r.id = l.run_id COLLATE "C")
+FROM run_listeners l, clock WHERE l.until_ms < clock.ms ORDER BY l.until_ms LIMIT %(limit)s;
+
+-- name: forget_listeners
+DELETE FROM run_listeners WHERE run_id = ANY (%(run_ids)s::text[]);

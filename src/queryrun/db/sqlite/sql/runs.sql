@@ -143,3 +143,18 @@ DELETE FROM run_requests WHERE run_seq = :seq;
 
 -- name: remove_run
 DELETE FROM runs WHERE seq = :seq;
+
+-- name: add_listener
+INSERT INTO run_listeners (run_id, until_ms) VALUES (:run_id, :until_ms);
+
+-- name: renew_listener
+-- Index: the primary key of run_listeners.
+UPDATE run_listeners SET until_ms = max(until_ms, :until_ms) WHERE run_id = :run_id;
+
+-- name: abandoned_runs
+-- Indexes: run_listeners_until, the unique one on runs (id).
+SELECT l.run_id, r.state FROM run_listeners l LEFT JOIN runs r ON r.id = l.run_id
+WHERE l.until_ms < :now_ms ORDER BY l.until_ms LIMIT :limit;
+
+-- name: forget_listener
+DELETE FROM run_listeners WHERE run_id = :run_id;

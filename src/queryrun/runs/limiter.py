@@ -1,0 +1,230 @@
+"""Limits as they stand: what applies to a run, what is used, and what is refused.
+
+Days and months are added up from the ledger, so they count what has ended. What runs at this
+moment is held back by caps (`runs/caps.py`), each attempt by what was left when it began: attempts
+that run at the same time may together exceed a limit by what each of them was allowed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from time import monotonic
+from typing import Generic, TypeVar
+
+from queryrun.engines.estimates import Certainty, StatementEstimate
+from queryrun.runs.limits import (
+    ANYONE,
+    Level,
+    Limited,
+    LimitReached,
+    LimitState,
+    LimitStore,
+    LimitValue,
+    Period,
+    figure_of,
+    period_of,
+    subjects_of,
+    tightest,
+)
+from queryrun.runs.store import QueueLimits, RunStore
+from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
+
+CACHE_S = 1.0
+"""How old limits and sums may be that a submit is judged by."""
+MAX_CACHED = 10_000
+_MINUTE_S = 60.0
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+SetLimits = Mapping[tuple[Level, str], Mapping[str, int]]
+"""(level, subject) -> name -> value: those of the settings."""
+
+
+class _Recent(Generic[Key, Value]):
+    """Values for a second, the last `MAX_CACHED`."""
+
+    def __init__(self, lifetime_s: float) -> None:
+        self._lifetime_s = lifetime_s
+        self._found: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+
+    def get(self, key: Key) -> Value | None:
+        found = self._found.get(key)
+        return found[1] if found is not None and found[0] > monotonic() else None
+
+    def put(self, key: Key, value: Value) -> Value:
+        self._found[key] = (monotonic() + self._lifetime_s, value)
+        if len(self._found) > MAX_CACHED:
+            self._found.popitem(last=False)
+        return value
+
+    def clear(self) -> None:
+        self._found.clear()
+
+
+@dataclass(slots=True)
+class Limiter:
+    """The limits of all runs, on one node. From one event loop."""
+
+    limits: LimitStore
+    usage: UsageStore
+    runs: RunStore
+    now: Callable[[], datetime]
+    from_settings: SetLimits = field(default_factory=dict)
+    cache_s: float = CACHE_S
+    _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
+    _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
+    _submits: OrderedDict[tuple[Level, str], deque[float]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self._values = _Recent(self.cache_s)
+        self._totals = _Recent(self.cache_s)
+
+    async def values(self, request: Limited) -> tuple[LimitValue, ...]:
+        """The limits that apply to a run: of settings and store, the smaller of both."""
+        subjects = subjects_of(request)
+        known = self._values.get(subjects)
+        if known is not None:
+            return known
+        found: dict[tuple[Level, str, str], LimitValue] = {}
+        stored = await self.limits.limits_of(subjects)
+        for one in (*self._of_settings(subjects), *stored):
+            key = (one.level, one.subject, one.name)
+            before = found.get(key)
+            found[key] = one if before is None or one.value < before.value else before
+        return self._values.put(subjects, tuple(found.values()))
+
+    async def check_submit(self, request: Limited, *, is_counted: bool = True) -> None:
+        """Raise `LimitReached` when nothing is left of a day, a month or a minute; else count the
+        submit, unless somebody only wants to know."""
+        values = await self.values(request)
+        if not values:
+            return
+        for state in await self.states(request, values, periods=(Period.DAY, Period.MONTH)):
+            if state.left == 0:
+                raise LimitReached(state, self.now())
+        for one in values:
+            if one.value == 0 and one.name in ("queued", "rows", "result_bytes", "time_s"):
+                raise LimitReached(LimitState(one), self.now())
+        self._count_submit(values, is_counted=is_counted)
+
+    async def queue_limits(self, request: Limited, given: QueueLimits) -> QueueLimits:
+        """How many runs may wait, with the source's own limits `given`."""
+        values = await self.values(request)
+        entity = [one for one in values if one.level is Level.ENTITY]
+        client = [one for one in values if one.level is Level.CLIENT]
+        return replace(
+            given,
+            per_entity=_smaller(given.per_entity, tightest(entity, "queued")),
+            per_client=_smaller(given.per_client, tightest(client, "queued")),
+        )
+
+    async def check_estimate(
+        self, request: Limited, estimate: StatementEstimate
+    ) -> LimitState | None:
+        """The limit that the statement would surely exceed by what it reads; None for none.
+
+        An upper bound refuses nothing: a statement with a LIMIT may read far less.
+        """
+        if estimate.certainty is not Certainty.EXACT or estimate.read_bytes is None:
+            return None
+        for state in await self.states(request):
+            if state.limit.name == "read_bytes" and estimate.read_bytes > state.limit.value:
+                return state
+            is_added_up = state.limit.kind.figure == "read_bytes" and state.left is not None
+            if is_added_up and estimate.read_bytes > (state.left or 0):
+                return state
+        return None
+
+    async def counts_reads(self, request: Limited) -> bool:
+        """Whether a limit may refuse a run for what it would read."""
+        return any(
+            one.name == "read_bytes" or one.kind.figure == "read_bytes"
+            for one in await self.values(request)
+        )
+
+    async def states(
+        self,
+        request: Limited,
+        values: Sequence[LimitValue] | None = None,
+        periods: Sequence[Period] = tuple(Period),
+    ) -> list[LimitState]:
+        """Every limit of a run, with what is used of it."""
+        values = await self.values(request) if values is None else values
+        return [await self._state(request, one) for one in values if one.kind.period in periods]
+
+    def forget(self) -> None:
+        """Read limits anew: somebody has changed one here."""
+        self._values.clear()
+
+    async def _state(self, request: Limited, limit: LimitValue) -> LimitState:
+        period = limit.kind.period
+        if period in (Period.DAY, Period.MONTH):
+            first, resets = period_of(period, self.now())
+            totals = await self._totals_of(request, limit, first)
+            return LimitState(limit, figure_of(limit.kind, totals), resets)
+        if period is Period.MINUTE:
+            return LimitState(limit, len(self._recent_submits((limit.level, limit.subject))))
+        if limit.name == "stored_bytes":
+            entity, client = await self.runs.usage(
+                request.tenant_id, request.entity_id, request.client_id
+            )
+            whose = entity if limit.level is Level.ENTITY else client
+            return LimitState(limit, whose.result_bytes)
+        return LimitState(limit)
+
+    async def _totals_of(self, request: Limited, limit: LimitValue, first: datetime) -> UsageTotals:
+        query = UsageQuery(
+            request.tenant_id,
+            first.date(),
+            self.now().date(),
+            entity_id=request.entity_id if limit.level in (Level.ENTITY, Level.CLIENT) else None,
+            client_id=request.client_id if limit.level is Level.CLIENT else None,
+            source=request.source if limit.level is Level.SOURCE else None,
+            limit=1,
+        )
+        key = (query.tenant_id, query.entity_id, query.client_id, query.source, query.first_day)
+        known = self._totals.get(key)
+        if known is not None:
+            return known
+        page = await self.usage.report(query)
+        return self._totals.put(key, page.rows[0][1] if page.rows else NO_USAGE)
+
+    def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
+        limited = [one for one in values if one.name == "submits_per_minute"]
+        for one in limited:
+            recent = self._recent_submits((one.level, one.subject))
+            if len(recent) >= one.value:
+                after_s = max(1, int(recent[0] + _MINUTE_S - monotonic()) + 1) if recent else 60
+                refusal = LimitReached(LimitState(one, len(recent)), self.now())
+                refusal.retry_after_s = after_s
+                raise refusal
+        for one in limited if is_counted else ():
+            self._recent_submits((one.level, one.subject)).append(monotonic())
+
+    def _recent_submits(self, key: tuple[Level, str]) -> deque[float]:
+        recent = self._submits.setdefault(key, deque())
+        self._submits.move_to_end(key)
+        while recent and recent[0] <= monotonic() - _MINUTE_S:
+            recent.popleft()
+        if len(self._submits) > MAX_CACHED:
+            self._submits.popitem(last=False)
+        return recent
+
+    def _of_settings(self, subjects: Sequence[tuple[Level, str]]) -> list[LimitValue]:
+        return [
+            LimitValue(level, subject, name, value)
+            for level, subject in subjects
+            for key in ((level, ANYONE), (level, subject))
+            for name, value in self.from_settings.get(key, {}).items()
+        ]
+
+
+def _smaller(given: int, limit: LimitValue | None) -> int:
+    """Of the source's own limits 0 is none."""
+    if limit is None:
+        return given
+    return min(given or limit.value, limit.value) or 1

@@ -1,0 +1,230 @@
+"""Every limit there is, one entry each, and what applies to whom. Pure.
+
+A limit is set for a tenant, an entity, a client, or for what each tenant does on a source. All that
+apply count: the tightest decides. To add a kind, add an entry to `LIMITS`, and measure it where its
+period says (`runs/limiter.py`, `runs/caps.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from queryrun.errors import TooManyRequests
+from queryrun.runs.usage import UsageTotals
+
+MAX_VALUE = 2**53 - 1
+"""What every JSON reader takes for itself."""
+ANYONE = "*"
+"""The subject of a limit in the settings that each tenant, entity, client or source has."""
+
+
+class Level(StrEnum):
+    """Whose limit it is."""
+
+    TENANT = "tenant"
+    ENTITY = "entity"
+    CLIENT = "client"
+    SOURCE = "source"
+    """Of what each tenant does on the source."""
+
+
+class Period(StrEnum):
+    """Over what a limit is counted."""
+
+    STATEMENT = "statement"
+    """Of one attempt of a run."""
+    NOW = "now"
+    MINUTE = "minute"
+    """The last minute, on one node."""
+    DAY = "day"
+    """Since midnight, UTC."""
+    MONTH = "month"
+    """Since the first of the month, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitKind:
+    """One kind of limit. `figure` is the field of the ledger that days and months add up."""
+
+    name: str
+    unit: str
+    period: Period
+    meaning: str
+    figure: str = ""
+    is_size: bool = False
+    levels: tuple[Level, ...] = tuple(Level)
+
+
+_OF_STATEMENT = (
+    LimitKind("time_s", "s", Period.STATEMENT, "time of an attempt"),
+    LimitKind("rows", "rows", Period.STATEMENT, "rows of the result"),
+    LimitKind("result_bytes", "bytes", Period.STATEMENT, "size of the result file", is_size=True),
+    LimitKind("read_bytes", "bytes", Period.STATEMENT, "bytes read of tables", is_size=True),
+    LimitKind("cpu_s", "s", Period.STATEMENT, "CPU time"),
+    LimitKind(
+        "spill_bytes", "bytes", Period.STATEMENT, "intermediate results on disk", is_size=True
+    ),
+)
+_OF_NOW = (
+    LimitKind(
+        "queued", "runs", Period.NOW, "runs that wait on a source",
+        levels=(Level.ENTITY, Level.CLIENT),
+    ),
+    LimitKind(
+        "stored_bytes", "bytes", Period.NOW, "result files that are kept", is_size=True,
+        levels=(Level.ENTITY, Level.CLIENT),
+    ),
+    LimitKind("submits_per_minute", "runs", Period.MINUTE, "submits in a minute"),
+)  # fmt: skip
+_ADDED_UP = (
+    ("read_bytes", "bytes", "bytes read of tables", "read_bytes"),
+    ("cpu_s", "s", "CPU time", "cpu_ms"),
+    ("written_bytes", "bytes", "result files written", "written_bytes"),
+    ("spill_bytes", "bytes", "intermediate results on disk", "spilled_bytes"),
+    ("downloaded_bytes", "bytes", "result files downloaded", "downloaded_bytes"),
+)
+_OF_PERIODS = tuple(
+    LimitKind(f"{name}_per_{period}", unit, period, f"{meaning}, in a {period}", figure,
+              is_size=unit == "bytes")
+    for period in (Period.DAY, Period.MONTH)
+    for name, unit, meaning, figure in _ADDED_UP
+)  # fmt: skip
+
+LIMITS: Mapping[str, LimitKind] = {
+    kind.name: kind for kind in (*_OF_STATEMENT, *_OF_NOW, *_OF_PERIODS)
+}
+"""All limits by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitValue:
+    """A limit that somebody has set. `subject` is a tenant, an id, or a source's name."""
+
+    level: Level
+    subject: str
+    name: str
+    value: int
+
+    @property
+    def kind(self) -> LimitKind:
+        """What it limits."""
+        return LIMITS[self.name]
+
+    @property
+    def whose(self) -> str:
+        """Whose it is, for a caller."""
+        return "this source" if self.level is Level.SOURCE else f"your {self.level}"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """A limit, and what is used of it. `used` and `resets` are None where nothing adds up."""
+
+    limit: LimitValue
+    used: int | None = None
+    resets: datetime | None = None
+
+    @property
+    def left(self) -> int | None:
+        """What is left; never below 0."""
+        return None if self.used is None else max(0, self.limit.value - self.used)
+
+    def sentence(self) -> str:
+        """Which limit, how much, when again."""
+        limit, kind = self.limit, self.limit.kind
+        used = "" if self.used is None else f"; {self.used} are used"
+        again = "" if self.resets is None else f", again from {self.resets.isoformat()} on"
+        return f"limit '{limit.name}' of {limit.whose}: {limit.value} {kind.unit}{used}{again}"
+
+
+class LimitReached(TooManyRequests):
+    """A limit refuses a run before it is accepted."""
+
+    def __init__(self, state: LimitState, now: datetime, reason: str = "") -> None:
+        after_s = 60 if state.resets is None else max(1, int((state.resets - now).total_seconds()))
+        super().__init__(reason or state.sentence(), after_s)
+        self.state = state
+
+
+class Limited(Protocol):
+    """Whose limits are meant: those of a run, or of a caller who has not submitted one."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant."""
+        ...
+
+    @property
+    def entity_id(self) -> str:
+        """The entity."""
+        ...
+
+    @property
+    def client_id(self) -> str:
+        """The client."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The source."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LimitScope:
+    """A caller on a source (`Limited`)."""
+
+    tenant_id: str
+    entity_id: str
+    client_id: str
+    source: str
+
+
+class LimitStore(Protocol):
+    """The limits that were set over HTTP. They hold on every node within a second."""
+
+    async def limits_of(self, subjects: Sequence[tuple[Level, str]]) -> list[LimitValue]:
+        """Those of these subjects."""
+        ...
+
+    async def limits(self, level: Level | None = None) -> list[LimitValue]:
+        """All, by level, subject and name."""
+        ...
+
+    async def set_limit(self, level: Level, subject: str, name: str, value: int | None) -> None:
+        """Set one; None removes it. Durable."""
+        ...
+
+
+def subjects_of(request: Limited) -> tuple[tuple[Level, str], ...]:
+    """Whose limits a run is under."""
+    return (
+        (Level.TENANT, request.tenant_id),
+        (Level.ENTITY, request.entity_id),
+        (Level.CLIENT, request.client_id),
+        (Level.SOURCE, request.source),
+    )
+
+
+def figure_of(kind: LimitKind, totals: UsageTotals) -> int:
+    """What the ledger says is used of a limit of a day or a month."""
+    value = int(getattr(totals, kind.figure))
+    return value // 1000 if kind.figure.endswith("_ms") else value
+
+
+def period_of(period: Period, now: datetime) -> tuple[datetime, datetime]:
+    """When the current day or month began, and when the next one does."""
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if period is Period.DAY:
+        return day, day + timedelta(days=1)
+    first = day.replace(day=1)
+    return first, (first + timedelta(days=32)).replace(day=1)
+
+
+def tightest(limits: Iterable[LimitValue], name: str) -> LimitValue | None:
+    """The smallest limit of this name; None for no limit."""
+    return min((one for one in limits if one.name == name), key=lambda one: one.value, default=None)

@@ -1,0 +1,159 @@
+"""One POST to a receiver, with every read bounded: no redirects, no cookies, no kept connection."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from queryrun.webhooks.target import RefusedTargetError, Resolver, Target
+
+CONNECT_TIMEOUT_S = 10.0
+RESPONSE_TIMEOUT_S = 15.0
+"""Until the line and headers of the response are there (contract C8)."""
+BODY_TIMEOUT_S = 1.0
+"""For the beginning of its body, which is only for people to read."""
+MAX_HEAD_BYTES = 16 * 1024
+MAX_BODY_BYTES = 1024
+_MAX_INTERIM = 4
+
+
+class SendError(Exception):
+    """There was no response. The words say why, for the owner of the webhook."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A receiver's response: its status, `Retry-After` in seconds, and how its body begins."""
+
+    code: int
+    retry_after_s: float
+    beginning: str
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self.code < 300
+
+
+class Sender:
+    """Sends to whatever `Resolver` allows."""
+
+    def __init__(self, resolver: Resolver, tls: ssl.SSLContext) -> None:
+        self._resolver = resolver
+        self._tls = tls
+
+    async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Reply:
+        """POST the body and read the response; takes 26 seconds at most. Raises `SendError`."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                address = await self._resolver.address(target)
+                reader, writer = await self._connect(target, address)
+        except TimeoutError as error:
+            raise SendError(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
+        except RefusedTargetError as error:
+            raise SendError(f"the URL {error}") from error
+        except ssl.SSLError as error:
+            raise SendError(f"TLS: {_words(error)}") from error
+        except (OSError, UnicodeError) as error:
+            raise SendError(f"no connection: {_words(error)}") from error
+        try:
+            return await self._exchange(target, headers, body, reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _connect(
+        self, target: Target, address: str
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To the address that was checked; the certificate must be the name's."""
+        if target.scheme == "http":
+            return await asyncio.open_connection(address, target.port, limit=MAX_HEAD_BYTES)
+        return await asyncio.open_connection(
+            address,
+            target.port,
+            limit=MAX_HEAD_BYTES,
+            ssl=self._tls,
+            server_hostname=target.host,
+            ssl_handshake_timeout=CONNECT_TIMEOUT_S,
+        )
+
+    async def _exchange(
+        self,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> Reply:
+        try:
+            async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+                writer.write(_request(target, headers, body))
+                await writer.drain()
+                code, fields = await _head(reader)
+        except TimeoutError as error:
+            raise SendError(f"no response within {RESPONSE_TIMEOUT_S:g} s") from error
+        except asyncio.IncompleteReadError as error:
+            raise SendError("the connection was closed without a response") from error
+        except asyncio.LimitOverrunError as error:
+            raise SendError(f"headers of more than {MAX_HEAD_BYTES} bytes") from error
+        except (OSError, ssl.SSLError) as error:
+            raise SendError(f"the connection broke: {_words(error)}") from error
+        return Reply(code, _retry_after_s(fields), await _beginning(reader))
+
+
+def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
+    fields = {
+        "host": target.authority,
+        **headers,
+        "content-length": str(len(body)),
+        "connection": "close",
+    }
+    lines = [
+        f"POST {target.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in fields.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    """The status and headers of the response; interim ones before it are skipped, a few."""
+    for _ in range(_MAX_INTERIM):
+        raw = await reader.readuntil(b"\r\n\r\n")
+        line, *rest = raw.decode("latin-1").split("\r\n")
+        parts = line.split(" ", 2)
+        if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
+            raise SendError("the response is not HTTP/1.1")
+        code = int(parts[1])
+        if not 100 <= code < 200 or code == 101:
+            pairs = (field.partition(":") for field in rest if ":" in field)
+            return code, {name.strip().lower(): value.strip() for name, _, value in pairs}
+    raise SendError("interim responses alone")
+
+
+def _retry_after_s(fields: Mapping[str, str]) -> float:
+    text = fields.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0.0
+
+
+async def _beginning(reader: asyncio.StreamReader) -> str:
+    """What arrives of the body within a second, up to a KiB. The status has decided already."""
+    raw = b""
+    with suppress(TimeoutError, OSError, ssl.SSLError):
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while len(raw) < MAX_BODY_BYTES:
+                if not (part := await reader.read(MAX_BODY_BYTES - len(raw))):
+                    break
+                raw += part
+    return raw.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "failed").lower().replace("_", " ")
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or (
+        type(error).__name__
+    )

@@ -1,0 +1,89 @@
+"""A running statement that passes a cap is stopped the one way there is, on a real node."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from queryrun.cli.home import MadeHome
+from queryrun.errors import FailureCode
+from queryrun.runs.limits import Level, LimitReached
+from queryrun.runs.model import Run, StopReason
+from queryrun.runs.state import RunState
+from tests.faults.node_harness import ENDLESS_ROWS, RUNAWAY, NodeHarness, open_node
+
+pytestmark = pytest.mark.anyio
+
+SORT = "SELECT i, hash(i) AS h FROM range(60000000) t(i) ORDER BY h"
+
+
+async def with_limit(harness: NodeHarness, name: str, value: int, sql: str) -> Run:
+    """A run of the caller whose entity has this limit."""
+    entity_id = harness.made.entity.id
+    await harness.node.database.limits.set_limit(Level.ENTITY, entity_id, name, value)
+    assert harness.node.runs.limiter is not None
+    harness.node.runs.limiter.forget()
+    run_id = await harness.submit(sql)
+    return await harness.wait_finished(run_id)
+
+
+def assert_limited(run: Run, name: str) -> None:
+    """It failed for the limit, was stopped for it, and says which one."""
+    assert run.state is RunState.FAILED
+    assert run.failure is not None
+    assert run.failure.code is FailureCode.QUOTA_EXCEEDED
+    assert f"'{name}'" in run.failure.message
+    assert run.cancellation is not None
+    assert run.cancellation.reason is StopReason.LIMIT
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sql"),
+    [
+        ("cpu_s", 1, RUNAWAY),
+        ("cpu_s_per_day", 1, RUNAWAY),
+        ("time_s", 1, RUNAWAY),
+        ("rows", 1000, ENDLESS_ROWS),
+        ("result_bytes", 100_000, ENDLESS_ROWS),
+        ("written_bytes_per_month", 100_000, ENDLESS_ROWS),
+    ],
+)
+async def test_a_statement_that_passes_a_cap_is_stopped(
+    made: MadeHome, name: str, value: int, sql: str
+) -> None:
+    async with open_node(made) as harness:
+        run = await with_limit(harness, name, value, sql)
+        assert_limited(run, name)
+        assert harness.result_files() == []
+        assert harness.workers_of(run.id) == []
+
+
+async def test_a_statement_that_spills_more_than_it_may_is_stopped(made: MadeHome) -> None:
+    environ = {"QUERYRUN_SOURCES__LIVE__MEMORY": "200MB"}
+    async with open_node(made, environ=environ) as harness:
+        assert_limited(await with_limit(harness, "spill_bytes", 10**6, SORT), "spill_bytes")
+
+
+async def test_what_is_surely_too_much_to_read_is_refused_before_it_runs(made: MadeHome) -> None:
+    path = Path(made.data_dir) / "numbers.parquet"
+    duckdb.sql(f"COPY (SELECT random() AS r, i FROM range(100000) t(i)) TO '{path}'")
+    async with open_node(made) as harness:
+        with pytest.raises(LimitReached) as refused:
+            await with_limit(harness, "read_bytes", 1000, "SELECT sum(r) FROM numbers")
+        assert re.search(r"would read \d+ bytes: limit 'read_bytes'", str(refused.value))
+        run = await with_limit(
+            harness, "read_bytes", 1000, "SELECT sum(r) AS s FROM numbers WHERE r > 0.5"
+        )
+        assert_limited(run, "read_bytes")
+        run = await with_limit(harness, "read_bytes", 10**7, "SELECT sum(r) AS s FROM numbers")
+        assert run.state is RunState.COMPLETE
+
+
+async def test_a_statement_within_its_caps_completes(made: MadeHome) -> None:
+    async with open_node(made) as harness:
+        for name, value in (("cpu_s", 60), ("rows", 1), ("result_bytes", 1000), ("time_s", 60)):
+            run = await with_limit(harness, name, value, "SELECT 1 AS one")
+        assert run.state is RunState.COMPLETE

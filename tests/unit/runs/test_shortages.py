@@ -1,0 +1,64 @@
+"""Which failures are a shortage of the node, and are not charged to their run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from queryrun.errors import Failure, FailureCode
+from queryrun.runs.health import NodeHealth, Part
+from queryrun.runs.shortages import LITTLE_BYTES, FailedAttempt, shortage_behind
+
+pytestmark = pytest.mark.anyio
+NOT_WRITTEN = Failure(FailureCode.STORAGE_FAILED, "not written")
+
+
+class Disk:
+    """A part that works or does not."""
+
+    error = 0
+
+    async def probe(self) -> None:
+        """What its disk reports."""
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+
+
+def attempt(began_s: float, written_bytes: float = 0) -> FailedAttempt:
+    return FailedAttempt(began_s, written_bytes, is_embedded=True, lost_directory=False)
+
+
+async def passed(disk: Disk, health: NodeHealth) -> None:
+    """The disk was full, somebody has seen it, and it works again."""
+    disk.error = errno.ENOSPC
+    assert await health.check("spill") is not None
+    disk.error = 0
+    assert await health.check("spill") is None
+
+
+async def test_a_shortage_that_passed_meanwhile_is_one_for_whoever_wrote_nearly_nothing() -> None:
+    disk = Disk()
+    health = NodeHealth([Part("spill", disk.probe)], CollectorRegistry())
+    before_s = time.monotonic()
+    await passed(disk, health)
+    found = await shortage_behind(NOT_WRITTEN, health, attempt(before_s))
+    assert found == "spill: the disk is full: no space or no inodes are left"
+    large = attempt(before_s, LITTLE_BYTES + 1)
+    assert await shortage_behind(NOT_WRITTEN, health, large) is None, "it may have filled it"
+    after_s = time.monotonic()
+    assert await shortage_behind(NOT_WRITTEN, health, attempt(after_s)) is None
+
+
+async def test_a_shortage_that_holds_is_one_for_all() -> None:
+    disk = Disk()
+    health = NodeHealth([Part("spill", disk.probe)], CollectorRegistry())
+    disk.error = errno.EIO
+    for written_bytes in (0, 10 * LITTLE_BYTES):
+        found = await shortage_behind(NOT_WRITTEN, health, attempt(0, written_bytes))
+        assert found == "spill: the disk reports an input/output error"
+    invalid = Failure(FailureCode.INVALID_VALUE, "the statement's own")
+    assert await shortage_behind(invalid, health, attempt(0)) is None
