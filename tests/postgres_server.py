@@ -48,6 +48,7 @@ _EMPTY = "; ".join(
         "webhook_deliveries",
         "webhooks",
         "run_events",
+        "run_tags",
         "attempts",
         "run_requests",
         "runs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -200,3 +201,19 @@ class AuthStoreContract:
         await store.add_tenant("tenant-2", "B")
         await store.add_tenant("tenant-1", "A")
         assert await store.tenants() == [Tenant("tenant-1", "A"), Tenant("tenant-2", "B")]
+
+    async def test_scopes_orgs_and_expiry_of_a_client_change_and_its_tokens_follow(
+        self, store: AuthStore
+    ) -> None:
+        known = await with_client(store)
+        await store.add_token("token-1", known.id, NOW + HOUR)
+        assert await store.client_of_token("token-1", NOW) == known
+        changed = replace(
+            known, scopes=frozenset({Scope.READ}), org_ids=(), expires_time=NOW + HOUR / 2
+        )
+        assert await store.change_client(changed)
+        assert await store.client(known.id) == changed
+        assert await store.client_of_token("token-1", NOW) == changed
+        assert await store.revoke_client(known.id, NOW)
+        assert not await store.change_client(known)
+        assert not await store.change_client(client("unknown"))

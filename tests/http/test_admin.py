@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,8 @@ BODIES: dict[str, dict[str, object]] = {
     "createEntity": {"name": "new"},
     "createClient": {"name": "new", "entities": [ACME.id]},
     "rotateClient": {},
+    "changeClient": {"scopes": ["read"]},
+    "setLimit": {"level": "entity", "subject": ACME.id, "name": "cpu_s", "value": 9},
 }
 
 
@@ -306,3 +309,32 @@ async def test_changes_are_in_the_audit_log_without_secrets(harness: AppHarness)
     text = "".join(one.content for one in entries)
     assert created["secret"] not in text
     assert rotated["secret"] not in text
+
+
+async def test_scopes_orgs_and_expiry_of_a_client_change_at_once(harness: AppHarness) -> None:
+    admin = await harness.new_token(scopes=frozenset({Scope.ADMIN_WRITE}))
+    path = f"/admin/v1/clients/{harness.client_id}/change"
+
+    async def change(**body: object) -> dict[str, Any]:
+        response = await harness.call("POST", path, token=admin, json=body)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    assert (await change(scopes=["read"]))["scopes"] == ["read"]
+    refused = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    assert refused.status_code == 403
+    assert (await change(org_ids=["emea"]))["org_ids"] == ["emea"]
+    assert (await change())["scopes"] == ["read"]
+    until = harness.clock().replace(microsecond=0) + timedelta(minutes=5)
+    assert (await change(expires_time=until.isoformat()))["expires_time"] is not None
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200
+    harness.clock.move(301)
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 401
+    assert (await change(expires_time=None))["expires_time"] is None
+    assert (await harness.call("GET", "/v2/query_runs")).status_code == 200
+    response = await harness.call(
+        "POST", path, token=admin, json={"expires_time": "2030-01-01T00:00:00"}
+    )
+    assert_problem(response, 400, "expires_time")
+    response = await harness.call("POST", path, token=admin, json={"scopes": ["admin:all"]})
+    assert_problem(response, 403)

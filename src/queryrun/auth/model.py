@@ -59,6 +59,13 @@ class Client:
     org_ids: tuple[str, ...] = ()
     login: str = ""
     """Who it is at another issuer; empty for a client of the store."""
+    expires_time: datetime | None = None
+    """From then on it counts as revoked; None: never."""
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it may still do anything."""
+        has_expired = self.expires_time is not None and now >= self.expires_time
+        return self.revoked_time is None and not has_expired
 
 
 @dataclass(frozen=True, slots=True)

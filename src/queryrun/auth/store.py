@@ -36,6 +36,11 @@ class AuthStore(Protocol):
         """Create the client with its first secret."""
         ...
 
+    async def change_client(self, client: Client) -> bool:
+        """Write its scopes, orgs and expiry. Its tokens follow at once (on other nodes of a cluster
+        within a second). False for a client that is unknown or revoked."""
+        ...
+
     async def clients(self) -> list[Client]:
         """Every client, newest last, revoked ones included."""
         ...

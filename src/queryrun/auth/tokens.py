@@ -37,7 +37,7 @@ async def authenticate(store: AuthStore, client_id: str, secret: str, now: datet
     """The client whose secret this is. `Unauthenticated` covers an unknown client, a revoked one
     and a wrong secret alike."""
     client = await store.client(client_id)
-    live = client is not None and client.revoked_time is None
+    live = client is not None and client.is_live(now)
     digests = await store.secret_digests(client_id, now) if live else []
     if not matches(secret, digests or _NO_SECRET) or client is None or not live:
         raise Unauthenticated("client authentication failed")
@@ -85,7 +85,7 @@ async def client_of(store: AuthStore, authorization: str | None, now: datetime) 
     if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise Unauthenticated("the Authorization header must be 'Bearer' and a token")
     client = await store.client_of_token(digest(token), now)
-    if client is None:
+    if client is None or not client.is_live(now):
         raise Unauthenticated("the token is unknown, has expired or was revoked")
     return client
 

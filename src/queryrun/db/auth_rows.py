@@ -21,6 +21,7 @@ def client_values(client: Client) -> Values:
         "org_ids": json_text(client.org_ids),
         "created_ms": to_ms(client.created_time),
         "revoked_ms": to_ms_or_none(client.revoked_time),
+        "expires_ms": to_ms_or_none(client.expires_time),
     }
 
 
@@ -36,16 +37,17 @@ def clients_of(rows: Iterable[Row]) -> list[Client]:
 
 def _client(rows: list[Row]) -> Client:
     """The rows repeat the client, so the first of them has it."""
-    client_id, tenant_id, name, scopes, created_ms, revoked_ms, org_ids, *_ = rows[0]
+    client_id, tenant_id, name, scopes, created_ms, revoked_ms, org_ids, expires_ms, *_ = rows[0]
     return Client(
         id=client_id,
         tenant_id=tenant_id,
         name=name,
-        entities=tuple(entity for row in rows for entity in _entities(*row[7:10])),
+        entities=tuple(entity for row in rows for entity in _entities(*row[8:11])),
         scopes=frozenset(Scope(word) for word in words(scopes)),
         created_time=from_ms(created_ms),
         revoked_time=from_ms_or_none(revoked_ms),
         org_ids=words(org_ids),
+        expires_time=from_ms_or_none(expires_ms),
     )
 
 

@@ -229,4 +229,5 @@ class AppContext:
             is_valid = self.external_logins.is_valid(token_digest, self.now())
             if is_valid is not None:
                 return is_valid
-        return await self.auth.client_of_token(token_digest, self.now()) is not None
+        client = await self.auth.client_of_token(token_digest, self.now())
+        return client is not None and client.is_live(self.now())

@@ -160,6 +160,25 @@ def test_a_list_reads_no_rows_but_its_owners(
     assert not [node for node in found if node["Node Type"] == "Seq Scan"]
 
 
+def test_a_list_of_runs_with_a_tag_reads_the_tags_in_its_order(connection: Connection) -> None:
+    """Whether one run in a thousand has the tag or each has."""
+    fill(connection, 3000)
+    connection.execute(
+        "INSERT INTO run_tags SELECT tenant_id, 'job', 'j' || seq % 1000, seq FROM runs"
+        " UNION ALL SELECT tenant_id, 'all', 'x', seq FROM runs",
+        prepare=False,
+    )
+    connection.execute("VACUUM ANALYZE runs")
+    connection.execute("VACUUM ANALYZE run_tags")
+    for tag in (("job", "j1"), ("all", "x"), ("no", "such")):
+        statement, values = find_sql(SQL, RunQuery("t1", tags=(tag,), limit=30))
+        explain = "EXPLAIN (FORMAT JSON) " + statement
+        [(found,)] = connection.execute(explain.encode(), values, prepare=False).fetchall()
+        steps = list(nodes((found if isinstance(found, list) else json.loads(found))[0]["Plan"]))
+        assert "run_tags_pkey" in {node.get("Index Name") for node in steps}
+        assert not [node for node in steps if node["Node Type"] == "Seq Scan"]
+
+
 def buffers_of_claim(connection: Connection) -> int:
     """Pages touched by one choice of four runs."""
     plan = explained(connection, CHOICE, ", ANALYZE, BUFFERS, TIMING OFF")

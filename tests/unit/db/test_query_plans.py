@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from queryrun.db.sqlite import claims, transitions
+from queryrun.db.sqlite.list_query import find_sql
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.statements import SQL
 from queryrun.runs.state import RunEvent
-from queryrun.runs.store import ClaimLimits
+from queryrun.runs.store import ClaimLimits, RunQuery
 
 NOW_MS = 1_000_000
 OF_THE_CTE = {"SCAN groups", "SCAN (subquery-1)"}
@@ -96,6 +97,17 @@ def test_hot_statements_use_their_index(
     assert index in text
     scans = [line for line in text.splitlines() if line.startswith("SCAN ")]
     assert all("USING INDEX" in line or line in OF_THE_CTE for line in scans), text
+
+
+def test_a_list_of_runs_with_a_tag_reads_the_tags_in_its_order(
+    connection: sqlite3.Connection,
+) -> None:
+    fill(connection, 200)
+    statement, values = find_sql(RunQuery("t", client_id="c", tags=(("a", "b"), ("c", "d"))))
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    steps = [row[3] for row in rows]
+    assert "SEARCH g USING PRIMARY KEY (tenant_id=? AND name=? AND value=?)" in steps[0]
+    assert not [step for step in steps if step.startswith("SCAN ") or "TEMP B-TREE" in step]
 
 
 def test_the_claim_never_sorts_the_queue(connection: sqlite3.Connection) -> None:

@@ -24,6 +24,7 @@ TABLES = {
     "entity_turns",
     "idempotency_keys",
     "run_events",
+    "run_tags",
     "run_requests",
     "runs",
     "schema_version",
@@ -37,6 +38,7 @@ TABLES = {
     "webhooks",
     "webhook_deliveries",
     "webhook_attempts",
+    "limits",
     "run_listeners",
     "audit_log",
 }

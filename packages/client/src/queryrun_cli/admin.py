@@ -133,6 +133,35 @@ def admin_create_client(
         raise CommandError(f"the response with the secret was lost: rotate the client {made['id']}")
 
 
+@admin_app.command("change-client")
+def admin_change_client(
+    client_id: str,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Its scopes from now on; repeat for several.")
+    ] = None,
+    org: Annotated[
+        list[str] | None, typer.Option(help="Its orgs from now on; repeat for several.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends, such as 2027-01-31T00:00:00Z; or `never`.")
+    ] = None,
+    profile: Profile = None,
+) -> None:
+    """Change a client's scopes, orgs or expiry, and print it as JSON. What is not named stays."""
+    import json
+
+    from queryrun_cli.administration import change
+
+    body: dict[str, object] = {}
+    if scope:
+        body["scopes"] = scope
+    if org:
+        body["org_ids"] = org
+    if expires is not None:
+        body["expires_time"] = None if expires == "never" else expires
+    typer.echo(json.dumps(change(f"/admin/v1/clients/{client_id}/change", body, profile)))
+
+
 @admin_app.command("rotate-client")
 def admin_rotate_client(
     client_id: str,

@@ -76,6 +76,12 @@ class PostgresAuthStore:
 
         await self._connections.write(unit, durable=True)
 
+    async def change_client(self, client: Client) -> bool:
+        """Write its scopes, orgs and expiry."""
+        changed = await self._change("change_client", client_values(client))
+        self._tokens.clear()
+        return changed == 1
+
     async def clients(self) -> list[Client]:
         """Every client, newest last, revoked ones included."""
         rows = await self._connections.read(lambda db: db.execute(self._sql["clients"]).fetchall())

@@ -14,11 +14,12 @@ from queryrun.db.times import to_ms
 from queryrun.runs.store import RunPage, RunQuery
 
 _HAS_TAG = (
-    "EXISTS (SELECT 1 FROM jsonb_array_elements(q.tags::jsonb) tag"
-    " WHERE tag ->> 0 = %s::text AND tag ->> 1 = %s::text)"
+    "EXISTS (SELECT 1 FROM run_tags h WHERE h.tenant_id = %s AND h.name = %s AND h.value = %s"
+    " AND h.run_seq = r.seq)"
 )
-_OLDEST_FIRST = " ORDER BY r.seq ASC LIMIT "
-_NEWEST_FIRST = " ORDER BY r.seq DESC LIMIT "
+_IS_TAGGED = "g.tenant_id = %s AND g.name = %s AND g.value = %s"
+_OLDEST_FIRST = " ORDER BY {seq} ASC LIMIT "
+_NEWEST_FIRST = " ORDER BY {seq} DESC LIMIT "
 
 
 def find(connection: Connection, sql: Mapping[str, str], query: RunQuery) -> RunPage:
@@ -40,10 +41,12 @@ def find_sql(sql: Mapping[str, str], query: RunQuery) -> tuple[str, tuple[object
     conditions = list(_conditions(query))
     where = " WHERE " + " AND ".join(condition for condition, _ in conditions)
     values = [value for _, bound in conditions for value in bound]
-    order = _OLDEST_FIRST if query.oldest_first else _NEWEST_FIRST
+    order = (_OLDEST_FIRST if query.oldest_first else _NEWEST_FIRST).format(seq=_position(query))
     # The planner has to know the number to choose the right index, so it is part of the text.
     limit = str(int(query.limit) + 1)
-    return sql["select_runs"] + where + order + limit, tuple(values)
+    return sql[
+        "select_tagged_runs" if query.tags else "select_runs"
+    ] + where + order + limit, tuple(values)
 
 
 def _conditions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
@@ -64,7 +67,13 @@ def _conditions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield "r.created_ms >= %s", (to_ms(query.created_from),)
     if query.created_before is not None:
         yield "r.created_ms < %s", (to_ms(query.created_before),)
-    for name, value in query.tags:
-        yield _HAS_TAG, (name, value)
+    for number, (name, value) in enumerate(query.tags):
+        yield _HAS_TAG if number else _IS_TAGGED, (query.tenant_id, name, value)
     if query.after is not None:
-        yield "r.seq > %s" if query.oldest_first else "r.seq < %s", (query.after,)
+        comparison = " > %s" if query.oldest_first else " < %s"
+        yield _position(query) + comparison, (query.after,)
+
+
+def _position(query: RunQuery) -> str:
+    """A list of runs with a tag is read in the order of the tag's runs."""
+    return "g.run_seq" if query.tags else "r.seq"

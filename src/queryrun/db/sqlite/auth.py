@@ -61,6 +61,10 @@ class SqliteAuthStore:
 
         await self._writer.write(unit, durable=True)
 
+    async def change_client(self, client: Client) -> bool:
+        """Write its scopes, orgs and expiry."""
+        return await self._change("change_client", client_values(client)) == 1
+
     async def clients(self) -> list[Client]:
         """Every client, newest last, revoked ones included."""
         return clients_of(self._reader.read(lambda db: db.execute(SQL["clients"]).fetchall()))

@@ -16,35 +16,43 @@ from queryrun.runs.store import RunPage, RunQuery
 
 _IS_ONE_OF = " IN (SELECT value FROM json_each(?))"
 _HAS_TAG = (
-    "EXISTS (SELECT 1 FROM json_each(q.tags) tag"
-    " WHERE json_extract(tag.value, '$[0]') = ? AND json_extract(tag.value, '$[1]') = ?)"
+    "EXISTS (SELECT 1 FROM run_tags h WHERE h.tenant_id = ? AND h.name = ? AND h.value = ?"
+    " AND h.run_seq = r.seq)"
 )
-_OLDEST_FIRST = " ORDER BY r.seq ASC LIMIT ?"
-_NEWEST_FIRST = " ORDER BY r.seq DESC LIMIT ?"
+_IS_TAGGED = "g.tenant_id = ? AND g.name = ? AND g.value = ?"
+_OLDEST_FIRST = " ORDER BY {seq} ASC LIMIT ?"
+_NEWEST_FIRST = " ORDER BY {seq} DESC LIMIT ?"
 
 
 def find(connection: sqlite3.Connection, query: RunQuery) -> RunPage:
     """One page. Stable under inserts: a page starts after a position, not after a count."""
-    conditions = list(_conditions(query))
-    where = " WHERE " + " AND ".join(condition for condition, _ in conditions)
-    values = [value for _, bound in conditions for value in bound]
-    statement = (
-        SQL["select_runs"] + where + (_OLDEST_FIRST if query.oldest_first else _NEWEST_FIRST)
-    )
-    rows = connection.execute(statement, (*values, query.limit + 1)).fetchall()
+    statement, values = find_sql(query)
+    rows = connection.execute(statement, values).fetchall()
     found = [stored_run(row) for row in rows[: query.limit]]
     more = len(rows) > query.limit and bool(found)
     return RunPage(tuple(stored.run for stored in found), found[-1].seq if more else None)
 
 
+def find_sql(query: RunQuery) -> tuple[str, tuple[object, ...]]:
+    """The statement and what is bound to it; it reads one row more than the page has."""
+    conditions = list(_conditions(query))
+    where = " WHERE " + " AND ".join(condition for condition, _ in conditions)
+    values = [value for _, bound in conditions for value in bound]
+    order = (_OLDEST_FIRST if query.oldest_first else _NEWEST_FIRST).format(seq=_position(query))
+    statement = SQL["select_tagged_runs" if query.tags else "select_runs"] + where + order
+    return statement, (*values, query.limit + 1)
+
+
 def _conditions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
     """A condition and what is bound to it, for each field of the query that restricts the list."""
-    if query.client_id is not None:
+    if query.client_id is not None and query.tags:
+        yield "+r.client_id = ? AND +r.tenant_id = ?", (query.client_id, query.tenant_id)
+    elif query.client_id is not None:
         # The unary plus keeps the planner on the index of the client, the narrower one.
         yield "r.client_id = ?", (query.client_id,)
         yield "+r.tenant_id = ?", (query.tenant_id,)
     else:
-        yield "r.tenant_id = ?", (query.tenant_id,)
+        yield "+r.tenant_id = ?" if query.tags else "r.tenant_id = ?", (query.tenant_id,)
     if query.entity_id is not None:
         yield "r.entity_id = ?", (query.entity_id,)
     if query.states:
@@ -55,7 +63,13 @@ def _conditions(query: RunQuery) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield "r.created_ms >= ?", (to_ms(query.created_from),)
     if query.created_before is not None:
         yield "r.created_ms < ?", (to_ms(query.created_before),)
-    for name, value in query.tags:
-        yield _HAS_TAG, (name, value)
+    for number, (name, value) in enumerate(query.tags):
+        yield _HAS_TAG if number else _IS_TAGGED, (query.tenant_id, name, value)
     if query.after is not None:
-        yield "r.seq > ?" if query.oldest_first else "r.seq < ?", (query.after,)
+        comparison = " > ?" if query.oldest_first else " < ?"
+        yield _position(query) + comparison, (query.after,)
+
+
+def _position(query: RunQuery) -> str:
+    """A list of runs with a tag is read in the order of the tag's runs."""
+    return "g.run_seq" if query.tags else "r.seq"

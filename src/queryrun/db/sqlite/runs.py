@@ -386,6 +386,8 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
     values = creation_values(run)
     seq = connection.execute(SQL["add_run"], values).lastrowid or 0
     connection.execute(SQL["add_request"], {**values, "seq": seq})
+    if request.tags:
+        connection.execute(SQL["add_tags"], {**values, "seq": seq})
     if request.cancel_on_disconnect_s is not None:
         until_ms = now_ms + _ms(request.cancel_on_disconnect_s) + LISTENER_GRACE_MS
         connection.execute(SQL["add_listener"], {"run_id": run_id, "until_ms": until_ms})
@@ -402,6 +404,7 @@ def _remove_runs(connection: sqlite3.Connection, values: Values) -> int:
         "subtract_usage",
         "remove_events",
         "remove_attempts",
+        "remove_tags",
         "remove_request",
         "remove_run",
     ):

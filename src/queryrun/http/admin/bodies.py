@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -48,6 +49,14 @@ class ClientBody(msgspec.Struct, forbid_unknown_fields=True):
     org_ids: list[str] = []
     tenant_id: str | None = None
     id: str | None = None
+
+
+class ChangeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change of a client; what is absent stays."""
+
+    scopes: list[Scope] | msgspec.UnsetType = msgspec.UNSET
+    org_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
+    expires_time: datetime | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class RotateBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import uuid4
 
+from msgspec import UnsetType
 from starlette.responses import Response
 
 from queryrun.audit.model import AuditEvent
@@ -165,6 +167,38 @@ async def rotate_client(app: AppContext, request: ApiRequest) -> Response:
     return JsonResponse(_issued(issued), headers=NO_STORE)
 
 
+async def change_client(app: AppContext, request: ApiRequest) -> Response:
+    """Change scopes, orgs and expiry. Its tokens follow at once. A repeat changes nothing."""
+    body = await b.body_of(app, request, b.ChangeBody)
+    client = await changeable_client(app, request)
+    changed = client
+    if not isinstance(body.scopes, UnsetType):
+        scopes = frozenset(body.scopes)
+        _check_scopes(request.principal, scopes)
+        changed = replace(changed, scopes=scopes)
+    if not isinstance(body.org_ids, UnsetType):
+        changed = replace(changed, org_ids=_orgs(body.org_ids))
+    if not isinstance(body.expires_time, UnsetType):
+        if body.expires_time is not None and body.expires_time.tzinfo is None:
+            message = "'expires_time' must have an offset, such as Z"
+            raise InvalidRequest.of("expires_time", message)
+        changed = replace(changed, expires_time=body.expires_time)
+    if changed == client:
+        return JsonResponse(_client(client))
+    await record(
+        app,
+        request,
+        AuditEvent.CLIENT_CHANGED,
+        client.id,
+        scopes=sorted(changed.scopes),
+        orgs=list(changed.org_ids),
+        expires_time=None if changed.expires_time is None else iso(changed.expires_time),
+    )
+    if not await app.auth.change_client(changed):
+        raise NotFound("client_id", "the client was revoked, for good; create another")
+    return JsonResponse(_client(await client_for(app, request)))
+
+
 async def revoke(app: AppContext, request: ApiRequest) -> Response:
     """Revoke the client, its secrets and tokens; cancel its runs. A repeat is a 200 too."""
     client = await changeable_client(app, request)
@@ -302,6 +336,7 @@ def _client(client: Client) -> dict[str, object]:
         "org_ids": list(client.org_ids),
         "created_time": iso(client.created_time),
         "revoked_time": None if client.revoked_time is None else iso(client.revoked_time),
+        "expires_time": None if client.expires_time is None else iso(client.expires_time),
     }
 
 

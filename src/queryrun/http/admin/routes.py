@@ -150,6 +150,17 @@ ADMIN_TABLE = (
         (CLIENT_ID,),
     ),
     _change(
+        "clients/{client_id}/change",
+        "changeClient",
+        h.change_client,
+        "AdminClient",
+        "Change a client's scopes, orgs and expiry",
+        "What is absent stays. Its tokens follow at once, on other nodes within a second. From "
+        "`expires_time` on it counts as revoked; null: never.",
+        RequestBody("application/json", "AdminChange", (("one", {"scopes": ["read"]}),)),
+        (CLIENT_ID,),
+    ),
+    _change(
         "clients/{client_id}/rotate",
         "rotateClient",
         h.rotate_client,

@@ -50,6 +50,7 @@ _CLIENT: Schema = {
     "org_ids": _TEXTS,
     "created_time": _TIME,
     "revoked_time": _TIME_OR_NULL,
+    "expires_time": _TIME_OR_NULL,
 }
 _LIMITS: Schema = {
     **dict.fromkeys(
@@ -177,6 +178,11 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         },
         "A new client.",
         *("scopes", "org_ids", "tenant_id", "id"),
+    ),
+    "AdminChange": _object(
+        {"scopes": {**_SCOPES, "minItems": 1}, "org_ids": _TEXTS, "expires_time": _TIME_OR_NULL},
+        "What to change of a client; what is absent stays.",
+        *("scopes", "org_ids", "expires_time"),
     ),
     "AdminRotate": _object(
         {"grace_s": {"type": "number", "minimum": 0, "maximum": MAX_GRACE_S, "default": 86400}},

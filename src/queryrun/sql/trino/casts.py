@@ -110,6 +110,12 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
 
 
 def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
+    if value.type == t.REAL and target == t.BIGINT:  # as Java's rounding, which ends at the edges
+        edges = f"CASE WHEN {value.sql} >= 9.2233720e18 THEN {2**63 - 1} "
+        edges += f"WHEN {value.sql} <= -9.2233720e18 THEN {-(2**63)}"
+        far = f"isnan({value.sql}) IS NOT TRUE AND abs({value.sql}) >= 9.2233720e18"
+        inner = plain(f"round({value.sql})", target, site).sql
+        return Typed(f"(CASE WHEN {far} THEN {edges} END ELSE {inner} END)", target)
     if t.is_floating(value.type) and (t.is_integer(target)):
         return plain(f"round({value.sql})", target, site)
     if target == t.REAL and value.type == t.DOUBLE:

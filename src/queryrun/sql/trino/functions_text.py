@@ -30,6 +30,10 @@ def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
 
 
+_FAR = 2**31 - 1
+"""No string is longer."""
+
+
 @special("substring", "substr")
 def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     """Counts from the end for a negative start; empty for a start outside of the string."""
@@ -39,15 +43,19 @@ def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     length = ""
     if len(args) == 3:
         count = c.as_type(node, args[2], t.BIGINT)
-        length = f", CASE WHEN {count.sql} < 0 THEN 0 ELSE {count.sql} END"
+        kept = f"least(greatest({count.sql}, 0), {_FAR})"
+        length = f", CASE WHEN {count.sql} IS NOT NULL THEN {kept} END"
         if isinstance(count.constant, int):
-            length = f", {max(count.constant, 0)}"
-    if isinstance(start.constant, int) and start.constant > 0:
+            length = f", {min(max(count.constant, 0), _FAR)}"
+    if isinstance(start.constant, int) and 0 < start.constant <= _FAR:
         return Typed(f"substring({string}, {start.sql}{length})", t.VARCHAR)
     begin = (
         f"CASE WHEN {start.sql} > 0 THEN {start.sql} ELSE length({string}) + {start.sql} + 1 END"
     )
-    outside = f"{string} IS NOT NULL AND ({start.sql} = 0 OR -{start.sql} > length({string}))"
+    outside = (
+        f"{string} IS NOT NULL AND ({start.sql} = 0 OR {start.sql} < -length({string}) "
+        f"OR {start.sql} > length({string}))"
+    )
     return Typed(
         f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
     )

@@ -290,7 +290,12 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
     zone = _zone(c, node, args[1]) if len(args) == 2 else ""
-    sql = f"make_timestamptz(CAST(floor({seconds} * 1000 + 0.5) AS BIGINT) * 1000)"
+    overflow = c.failing("Millis overflow")
+    millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
+    sql = (
+        f"(CASE WHEN isnan({seconds}) THEN make_timestamptz(0) "
+        f"WHEN abs({seconds}) > 9e12 THEN {overflow} ELSE make_timestamptz({millis} * 1000) END)"
+    )
     return Typed(sql, t.timestamp_tz(3, zone))
 
 

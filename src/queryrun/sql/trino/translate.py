@@ -121,6 +121,8 @@ def placed(parsed: Parsed, failure: Failure) -> Failure:
         found = explained(parsed.node, failure.message)
     if found is None:
         return _without_engine_words(failure)
+    if failure.code is FailureCode.STATEMENT_FAILED:
+        failure = replace(failure, code=FailureCode.INVALID_VALUE)
     if found.at is None:
         return replace(failure, message=found.message)
     return failure_at(failure.code, found.message, parsed.text, found.at).failure

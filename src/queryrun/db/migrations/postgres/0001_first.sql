@@ -22,7 +22,8 @@ CREATE TABLE clients (
     scopes     text NOT NULL,
     org_ids    text NOT NULL,
     created_ms bigint NOT NULL,
-    revoked_ms bigint
+    revoked_ms bigint,
+    expires_ms bigint
 );
 
 CREATE TABLE client_entities (
@@ -117,6 +118,14 @@ CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed
 -- Lists: a client's own runs, and an admin's view of the tenant.
 CREATE INDEX runs_of_client ON runs (client_id, seq);
 CREATE INDEX runs_of_tenant ON runs (tenant_id, seq);
+-- Lists of runs with a tag: what run_requests.tags has, in the order of a list.
+CREATE TABLE run_tags (
+    tenant_id text COLLATE "C" NOT NULL,
+    name      text COLLATE "C" NOT NULL,
+    value     text COLLATE "C" NOT NULL,
+    run_seq   bigint NOT NULL,
+    PRIMARY KEY (tenant_id, name, value, run_seq)
+);
 
 CREATE TABLE attempts (
     run_seq           bigint NOT NULL,

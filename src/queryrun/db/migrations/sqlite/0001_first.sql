@@ -20,7 +20,8 @@ CREATE TABLE clients (
     scopes     TEXT NOT NULL,
     org_ids    TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
-    revoked_ms INTEGER
+    revoked_ms INTEGER,
+    expires_ms INTEGER
 );
 
 CREATE TABLE client_entities (
@@ -109,6 +110,14 @@ CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed
 -- Lists: a client's own runs, and an admin's view of the tenant (each followed by seq).
 CREATE INDEX runs_of_client ON runs (client_id);
 CREATE INDEX runs_of_tenant ON runs (tenant_id);
+-- Lists of runs with a tag: what run_requests.tags has, in the order of a list.
+CREATE TABLE run_tags (
+    tenant_id TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    value     TEXT NOT NULL,
+    run_seq   INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, name, value, run_seq)
+) WITHOUT ROWID;
 
 CREATE TABLE attempts (
     run_seq           INTEGER NOT NULL,

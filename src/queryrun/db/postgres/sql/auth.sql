@@ -1,7 +1,8 @@
 -- Clients, their entities, and the digests of secrets and tokens.
 
 -- fragment: client_columns
-c.id, c.tenant_id, c.name, c.scopes, c.created_ms, c.revoked_ms, c.org_ids, e.id, e.tenant_id, e.name
+c.id, c.tenant_id, c.name, c.scopes, c.created_ms, c.revoked_ms, c.org_ids, c.expires_ms,
+e.id, e.tenant_id, e.name
 
 -- fragment: clients_and_entities
 -- One row per entity of a client, or one without an entity.
@@ -42,8 +43,14 @@ INSERT INTO entities (id, tenant_id, name) VALUES (%(id)s, %(tenant_id)s, %(name
 ON CONFLICT (tenant_id, name) DO NOTHING;
 
 -- name: add_client
-INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms)
-VALUES (%(id)s, %(tenant_id)s, %(name)s, %(scopes)s, %(org_ids)s, %(created_ms)s, %(revoked_ms)s);
+INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
+VALUES (%(id)s, %(tenant_id)s, %(name)s, %(scopes)s, %(org_ids)s, %(created_ms)s, %(revoked_ms)s,
+    %(expires_ms)s);
+
+-- name: change_client
+-- Index: clients_id_key.
+UPDATE clients SET scopes = %(scopes)s, org_ids = %(org_ids)s, expires_ms = %(expires_ms)s
+WHERE id = %(id)s AND revoked_ms IS NULL;
 
 -- name: add_client_entities
 INSERT INTO client_entities (client_id, position, entity_id)

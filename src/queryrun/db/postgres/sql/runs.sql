@@ -9,6 +9,11 @@
 -- fragment: select_runs
 SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
 
+-- fragment: select_tagged_runs
+-- The tag comes first, so that a list reads no run without it. Index: run_tags_pkey.
+SELECT {run_columns} FROM run_tags g JOIN runs r ON r.seq = g.run_seq
+JOIN run_requests q ON q.run_seq = r.seq
+
 -- name: run_by_id
 -- Indexes: runs_id_key, run_requests_pkey.
 {select_runs} WHERE r.id = %(run_id)s;
@@ -31,6 +36,10 @@ INSERT INTO runs ({new_runs_columns})
 request AS (
     INSERT INTO run_requests (run_seq, {new_run_requests_columns})
     SELECT seq, {new_run_requests_values} FROM added
+), tagged AS (
+    INSERT INTO run_tags (tenant_id, name, value, run_seq)
+    SELECT %(tenant_id)s, tag ->> 0, tag ->> 1, seq
+    FROM added, jsonb_array_elements(%(tags)s::jsonb) tag
 ), history AS (
     INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
     SELECT seq, created_ms, 0, NULL, 'accepted', NULL FROM added
@@ -168,6 +177,11 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
 ), attempted AS (
     DELETE FROM attempts a USING expired x WHERE a.run_seq = x.seq
     RETURNING a.run_seq, a.file_key
+), untagged AS (
+    DELETE FROM run_tags g USING expired x JOIN run_requests q ON q.run_seq = x.seq
+        CROSS JOIN jsonb_array_elements(q.tags::jsonb) tag
+    WHERE g.tenant_id = x.tenant_id AND g.name = tag ->> 0 AND g.value = tag ->> 1
+        AND g.run_seq = x.seq
 ), requested AS (
     DELETE FROM run_requests q USING expired x WHERE q.run_seq = x.seq
     RETURNING q.run_seq, octet_length(q.sql) AS statement_bytes

@@ -3,7 +3,7 @@
 -- fragment: select_clients
 -- One row per entity of a client, or one without an entity.
 SELECT c.id, c.tenant_id, c.name, c.scopes, c.created_ms, c.revoked_ms, c.org_ids,
-    e.id, e.tenant_id, e.name
+    c.expires_ms, e.id, e.tenant_id, e.name
 FROM clients c
 LEFT JOIN client_entities m ON m.client_id = c.id
 LEFT JOIN entities e ON e.id = m.entity_id;
@@ -41,8 +41,13 @@ INSERT INTO entities (id, tenant_id, name) VALUES (:id, :tenant_id, :name)
 ON CONFLICT (tenant_id, name) DO NOTHING;
 
 -- name: add_client
-INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms)
-VALUES (:id, :tenant_id, :name, :scopes, :org_ids, :created_ms, :revoked_ms);
+INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
+VALUES (:id, :tenant_id, :name, :scopes, :org_ids, :created_ms, :revoked_ms, :expires_ms);
+
+-- name: change_client
+-- Index: the unique one on clients (id).
+UPDATE clients SET scopes = :scopes, org_ids = :org_ids, expires_ms = :expires_ms
+WHERE id = :id AND revoked_ms IS NULL;
 
 -- name: add_client_entity
 INSERT INTO client_entities (client_id, position, entity_id)

@@ -3,6 +3,11 @@
 -- fragment: select_runs
 SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
 
+-- fragment: select_tagged_runs
+-- The tag comes first, so that a list reads no run without it. Index: the primary key of run_tags.
+SELECT {run_columns} FROM run_tags g CROSS JOIN runs r ON r.seq = g.run_seq
+JOIN run_requests q ON q.run_seq = r.seq
+
 -- name: run_by_id
 -- Indexes: the unique one on runs (id), the primary key of run_requests.
 {select_runs} WHERE r.id = :run_id;
@@ -137,6 +142,17 @@ DELETE FROM run_events WHERE run_seq = :seq;
 
 -- name: remove_attempts
 DELETE FROM attempts WHERE run_seq = :seq;
+
+-- name: add_tags
+INSERT INTO run_tags (tenant_id, name, value, run_seq)
+SELECT :tenant_id, json_extract(value, '$[0]'), json_extract(value, '$[1]'), :seq
+FROM json_each(:tags);
+
+-- name: remove_tags
+-- Index: the primary key of run_tags.
+DELETE FROM run_tags WHERE (tenant_id, name, value, run_seq) IN (
+    SELECT r.tenant_id, json_extract(t.value, '$[0]'), json_extract(t.value, '$[1]'), r.seq
+    FROM runs r JOIN run_requests q ON q.run_seq = r.seq, json_each(q.tags) t WHERE r.seq = :seq);
 
 -- name: remove_request
 DELETE FROM run_requests WHERE run_seq = :seq;

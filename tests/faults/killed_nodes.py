@@ -1,0 +1,184 @@
+"""Kill a node again and again while runs and messages are in flight, and count what came of it.
+
+`make kill-ledger KILLS=200` prints the counts; a test does it a few times. A killed node's runs and
+messages are settled by the next process on the same home.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from json import loads
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx2 as httpx
+
+from queryrun.cli.home import init_home
+from tests.e2e.conftest import Server, ServerHarness
+
+ENVIRON = {
+    "QUERYRUN_WEBHOOKS__ALLOWED_NETWORKS": "127.0.0.1/32",
+    "QUERYRUN_WEBHOOKS__ALLOW_HTTP": "true",
+    "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
+    "QUERYRUN_SOURCES__LIVE__MAX_RETRIES": "20",
+}
+SQL = "SELECT sum(i) AS s FROM range(3000000) t(i)"
+RUNS_PER_KILL = 4
+TIMEOUT_S = 180.0
+FIGURES = ("cpu_ms", "wall_ms", "written_bytes")
+Message = tuple[str, str, str]
+"""A message's id, its run and its event."""
+
+
+@dataclass
+class Outcome:
+    """What came of it. Everything but the first four has to be 0."""
+
+    kills: int = 0
+    runs: int = 0
+    messages: int = 0
+    repeated: int = 0
+    lost: int = 0
+    out_of_order: int = 0
+    ledger_differs: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing lost, nothing out of order, the ledger exact."""
+        return not (self.lost or self.out_of_order or self.ledger_differs)
+
+
+class _Receiver(ThreadingHTTPServer):
+    """Takes messages at once, and keeps them in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """One message."""
+        content = loads(self.rfile.read(int(self.headers["content-length"])))
+        assert isinstance(self.server, _Receiver)
+        message = (self.headers["webhook-id"], content["data"]["id"], content["type"])
+        self.server.messages.append(message)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Nothing."""
+
+
+def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
+    """Kill a node `kills` times at random moments, then let everything finish, and count."""
+    chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
+    harness = ServerHarness(init_home(folder / "home", entity="main", factor=None), folder / "log")
+    receiver = _Receiver()
+    thread = Thread(target=receiver.serve_forever)
+    thread.start()
+    try:
+        server = harness.serve(ENVIRON)
+        url = f"http://127.0.0.1:{receiver.server_port}/"
+        assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
+        for _ in range(kills):
+            for _ in range(RUNS_PER_KILL):
+                server.submit(SQL)
+            time.sleep(chance.uniform(0, 0.4))
+            server.process.kill()
+            server.process.wait()
+            server.http.close()
+            server = harness.serve(ENVIRON)
+        _judge(server, receiver.messages, outcome)
+    finally:
+        harness.close()
+        receiver.shutdown()
+        receiver.server_close()
+        thread.join()
+    return outcome
+
+
+def _judge(server: Server, messages: list[Message], outcome: Outcome) -> None:
+    runs = _finished_runs(server)
+    _await_delivered(server)
+    outcome.runs, outcome.messages = len(runs), len(messages)
+    seen: dict[str, Message] = {}
+    for message in messages:
+        seen.setdefault(message[0], message)
+    outcome.repeated = len(messages) - len(seen)
+    by_run: dict[str, list[str]] = defaultdict(list)
+    for _, run_id, event in seen.values():
+        by_run[run_id].append(event)
+    for run in runs:
+        expected = _events(server, str(run["id"]))
+        received = by_run[str(run["id"])]
+        outcome.lost += sum((Counter(expected) - Counter(received)).values())
+        outcome.out_of_order += Counter(expected) == Counter(received) and expected != received
+    sums = {name: sum(int(run["usage"][name]) for run in runs) for name in FIGURES}
+    report = server.http.get("/v2/usage").json()["data"]
+    total = {name: sum(int(row[name]) for row in report) for name in FIGURES}
+    attempts = sum(int(run["usage"]["attempts"]) for run in runs)
+    listed = sum(len(run["attempts"]) for run in runs)
+    outcome.ledger_differs += total != sums
+    outcome.ledger_differs += attempts != listed
+    outcome.ledger_differs += sum(int(row["attempts"]) for row in report) != listed
+
+
+def _finished_runs(server: Server) -> list[dict[str, Any]]:
+    """Every run, once all are terminal."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        runs = _all(server, "/v2/query_runs", {"fields[]": "id,state,usage,attempts"})
+        if all(run["state"] in ("complete", "failed", "canceled") for run in runs):
+            return runs
+        time.sleep(0.2)
+    raise AssertionError("runs go on")
+
+
+def _await_delivered(server: Server) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while _all(server, "/v2/webhook_deliveries", {"state": "pending"}):
+        assert time.monotonic() < deadline, "messages are pending"
+        time.sleep(0.2)
+
+
+def _all(server: Server, path: str, params: dict[str, str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        response = server.http.get(path, params={**params, **cursor, "page_size": "99"})
+        assert response.status_code == 200, response.text
+        page = response.json()
+        found += page["data"]
+        if not page["next_page"]:
+            return found
+        cursor = {"cursor": page["next_page"]}
+
+
+def _events(server: Server, run_id: str) -> list[str]:
+    """What its receivers must have been told, by the run's own history."""
+    names = {"accept": "run.accepted", "claim": "run.in_progress", "requeue": "run.requeued"}
+    names |= {"complete": "run.complete", "fail": "run.failed", "freed": "run.canceled"}
+    events: list[str] = []
+    with (
+        suppress(httpx.RemoteProtocolError),
+        server.http.stream("GET", f"/v2/query_runs/{run_id}/events") as stream,
+    ):
+        lines = (loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+        events.extend(names[content["event"]] for content in lines if "event" in content)
+    return events
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder_name:
+        result = kill_again_and_again(Path(folder_name), int(sys.argv[1]))
+    print(result)
+    sys.exit(not result.is_good)
