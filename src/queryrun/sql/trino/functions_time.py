@@ -200,6 +200,8 @@ def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
         a, b = _reading(cast(first, kind)), _reading(cast(last, kind))
     else:
         a, b = fine.coarse(cast(first, kind)).sql, fine.coarse(cast(last, kind)).sql
+    if kind.params and kind.params[0] > _MILLISECONDS:  # Trino counts in whole milliseconds
+        a, b = f"date_trunc('millisecond', {a})", f"date_trunc('millisecond', {b})"
     return Typed(f"date_sub('{unit}', {a}, {b})", t.BIGINT)
 
 
@@ -235,8 +237,26 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
     if _moment(c, node, value).type == t.DATE:
         value = cast(value, t.timestamp(3))
     value = _millis(value)
-    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+    parts = formats.joda_parts(c.constant_text(node, pattern, "a pattern"))
+    if value.type.name != t.TSTZ and any(is_zone for is_zone, _ in parts):
+        c.invalid(
+            "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type "
+            "does not contain TZ information",
+            node.at,
+        )
+    found = [
+        _zone_part(c, value, part) if is_zone else f"strftime({_reading(value)}, {text(part)})"
+        for is_zone, part in parts
+    ]
+    return Typed(f"({' || '.join(found)})" if found else "''", t.VARCHAR)
+
+
+def _zone_part(c: CallCompiler, value: Typed, letters: str) -> str:
+    """`Z` is +0100, `ZZ` is +01:00, `ZZZ` the zone's name."""
+    if len(letters) > 2:
+        return text(value.type.zone or c.zone)
+    offset = f"replace({_offset(c, value)}, 'Z', '+00:00')"
+    return f"replace({offset}, ':', '')" if len(letters) == 1 else offset
 
 
 @special("parse_datetime")
