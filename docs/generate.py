@@ -174,6 +174,8 @@ def metrics_page() -> str:
         "`GET /metrics` of each node, in Prometheus' text format. `docs/generate.py` writes this "
         "page from the code. Those of connections and descriptors begin with "
         "`queryrun_http_connections` and end with `_descriptors`.\n",
+        "Alert rules on them are in `deploy/prometheus/alerts.yaml`, a dashboard for Grafana is in "
+        "`deploy/grafana/queryrun.json`.\n",
         "| metric | type | labels | meaning |\n|---|---|---|---|",
     ]
     parts += [_metric_row(metric) for metric in dict.fromkeys(registry._collector_to_names)]

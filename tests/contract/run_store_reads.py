@@ -109,6 +109,13 @@ class ReadsContract:
         await store.cancel(stopped.ref.run_id, BY_USER)
         for source in ("live", "warehouse", "warehouse"):
             await submitted(store, request(source=source))
+        ages_s = await store.unfinished_ages_s()
+        assert len(ages_s) == sum(
+            count
+            for (_, state), count in (await store.counts()).items()
+            if state is not RunState.ACCEPTED
+        )
+        assert all(age_s >= 0 for age_s in ages_s)
         assert await store.counts() == {
             ("live", RunState.ACCEPTED): 1,
             ("live", RunState.IN_PROGRESS): 1,

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.text import read
 from tests.data_suite.generate import column, padded
 from tests.data_suite.oracle import JSON_NUMBER, Raw, typed, typed_json
 
@@ -70,6 +71,7 @@ class Suite:
 
     def _table(self, number: int, *, is_far: bool) -> None:
         r = self._random
+        read.SOME_COLUMNS_BYTES = 1 if is_far else 2**40
         rows = r.randrange(1, 40)
         columns = [column(r, rows) for _ in range(r.randrange(1, 5))]
         if is_far:

@@ -145,6 +145,13 @@ async def test_a_dry_run_uses_up_no_idempotency_key(
         assert response.status_code == status
 
 
+async def test_an_invalid_idempotency_key_is_a_400_here_too(
+    harness: AppHarness, estimates: KnownEstimates
+) -> None:
+    response = await harness.call("POST", DRY, json=SELECT, headers={"idempotency-key": "k" * 256})
+    assert response.status_code == 400
+
+
 async def test_deleted_rows_and_orgs_are_estimated_as_they_would_be_read(
     harness: AppHarness, estimates: KnownEstimates
 ) -> None:

@@ -33,7 +33,7 @@ _STORE = "src/queryrun/db/sqlite/runs.py"
 _TRANSITIONS = "src/queryrun/db/sqlite/transitions.py"
 
 _STOP_THE_RUN = "runner.stop(run.cancellation.reason, run.cancellation.canceled_by)"
-_STOP_FIRST = "engine_stop = await self._stop_and_confirm(worker)"
+_STOP_FIRST = "stop = await self._stop_and_confirm(worker)"
 _EXPIRY = "until_ms = self._now_ms() + _ms(lease_s)"
 _CANCELING_TO_COMPLETE = "(RunState.CANCELING, RunEvent.COMPLETE): RunState.COMPLETE"
 _NO_PDEATHSIG = Edit(_CHILD, "die_with_parent", "_prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)", "")
@@ -119,7 +119,7 @@ MUTATIONS = (
                 _ATTEMPT,
                 "AttemptRunner._settle",
                 _STOP_FIRST,
-                "engine_stop = EngineStop.KILLED\n"
+                "stop = ConfirmedStop(EngineStop.KILLED)\n"
                 f"if self._is_cancel_requested():\n    {_STOP_FIRST}",
             ),
         ),
@@ -167,7 +167,7 @@ MUTATIONS = (
                 _CONFIRM,
                 "StopConfirmation._until_reaped",
                 "self._alert('worker_not_reaped')",
-                "return EngineStop.KILLED",
+                "return Stopped(EngineStop.KILLED, None)",
             ),
         ),
     ),

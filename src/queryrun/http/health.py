@@ -57,5 +57,6 @@ async def metrics(app: AppContext, request: ApiRequest) -> Response:
     expected = f"Bearer {app.metrics_token}"
     if app.metrics_token and not compare_digest(given.encode(), expected.encode()):
         raise Unauthenticated("the metrics of this node ask for the operator's token")
-    counts = await app.runs.store.counts()
-    return Response(app.metrics.render(counts), media_type=CONTENT_TYPE)
+    store = app.runs.store
+    text = app.metrics.render(await store.counts(), await store.unfinished_ages_s())
+    return Response(text, media_type=CONTENT_TYPE)

@@ -50,6 +50,11 @@ async def begin(
     return None
 
 
+def check_key(request: ApiRequest, problems: list[Problem]) -> None:
+    """Report an invalid key of a request that stores nothing under it."""
+    _key_header(request, problems)
+
+
 def _key_header(request: ApiRequest, problems: list[Problem]) -> str | None:
     """Not stripped, because blanks inside a key count; an invalid key is a problem, not ignored."""
     raw = request.raw_header(b"idempotency-key")

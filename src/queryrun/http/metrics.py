@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from queryrun.runs.state import RunState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+UNFINISHED_AGES_S = (0, 60, 600, 3600, 21600, 86400)
 DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
 
@@ -36,6 +37,13 @@ class HttpMetrics:
             ("source", "state"),
             registry=self.registry,
         )
+        self._unfinished = Gauge(
+            "queryrun_runs_unfinished",
+            "Runs that were started this long ago or longer, on any node, and have no terminal "
+            "state: alert on those that are older than your longest time limit",
+            ("seconds",),
+            registry=self.registry,
+        )
         self._counters: dict[tuple[str, str, int], Counter] = {}
         self._timers: dict[tuple[str, str], Histogram] = {}
 
@@ -51,8 +59,14 @@ class HttpMetrics:
             timer = self._timers[route, method] = self._durations.labels(route, method)
         timer.observe(duration_s)
 
-    def render(self, runs: Mapping[tuple[str, RunState], int]) -> bytes:
-        """The registry in Prometheus' text format, with the numbers of runs as given."""
+    def render(
+        self, runs: Mapping[tuple[str, RunState], int], unfinished_ages_s: Sequence[float] = ()
+    ) -> bytes:
+        """The registry in Prometheus' text format, with the numbers of runs and the ages of those
+        that are started as given."""
+        for age_s in UNFINISHED_AGES_S:
+            count = sum(one >= age_s for one in unfinished_ages_s)
+            self._unfinished.labels(str(age_s)).set(count)
         self._runs.clear()
         for (source, state), count in runs.items():
             self._runs.labels(source, state.value).set(count)

@@ -411,6 +411,11 @@ class RunStore(Protocol):
         """Runs that have not finished, by source and state; for metrics."""
         ...
 
+    async def unfinished_ages_s(self) -> list[float]:
+        """Seconds since the first attempt of each run that was started and is not terminal; for
+        metrics. By the store's clock."""
+        ...
+
     async def healthy(self) -> bool:
         """True when the store serves a trivial read."""
         ...

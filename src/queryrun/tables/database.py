@@ -22,9 +22,13 @@ from queryrun.tables.sql import quoted_name, quoted_text
 
 _CHANGED = "The source's database was written while the statement read it"
 _LOCKED = (
-    "The source's database is open for writing in another program. Close it there, or write to a "
-    "copy and rename the copy when it is whole"
+    "The source's database is open for writing in another program. Close it there and submit the "
+    "statement again, or write to a copy and rename the copy when it is whole"
 )
+MAX_LOCK_WAIT_S = 3.0
+"""A program that writes and closes again is waited for. One that keeps the file open is not: then
+another attempt would find the same."""
+_LOCK_POLL_S = 0.05
 _UNREADABLE = "The source's database could not be opened"
 
 
@@ -34,8 +38,9 @@ class AttachedDatabase:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
         """Attach the file under a name.
 
-        Raises `RunFailed`: `data_unreadable` when it is not there, is no database or is open for
-        writing elsewhere, `data_changed` when it is replaced at this moment.
+        Raises `RunFailed`: `data_unreadable` when it is not there or is no database, `data_invalid`
+        when another program keeps it open for writing (for `MAX_LOCK_WAIT_S`), `data_changed` when
+        it is replaced at this moment.
         """
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -60,11 +65,11 @@ class AttachedDatabase:
     def _attach(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> FileIdentity:
         """While the engine holds its lock nobody writes, so the identity is of what it attached."""
         sql = f"ATTACH {quoted_text(str(path))} AS {quoted_name(name)} (READ_ONLY)"
-        try:
-            connection.execute(sql)
-        except duckdb.Error as error:
-            message = _LOCKED if "lock" in str(error).lower() else _UNREADABLE
-            raise RunFailed.of(FailureCode.DATA_UNREADABLE, message) from error
+        deadline_s = time.monotonic() + MAX_LOCK_WAIT_S
+        while not _is_attached(connection, sql):
+            if time.monotonic() > deadline_s:
+                raise RunFailed.of(FailureCode.DATA_INVALID, _LOCKED)
+            time.sleep(_LOCK_POLL_S)
         state = os.fstat(self._descriptor)
         time.sleep(unsettled_s(state))
         if _identity_at(path) != FileIdentity.of(state):
@@ -77,6 +82,17 @@ class AttachedDatabase:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _is_attached(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """False while another program has the file open for writing."""
+    try:
+        connection.execute(sql)
+    except duckdb.Error as error:
+        if "lock" in str(error).lower():
+            return False
+        raise RunFailed.of(FailureCode.DATA_UNREADABLE, _UNREADABLE) from error
+    return True
 
 
 def location_version(path: str) -> str:

@@ -73,13 +73,11 @@ def _removed(name: str) -> Inject:
     def inject(site: Site) -> Iterator[None]:
         assert isinstance(site, SqliteSite)
         kept = site.root / f"kept-{time.monotonic_ns()}"
-        with suppress(FileNotFoundError):
-            shutil.copytree(site.home / name, kept)
-        shutil.rmtree(site.home / name, ignore_errors=True)
+        (site.home / name).rename(kept)
         yield
-        if kept.exists():  # the finished files come back, as an operator would restore them
-            shutil.copytree(kept, site.home / name, dirs_exist_ok=True)
-            shutil.rmtree(kept)
+        # The finished files come back, as an operator would restore them.
+        shutil.copytree(kept, site.home / name, dirs_exist_ok=True)
+        shutil.rmtree(kept)
 
     return inject
 

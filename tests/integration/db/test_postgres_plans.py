@@ -103,6 +103,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("save_handle", {"runs_id_key", "attempts_pkey"}),
         ("queue_position", {"runs_id_key", "runs_waiting"}),
         ("counts", {"runs_waiting", "runs_held"}),
+        ("started_times", {"runs_held", "run_events_pkey"}),
         ("expired_share", {"runs_ended"}),
         ("recorded_removals", {"file_removals_recorded"}),
         ("remove_expired_runs", {"runs_ended", "attempts_pkey", "run_requests_pkey"}),

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables import database as tables_database
 from queryrun.tables.database import AttachedDatabase, location_version
 
 
@@ -71,8 +72,9 @@ def test_a_file_that_was_replaced_is_read_as_it_was(
 
 
 def test_a_file_that_is_open_for_writing_is_refused_with_words(
-    database: Path, connection: duckdb.DuckDBPyConnection
+    database: Path, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tables_database, "MAX_LOCK_WAIT_S", 0.0)
     program = f"import duckdb; c = duckdb.connect({str(database)!r}); print('open'); input()"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -84,6 +86,32 @@ def test_a_file_that_is_open_for_writing_is_refused_with_words(
             AttachedDatabase(connection, database, "data")
         owner.stdin.close()
     assert "open for writing in another program" in failed.value.failure.message
+    assert failed.value.failure.code is FailureCode.DATA_INVALID, "which is not tried again"
+
+
+def test_an_owner_that_closes_the_file_is_waited_for(
+    database: Path, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables_database, "MAX_LOCK_WAIT_S", 60.0)
+    program = f"import duckdb; c = duckdb.connect({str(database)!r}); print('open'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout
+        assert owner.stdin
+        owner.stdout.readline()
+        waits: list[float] = []
+
+        def close_instead(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 1:
+                owner.communicate(b"\n")
+
+        monkeypatch.setattr("queryrun.tables.database.time.sleep", close_instead)
+        attached = AttachedDatabase(connection, database, "data")
+    assert waits
+    assert _count(connection) == 10
+    attached.close()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all" * 1000])

@@ -47,6 +47,8 @@ REQUEST = RunRequest(
     output=Output(ContentType.DSV, column_separator="|"),
     timeout_s=60.0,
     tags=(("team", "billing"),),
+    notify_url="https://receiver.test/",
+    cancel_on_disconnect_s=1.5,
 )
 ACCEPTED = Run(ID, REQUEST, RunState.ACCEPTED, 0, 3, NOW, NOW, NOW)
 COMPLETE = replace(

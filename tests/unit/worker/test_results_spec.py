@@ -45,17 +45,20 @@ def test_a_worker_of_trino_gets_neither_secret_nor_network() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "ports"),
+    ("options", "port"),
     [
-        ({"url": "sc://spark.test", "ui_url": ""}, (15002,)),
-        ({"url": "sc://spark.test:1", "ui_url": "https://ui.test"}, (1, 443)),
+        ({"url": "sc://spark.test", "ui_url": ""}, 15002),
+        ({"url": "sc://spark.test:1", "ui_url": "https://ui.test"}, 1),
     ],
 )
-def test_a_worker_of_spark_connects_to_the_ports_of_the_source(
-    options: dict[str, str], ports: tuple[int, ...]
+def test_a_worker_of_spark_gets_neither_secret_nor_network(
+    options: dict[str, str], port: int
 ) -> None:
-    policy = sandbox_policy(msgspec.structs.replace(LOCAL, source=SourceSpec("spark", options)))
-    assert (policy.network, policy.ports, policy.given_sockets) == (True, ports, False)
+    source = SourceSpec("spark", {**options, "auth": "token"}, Secret("hidden"))
+    policy = sandbox_policy(msgspec.structs.replace(LOCAL, source=source))
+    assert (policy.network, policy.ports, policy.given_sockets) == (False, (), True)
+    assert addresses_of(source, LOCAL.results) == {"engine": Address("spark.test", port)}
+    assert without_secret(source) == SourceSpec("spark", {**options, "auth": "none"})
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,13 @@ class PostgresRunStore:
         rows = await self._connections.read(lambda db: db.execute(self._sql["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
+    async def unfinished_ages_s(self) -> list[float]:
+        """Seconds since the start of each run that was started and has no terminal state."""
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["started_times"]).fetchall()
+        )
+        return [max(0.0, float(age_ms) / 1000) for (age_ms,) in rows]
+
     async def healthy(self) -> bool:
         """True when the store serves a trivial read."""
         try:

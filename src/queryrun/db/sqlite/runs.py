@@ -158,6 +158,14 @@ class SqliteRunStore:
         rows = await self._reader.scan(lambda db: db.execute(SQL["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
+    async def unfinished_ages_s(self) -> list[float]:
+        """Seconds since the start of each run that was started and has no terminal state."""
+        values = {"now_ms": self._now_ms()}
+        rows = await self._reader.scan(
+            lambda db: db.execute(SQL["started_times"], values).fetchall()
+        )
+        return [max(0.0, float(age_ms) / 1000) for (age_ms,) in rows]
+
     async def healthy(self) -> bool:
         """True when the store serves a trivial read."""
         try:

@@ -30,7 +30,7 @@ from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
-from queryrun.engines.duckdb.tables import OfferedTable, Tables
+from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
@@ -223,6 +223,7 @@ class DuckDBSession:
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
         self._close_snapshot()
+        self._text.columns = None
         if self._data_dir:
             spill_dir = self._limits.spill_dir
             work_dir = Path(spill_dir).absolute() if spill_dir else None
@@ -332,6 +333,7 @@ class DuckDBSession:
         outputs: list[Output] | None = None
         if self._is_trino:
             parsed = self._parsed = read(statement)
+            self._text.columns = _columns_read(parsed, row_filter)
             sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
             self._functions.install(self._instance, sql)
@@ -430,6 +432,13 @@ class DuckDBSession:
     def _secret_paths(self) -> list[str]:
         paths = [self._data_dir, self._database, Path(self._limits.spill_dir).absolute()]
         return [str(path) for path in paths if path]
+
+
+def _columns_read(parsed: Parsed, row_filter: RowFilter) -> frozenset[str] | None:
+    """The columns that a statement can read; None for all. A barrier copies them all."""
+    if parsed.needs.names is None or row_filter.is_by_org:
+        return None
+    return parsed.needs.names | {DELETED}
 
 
 def _offer_tables(tables: Tables, tree: Tree) -> None:

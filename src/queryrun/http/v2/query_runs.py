@@ -37,10 +37,10 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     is_dry = is_dry_run(request, problems)
     raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
     content = await decode_object(raw, BY_NAME, problems, app.threads.bodies)
-    if not is_dry and (
-        replay := await idempotency.begin(
-            app, request, problems, raw if content is None else content
-        )
+    if is_dry:
+        idempotency.check_key(request, problems)
+    elif replay := await idempotency.begin(
+        app, request, problems, raw if content is None else content
     ):
         return replay
     view = permitted_view(request.principal, parse_view(request, problems, app.settings))

@@ -98,9 +98,9 @@ def _one(request: ApiRequest, name: str) -> str | None:
 
 
 def _day(request: ApiRequest, name: str, default: date, problems: list[Problem]) -> date:
-    text = _one(request, name)
-    if text is None:
+    if not (values := request.query_values(name)):
         return default
+    text = values[-1].strip()
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -6,7 +6,7 @@ import re
 
 from queryrun.sql.spark import moments
 from queryrun.sql.spark.binding import bound
-from queryrun.sql.spark.types import spark_name, text
+from queryrun.sql.spark.types import missing_type, spark_name, text
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import PATTERNS, CastSite
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
@@ -56,6 +56,8 @@ def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> 
 
 def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
+    if (missing := missing_type(target)) is not None:
+        raise UnsupportedCastError(f"Type {missing}")
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {spark_name(target)})", target)
     if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:

@@ -11,7 +11,7 @@ from typing import NoReturn
 from queryrun.sql.spark import casts, decimals, moments
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
-from queryrun.sql.spark.types import quoted, spark_name, text
+from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
 from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
@@ -39,16 +39,6 @@ _RICHER_ON_DUCKDB = frozenset(
     ]
 )  # fmt: skip
 """Functions that take more types on DuckDB than here."""
-
-
-def _missing_type(kind: Type) -> Type | None:
-    """A type in there that no type of Spark's carries here."""
-    if t.is_fine(kind) or kind.name in _MISSING:
-        return kind
-    return next(filter(None, map(_missing_type, kind.parts)), None)
-
-
-_MISSING = frozenset(["time", t.TIMETZ, "char", "ipaddress"])
 
 
 class SparkExpressions(CallCompiler):
@@ -111,7 +101,7 @@ class SparkExpressions(CallCompiler):
         """
         before = self.excused
         found = super().expr(node)
-        if (missing := _missing_type(found.type)) is not None:
+        if (missing := missing_type(found.type)) is not None:
             self.refuse(f"Type {missing}", node.at)
         if self.in_try and self.excused != before and not self._passes_null_on(node):
             self.refuse(f"TRY around such an expression ({type(node).__name__})", node.at)

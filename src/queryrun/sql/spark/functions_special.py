@@ -12,7 +12,7 @@ from queryrun.sql.spark.functions import share, special
 from queryrun.sql.spark.types import spark_name, text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.formats import group_may_be_absent
+from queryrun.sql.trino.formats import group_may_be_absent, may_match_nothing
 from queryrun.sql.trino.typed import Typed
 
 share("if", "coalesce", "nullif", "mod", "concat", "replace", "cardinality", "array_join")
@@ -271,5 +271,8 @@ def _regexp_replace(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @special("regexp_split")
 def _regexp_split(c: SparkCompiler, node: ast.Call) -> Typed:
-    subject, pattern = _subject_and_pattern(c, node, c.args(node, 2))
+    args = c.args(node, 2)
+    if may_match_nothing(str(args[1].constant)):
+        c.refuse("regexp_split with a pattern that may match nothing", node.at)
+    subject, pattern = _subject_and_pattern(c, node, args)
     return Typed(f"split({subject}, {pattern}, -1)", t.array(t.VARCHAR))

@@ -103,6 +103,11 @@ def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
     if kind == t.DATE:
         kind = t.timestamp(0)
     a, b = c.cast_to(first, kind), c.cast_to(last, kind)
+    if kind.params[0] > 3:  # Trino counts in whole milliseconds
+        a, b = (
+            Typed(f"CAST(date_trunc('MILLISECOND', {v.sql}) AS {c.type_name(kind)})", kind)
+            for v in (a, b)
+        )
     if unit in _MICROS:
         ends = [f"unix_micros(CAST({value.sql} AS TIMESTAMP))" for value in (a, b)]
         return Typed(f"(({ends[1]} - {ends[0]}) div {_MICROS[unit]}L)", t.BIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.typed import UnsupportedCastError
 from queryrun.sql.trino.types import Type
 
 _SPARK = {
@@ -38,7 +39,16 @@ def spark_name(kind: Type) -> str:
         pairs = zip(t.field_names(kind), kind.parts, strict=True)
         fields = ", ".join(f"{quoted(name)}: {spark_name(part)}" for name, part in pairs)
         return f"STRUCT<{fields}>"
+    if kind.name not in _SPARK:
+        raise UnsupportedCastError(f"Type {kind}")
     return _SPARK[kind.name]
+
+
+def missing_type(kind: Type) -> Type | None:
+    """A type in there that no type of Spark's carries here."""
+    if t.is_fine(kind) or (not kind.parts and kind.name not in {*_SPARK, "decimal"}):
+        return kind
+    return next(filter(None, map(missing_type, kind.parts)), None)
 
 
 def trino_type(written: str) -> Type | None:

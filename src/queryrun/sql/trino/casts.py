@@ -110,6 +110,12 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
 
 
 def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
+    if value.type == t.REAL and target == t.BIGINT:  # as Java's rounding, which ends at the edges
+        edges = f"CASE WHEN {value.sql} >= 9.2233720e18 THEN {2**63 - 1} "
+        edges += f"WHEN {value.sql} <= -9.2233720e18 THEN {-(2**63)}"
+        far = f"isnan({value.sql}) IS NOT TRUE AND abs({value.sql}) >= 9.2233720e18"
+        inner = plain(f"round({value.sql})", target, site).sql
+        return Typed(f"(CASE WHEN {far} THEN {edges} END ELSE {inner} END)", target)
     if t.is_floating(value.type) and (t.is_integer(target)):
         return plain(f"round({value.sql})", target, site)
     if target == t.REAL and value.type == t.DOUBLE:
@@ -149,6 +155,9 @@ def _to_char(value: Typed, target: Type, site: CastSite) -> Typed:
         if value.type.params[0] <= length:
             return Typed(value.sql, target)
         return Typed(f"rtrim(substring({value.sql}, 1, {length}), ' ')", target)
+    if value.type != t.VARCHAR:
+        message = f"A cast from {value.type} to {target}"
+        raise UnsupportedCastError(message, is_mismatch=True)
     written = explicit(value, t.VARCHAR, length, site)
     return Typed(f"rtrim({written.sql}, ' ')", target)
 
@@ -255,10 +264,31 @@ def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     if given.name == "array":
         item = _explicit(Typed("item", given.parts[0]), target.parts[0], site)
         return Typed(f"list_transform({value.sql}, lambda item: {item.sql})", target)
-    for before, after in zip(given.parts, target.parts, strict=True):
-        if before != after and t.common(before, after) != after:
-            raise UnsupportedCastError(f"A cast from {given} to {target}")
-    return plain(value.sql, target, site)
+    if given.name == "map":
+        return _nested_map(value, target, site)
+    return _nested_row(value, target, site)
+
+
+def _nested_map(value: Typed, target: Type, site: CastSite) -> Typed:
+    pair = "cast_pair"
+    parts = zip(("key", "value"), value.type.parts, target.parts, strict=True)
+    key, item = (
+        _explicit(Typed(f"{pair}.{name}", before), after, site).sql for name, before, after in parts
+    )
+    entry = f"{{'key': {key}, 'value': {item}}}"
+    entries = f"list_transform(map_entries({value.sql}), lambda {pair}: {entry})"
+    kind = t.duckdb_name(target)
+    made = f"CAST(map_from_entries({entries}) AS {kind})"
+    return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {made} END)", target)
+
+
+def _nested_row(value: Typed, target: Type, site: CastSite) -> Typed:
+    fields = [
+        _explicit(Typed(f"struct_extract_at({value.sql}, {n + 1})", before), after, site).sql
+        for n, (before, after) in enumerate(zip(value.type.parts, target.parts, strict=True))
+    ]
+    made = f"CAST(row({', '.join(fields)}) AS {t.duckdb_name(target)})"
+    return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {made} END)", target)
 
 
 _FROM = {

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
+from queryrun.errors import FailureCode
 from queryrun.sql.json_text import NotJsonError, canonical, parsed
 from queryrun.sql.trino import ast, casts, casts_time, clocks, fine, intervals
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compiler import Compiler
 from queryrun.sql.trino.scope import Column, Scope, did_you_mean
+from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 
 _INT_MAX, _BIGINT_MAX = 2**31 - 1, 2**63 - 1
@@ -154,11 +157,19 @@ class NameCompiler(Compiler):
         for scope in self.scope.outward():
             found = self._in_scope(node, scope)
             if found is not None:
+                if scope is not self.scope and id(scope) in self.closed:
+                    self._closed(node)
                 return found
         path = ".".join(part.text for part in node.parts)
         known = self.scope.known_names()
         guess = did_you_mean(node.parts[-1].text, known)
         self.not_found(f"Column '{path}' cannot be resolved{guess}", node.at)
+
+    def _closed(self, node: ast.Name) -> NoReturn:
+        """A condition of an outer join whose subquery looks at what is joined: not in Trino."""
+        path = ".".join(part.text for part in node.parts)
+        message = f"Reference to column '{path}' from outer scope not allowed in this context"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, self.statement, node.at)
 
     def _in_scope(self, node: ast.Name, scope: Scope) -> Typed | None:
         parts = node.parts

@@ -140,7 +140,14 @@ class OperatorCompiler(NameCompiler):
         b = unscaled(right)
         half = f"((abs({a}) + abs({b}) // 2) // abs({b}))"
         signed = f"({half} * CAST(sign({a}) * sign({b}) AS HUGEINT))"
-        return Typed(scaled(signed, kind), kind)
+        quick = scaled(signed, kind)
+        limit = MAX_DIGITS - (scale - s1 + s2)
+        if p1 <= limit:
+            return Typed(quick, kind)
+        texts = ", ".join(f"CAST({value.sql} AS VARCHAR)" for value in (left, right))
+        exact = f"CAST(qr_decimal_divide({texts}, {scale}) AS {self.type_name(kind)})"
+        is_small = f"abs(CAST({left.sql} AS DOUBLE)) < 1e{limit - s1 - 1}::DOUBLE"
+        return Typed(f"(CASE WHEN {is_small} THEN {quick} ELSE {exact} END)", kind)
 
     def _shift(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
         """Dates and times with intervals."""

@@ -254,8 +254,12 @@ class RelationCompiler(CallCompiler):
             return Joined(f"({left.sql} CROSS JOIN {right.sql})", columns, hidden)
         if node.using:
             return self._join_using(node, left, right)
-        with self.inside(Scope(columns + hidden, outer)):
+        joined = Scope(columns + hidden, outer)
+        if node.kind != "INNER":
+            self.closed.add(id(joined))
+        with self.inside(joined):
             condition = self.condition(node.on, "JOIN ON clause") if node.on else "true"
+        self.closed.discard(id(joined))
         sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {condition})"
         return Joined(sql, columns, hidden)
 
@@ -274,6 +278,10 @@ class RelationCompiler(CallCompiler):
     def _join_using(self, node: ast.Join, left: Joined, right: Joined) -> Joined:
         merged, hidden, conditions = [], left.hidden + right.hidden, []
         keys = {ident.key for ident in node.using}
+        for number, ident in enumerate(node.using):
+            if any(ident.key == other.key for other in node.using[:number]):
+                message = f"Column '{ident.text}' appears multiple times in USING clause"
+                self.mismatch(message, ident.at)
         for ident in node.using:
             a, b = self._side(ident, left, "left"), self._side(ident, right, "right")
             x, y = Typed(a.sql, a.type), Typed(b.sql, b.type)

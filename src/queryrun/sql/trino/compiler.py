@@ -37,6 +37,8 @@ class Compiler:
         """What is compiled at the moment becomes a number at once: its spelling is no matter."""
         self.filtering: set[int] = set()
         """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
+        self.closed: set[int] = set()
+        """The scopes (by `id`) that no subquery may look into: those of outer joins' conditions."""
         self._numbers = 0
 
     # --- how DuckDB spells things; the compiler for another engine has its own ---------------

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from queryrun.sql.json_text import formatted_double
 from queryrun.sql.trino import ast
 
 _Match = re.Match[str]
@@ -130,7 +131,7 @@ def _overflow(match: _Match) -> str:
 def _out_of_range(match: _Match) -> str:
     target = _INTEGERS[match["bits"]]
     if match["source"] in {"DOUBLE", "FLOAT"}:
-        return f"Unable to cast {match['a']} to {target}"
+        return f"Unable to cast {formatted_double(float(match['a']))} to {target}"
     return f"Out of range for {target}: {match['a']}"
 
 
@@ -216,6 +217,11 @@ _RULES = (
         r"Malformed JSON.*Input: (?P<text>.*)",
         "Cannot convert value to JSON: {text}",
         _calls("json_parse"),
+    ),
+    _rule(
+        r"Unknown TimeZone '(?P<a>[^']*)'",
+        "'{a}' is not a valid time zone",
+        _calls(),
     ),
     _rule(
         r"Invalid UTF8 Codepoint (?P<a>\S+)",

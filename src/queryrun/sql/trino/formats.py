@@ -38,11 +38,24 @@ def mysql_format(pattern: str) -> str:
         else:
             at += 1
             letter = pattern[at : at + 1]
+            if letter and letter not in "DUuVwX" and letter not in _MYSQL:
+                out.append(letter)
+                at += 1
+                continue
             if letter not in _MYSQL:
                 raise UntranslatableError(f"%{letter} in a date pattern")
             out.append(_MYSQL[letter])
         at += 1
     return "".join(out)
+
+
+def joda_parts(pattern: str) -> list[tuple[bool, str]]:
+    """The pattern as strftime writes it, cut at zones: whether a part is one, and the part."""
+    found = []
+    for part in re.findall(r"Z+|(?:'(?:[^']|'')*'|[^Z'])+", pattern):
+        is_zone = part.startswith("Z")
+        found.append((is_zone, part if is_zone else joda_format(part)))
+    return found
 
 
 def joda_format(pattern: str) -> str:

@@ -331,6 +331,8 @@ def _nth(c: CallCompiler, node: ast.Call) -> Typed:
 def _neighbour(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 3)
     parts = [exact(args[0])]
+    if len(args) > 1 and args[1].type == t.UNKNOWN:
+        c.invalid("Offset must not be null", node.at)
     if len(args) > 1:
         parts.append(cast(args[1], t.BIGINT).sql)
     if len(args) > 2:

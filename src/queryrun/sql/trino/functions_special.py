@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.comparisons import NESTED, orderable, ordered
+from queryrun.sql.trino.comparisons import NESTED, field, orderable, ordered, unorderable
 from queryrun.sql.trino.compile_calls import CallCompiler, special
 from queryrun.sql.trino.decimals import scaled, unscaled
 from queryrun.sql.trino.typed import Typed, cast, exact
@@ -69,13 +69,42 @@ def _has_floating(kind: t.Type) -> bool:
 
 
 def _extreme_nested(c: CallCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
-    if _has_floating(kind):  # NaN inside of a row has an order of its own in Trino
-        c.refuse(f"{node.name} of {kind}", node.at)
+    if _has_floating(kind) and orderable(kind):
+        return _extreme_with_nan(c, node, [c.cast_to(value, kind) for value in values], kind)
     if not orderable(kind) or any(t.bare(value.type) != t.bare(kind) for value in values):
         c.refuse(f"{node.name} of {kind}", node.at)
     items = [ordered(c, value) for value in values]
     missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {node.name}({', '.join(items)}) END)", kind)
+
+
+def _extreme_with_nan(c: CallCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
+    """NaN inside is less than all else for the greatest, and more than all else for the least."""
+    unfit = " OR ".join(f"({unorderable(c, v.sql, kind, with_nan=False)})" for v in values)
+    what = "Ordering arrays or rows with NULL inside is not supported"
+    missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
+    pairs = ", ".join(f"row({_key(c, v, node.name)}, {v.sql})" for v in values)
+    chosen = f"list_{'max' if node.name == 'greatest' else 'min'}([{pairs}])[2]"
+    return Typed(
+        f"(CASE WHEN {missing} THEN NULL WHEN {unfit} THEN {c.failing(what)} ELSE {chosen} END)",
+        kind,
+    )
+
+
+def _key(c: CallCompiler, value: Typed, name: str) -> str:
+    """A value to order by, in which what may be NaN stands behind whether it is."""
+    kind = value.type
+    if t.is_floating(kind):
+        first = "NOT isnan" if name == "greatest" else "isnan"
+        return f"row({first}({value.sql}), {value.sql})"
+    if kind.name == "array" and _has_floating(kind):
+        item = c.fresh("p")
+        body = _key(c, Typed(item, kind.parts[0]), name)
+        return f"list_transform({value.sql}, lambda {item}: {body})"
+    if kind.name == "row" and _has_floating(kind):
+        parts = [_key(c, field(value, n), name) for n in range(len(kind.parts))]
+        return f"row({', '.join(parts)})"
+    return value.sql
 
 
 # --- numbers --------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.trino import ast, formats
+from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler, special
-from queryrun.sql.trino.typed import Typed, text
+from queryrun.sql.trino.typed import Typed
 
 # --- strings --------------------------------------------------------------------------------
 
@@ -30,24 +30,33 @@ def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
 
 
+_FAR = 2**31 - 1
+"""No string is longer."""
+
+
 @special("substring", "substr")
 def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     """Counts from the end for a negative start; empty for a start outside of the string."""
     args = c.args(node, 2, 3)
     string = c.as_type(node, args[0], t.VARCHAR).sql
     start = c.as_type(node, args[1], t.BIGINT)
-    length = ""
+    length = there = ""
     if len(args) == 3:
         count = c.as_type(node, args[2], t.BIGINT)
-        length = f", CASE WHEN {count.sql} < 0 THEN 0 ELSE {count.sql} END"
+        there = f"{count.sql} IS NOT NULL AND "
+        kept = f"least(greatest({count.sql}, 0), {_FAR})"
+        length = f", CASE WHEN {count.sql} IS NOT NULL THEN {kept} END"
         if isinstance(count.constant, int):
-            length = f", {max(count.constant, 0)}"
-    if isinstance(start.constant, int) and start.constant > 0:
+            length = f", {min(max(count.constant, 0), _FAR)}"
+    if isinstance(start.constant, int) and 0 < start.constant <= _FAR:
         return Typed(f"substring({string}, {start.sql}{length})", t.VARCHAR)
     begin = (
         f"CASE WHEN {start.sql} > 0 THEN {start.sql} ELSE length({string}) + {start.sql} + 1 END"
     )
-    outside = f"{string} IS NOT NULL AND ({start.sql} = 0 OR -{start.sql} > length({string}))"
+    outside = (
+        f"{string} IS NOT NULL AND {there}({start.sql} = 0 OR {start.sql} < -length({string}) "
+        f"OR {start.sql} > length({string}))"
+    )
     return Typed(
         f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
     )
@@ -104,88 +113,3 @@ def _normalize(c: CallCompiler, node: ast.Call) -> Typed:
     if len(args) == 2 and args[1].constant != "NFC":
         c.refuse(f"normalize to {args[1].constant}", node.at)
     return Typed(f"nfc_normalize({c.as_type(node, args[0], t.VARCHAR).sql})", t.VARCHAR)
-
-
-# --- regular expressions --------------------------------------------------------------------
-
-
-def _pattern(c: CallCompiler, node: ast.Call, value: Typed) -> str:
-    """Only literals: what a pattern means in RE2 has to be looked at."""
-    return formats.regex(c.constant_text(node, value, "a pattern"))
-
-
-@special("regexp_like")
-def _regexp_like(c: CallCompiler, node: ast.Call) -> Typed:
-    string, pattern = c.args(node, 2)
-    subject = c.as_type(node, string, t.VARCHAR).sql
-    return Typed(f"regexp_matches({subject}, {text(_pattern(c, node, pattern))})", t.BOOLEAN)
-
-
-def _group(c: CallCompiler, node: ast.Call, args: list[Typed]) -> int:
-    if len(args) < 3:
-        return 0
-    if not isinstance(args[2].constant, int):
-        c.refuse(f"{node.name} with a group that is no literal", node.at)
-    if args[2].constant and formats.group_may_be_absent(str(args[1].constant)):
-        c.refuse(f"{node.name} of a group that may match nothing", node.at)
-    return args[2].constant
-
-
-def _refuse_unknown_group(c: CallCompiler, node: ast.Call, args: list[Typed], group: int) -> None:
-    count = formats.groups_of(_pattern(c, node, args[1]))
-    if group > count:
-        c.invalid(f"Pattern has {count} groups. Cannot access group {group}", node.at)
-
-
-@special("regexp_extract")
-def _regexp_extract(c: CallCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2, 3)
-    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
-    group = _group(c, node, args)
-    _refuse_unknown_group(c, node, args, group)
-    extracted = f"regexp_extract({subject}, {pattern}, {group})"
-    return Typed(
-        f"(CASE WHEN regexp_matches({subject}, {pattern}) THEN {extracted} END)", t.VARCHAR
-    )
-
-
-@special("regexp_extract_all")
-def _regexp_extract_all(c: CallCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2, 3)
-    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
-    group = _group(c, node, args)
-    _refuse_unknown_group(c, node, args, group)
-    return Typed(f"regexp_extract_all({subject}, {pattern}, {group})", t.array(t.VARCHAR))
-
-
-@special("regexp_count")
-def _regexp_count(c: CallCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2)
-    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
-    return Typed(f"len(regexp_extract_all({subject}, {pattern}, 0))", t.BIGINT)
-
-
-@special("regexp_replace")
-def _regexp_replace(c: CallCompiler, node: ast.Call) -> Typed:
-    if len(node.args) == 3 and isinstance(node.args[2], ast.Lambda):
-        c.refuse("regexp_replace with a lambda", node.at)
-    args = c.args(node, 2, 3)
-    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
-    groups = formats.groups_of(_pattern(c, node, args[1]))
-    _refuse_empty_matches(c, node, args[1])
-    written = c.constant_text(node, args[2], "a replacement") if args[2:] else ""
-    new = formats.replacement(written, groups)
-    return Typed(f"regexp_replace({subject}, {pattern}, {text(new)}, 'g')", t.VARCHAR)
-
-
-def _refuse_empty_matches(c: CallCompiler, node: ast.Call, pattern: Typed) -> None:
-    if formats.may_match_nothing(_pattern(c, node, pattern)):
-        c.refuse(f"{node.name} with a pattern that may match nothing", node.at)
-
-
-@special("regexp_split")
-def _regexp_split(c: CallCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2)
-    _refuse_empty_matches(c, node, args[1])
-    subject, pattern = c.as_type(node, args[0], t.VARCHAR).sql, text(_pattern(c, node, args[1]))
-    return Typed(f"string_split_regex({subject}, {pattern})", t.array(t.VARCHAR))

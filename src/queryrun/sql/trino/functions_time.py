@@ -200,6 +200,8 @@ def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
         a, b = _reading(cast(first, kind)), _reading(cast(last, kind))
     else:
         a, b = fine.coarse(cast(first, kind)).sql, fine.coarse(cast(last, kind)).sql
+    if kind.params and kind.params[0] > _MILLISECONDS:  # Trino counts in whole milliseconds
+        a, b = f"date_trunc('millisecond', {a})", f"date_trunc('millisecond', {b})"
     return Typed(f"date_sub('{unit}', {a}, {b})", t.BIGINT)
 
 
@@ -235,8 +237,26 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
     if _moment(c, node, value).type == t.DATE:
         value = cast(value, t.timestamp(3))
     value = _millis(value)
-    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+    parts = formats.joda_parts(c.constant_text(node, pattern, "a pattern"))
+    if value.type.name != t.TSTZ and any(is_zone for is_zone, _ in parts):
+        c.invalid(
+            "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type "
+            "does not contain TZ information",
+            node.at,
+        )
+    found = [
+        _zone_part(c, value, part) if is_zone else f"strftime({_reading(value)}, {text(part)})"
+        for is_zone, part in parts
+    ]
+    return Typed(f"({' || '.join(found)})" if found else "''", t.VARCHAR)
+
+
+def _zone_part(c: CallCompiler, value: Typed, letters: str) -> str:
+    """`Z` is +0100, `ZZ` is +01:00, `ZZZ` the zone's name."""
+    if len(letters) > 2:
+        return text(value.type.zone or c.zone)
+    offset = f"replace({_offset(c, value)}, 'Z', '+00:00')"
+    return f"replace({offset}, ':', '')" if len(letters) == 1 else offset
 
 
 @special("parse_datetime")
@@ -270,7 +290,12 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
     zone = _zone(c, node, args[1]) if len(args) == 2 else ""
-    sql = f"make_timestamptz(CAST(floor({seconds} * 1000 + 0.5) AS BIGINT) * 1000)"
+    overflow = c.failing("Millis overflow")
+    millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
+    sql = (
+        f"(CASE WHEN isnan({seconds}) THEN make_timestamptz(0) "
+        f"WHEN abs({seconds}) > 9e12 THEN {overflow} ELSE make_timestamptz({millis} * 1000) END)"
+    )
     return Typed(sql, t.timestamp_tz(3, zone))
 
 

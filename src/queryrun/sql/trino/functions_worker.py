@@ -67,7 +67,7 @@ from_utf8(varbinary, varchar) -> varchar = qr_from_utf8({{0}}, {{1}})
 from_utf8(varbinary, bigint) -> varchar = qr_from_utf8({{0}}, chr(CAST({{1}} AS INTEGER)))
 from_base32(varchar) -> varbinary = qr_from_base32({{0}})
 from_base32(varbinary) -> varbinary = qr_from_base32(decode({{0}}))
-from_base64(varbinary) -> varbinary = from_base64(decode({{0}}))
+from_base64(varbinary) -> varbinary = from_base64(decode({{0}}) || CASE octet_length({{0}}) % 4 WHEN 2 THEN '==' WHEN 3 THEN '=' ELSE '' END)
 from_base64url(varbinary) -> varbinary = qr_from_base64url(decode({{0}}))
 to_base32(varbinary) -> varchar = qr_to_base32({{0}})
 from_base64url(varchar) -> varbinary = qr_from_base64url({{0}})
@@ -103,12 +103,14 @@ def _shift(c: CallCompiler, node: ast.Call) -> Typed:
     value, by = c.args(node, 2)
     if not t.is_integer(value.type):
         c.wrong_arguments(node, [value, by])
-    by = c.as_type(node, by, t.BIGINT)
+    by = c.as_type(node, by, t.BIGINT) if by.type == t.UNKNOWN else c.as_type(node, by, t.INTEGER)
     bits = _BITS[value.type.name]
 
     def shifted(value: Typed, by: Typed) -> Typed:
         sql = _shifted(node.name, f"CAST({value.sql} AS HUGEINT)", exact(by), bits)
-        return Typed(f"CAST({sql} AS {c.type_name(value.type)})", value.type)
+        there = f"{value.sql} IS NOT NULL"
+        sql = f"CASE WHEN {there} THEN CAST({sql} AS {c.type_name(value.type)}) END"
+        return Typed(f"({sql})", value.type)
 
     return c.once(value, lambda one: c.once(by, lambda other: shifted(one, other)))
 
@@ -226,6 +228,9 @@ def _vectors(c: CallCompiler, node: ast.Call) -> Typed:
                 f"CASE WHEN len({a.sql}) = 0 OR {norms} THEN {zero} "
                 f"WHEN {lost} THEN CAST('NaN' AS DOUBLE) ELSE {sql} END"
             )
+        nan = " OR ".join(f"len(list_filter({v.sql}, lambda x: isnan(x))) > 0" for v in (a, b))
+        both = c.failing(f"{node.name} of NULL and NaN together is not supported")
+        missing = f"({missing}) AND ({nan}) THEN {both} WHEN {missing}"
         return Typed(
             f"(CASE WHEN len({a.sql}) <> len({b.sql}) THEN {lengths} "
             f"WHEN {missing} THEN NULL ELSE {sql} END)",

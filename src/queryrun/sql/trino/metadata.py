@@ -53,6 +53,9 @@ def rows_of(
 
     `functions`: those that there are. Where the tables are is not checked without a `location`.
     """
+    if node.escape is not None and len(node.escape) != 1:
+        message = "Escape string must be a single character"
+        raise failure_at(FailureCode.INVALID_VALUE, message, statement, node.at)
     if location:
         _check_location(node, statement, location)
     rows = _rows(node, schema, functions, statement, location or LOCATION)

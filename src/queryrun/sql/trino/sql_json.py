@@ -50,7 +50,8 @@ def value(c: CallCompiler, node: ast_json.JsonValue) -> Typed:
         kind, length = casts.type_of(node.output.type)
     if kind.name not in _VALUES:
         c.refuse(f"JSON_VALUE returning {kind}", node.at)
-    found = Typed(f"qr_json_value({_arguments(c, node.path)}, {text(str(kind))})", t.UNKNOWN)
+    call = f"qr_json_value({_arguments(c, node.path)}, {text(str(kind))})"
+    found = Typed(call, t.array(t.VARCHAR))
 
     def chosen(found: Typed) -> Typed:
         item = Typed(f"{found.sql}[2]", t.VARCHAR)

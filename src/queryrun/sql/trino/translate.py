@@ -45,6 +45,9 @@ class Needs:
     """It asks which tables there are."""
     every_column: bool = False
     """It asks for the columns of all of them."""
+    names: frozenset[str] | None = None
+    """Every name that it spells, in lower case, so every column that it can read; None: it may
+    read columns that it does not spell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,29 @@ def _needs(node: ast.Query | ast.Show) -> Needs:
         frozenset(table.parts[-1].key for table in tables if not is_information(table)),
         every_table=bool(about) or (isinstance(node, ast.Show) and node.what == "tables"),
         every_column="columns" in about and not isinstance(node, ast.Show),
+        names=None if isinstance(node, ast.Show) else _names(node),
     )
+
+
+def _names(node: ast.Query) -> frozenset[str] | None:
+    """A star, a bare table and names given by position mean columns that are not spelled."""
+    found = set()
+    for item in _walk(node):
+        if isinstance(item, ast.Star):
+            return None
+        if isinstance(item, ast.Query) and isinstance(item.body, ast.Table):
+            return None
+        if isinstance(item, ast.SetOperation) and any(isinstance(t, ast.Table) for t in item.terms):
+            return None
+        if isinstance(item, ast.Aliased) and item.columns and not _is_unnest(item.relation):
+            return None
+        if isinstance(item, ast.Ident):
+            found.add(item.key)
+    return frozenset(found)
+
+
+def _is_unnest(relation: ast.Relation) -> bool:
+    return isinstance(relation, ast.Unnest)
 
 
 def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, list[Output]]:
@@ -121,6 +146,8 @@ def placed(parsed: Parsed, failure: Failure) -> Failure:
         found = explained(parsed.node, failure.message)
     if found is None:
         return _without_engine_words(failure)
+    if failure.code is FailureCode.STATEMENT_FAILED:
+        failure = replace(failure, code=FailureCode.INVALID_VALUE)
     if found.at is None:
         return replace(failure, message=found.message)
     return failure_at(failure.code, found.message, parsed.text, found.at).failure
@@ -170,16 +197,20 @@ def deeply(statement: str) -> Iterator[None]:
 
 
 def _tables(node: object) -> Iterator[ast.Table]:
-    """All tables, common table expressions among them, without recursion."""
+    """All tables, common table expressions among them."""
+    return (item for item in _walk(node) if isinstance(item, ast.Table))
+
+
+def _walk(node: object) -> Iterator[object]:
+    """Every record below a node, and the node, without recursion."""
     pending = [node]
     while pending:
         item = pending.pop()
-        if isinstance(item, ast.Table):
-            yield item
-        elif isinstance(item, list | tuple):
+        if isinstance(item, list | tuple):
             pending.extend(item)
         elif isinstance(item, dict):
             pending.extend(item.values())
         else:
+            yield item
             slots = getattr(item, "__slots__", ())
             pending.extend(getattr(item, slot) for slot in slots)

@@ -21,6 +21,8 @@ class TextContext:
     copies_dir: Path | None = None
     max_copies_bytes: int = 20 * 1024**3
     config: Mapping[str, Any] = field(default_factory=dict)
+    columns: frozenset[str] | None = None
+    """The lower-case names that the statement spells: no other column is read. None: any may be."""
     converter: Converter | None = None
     """While one converts."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,13 @@ SAMPLE_ROWS = 5_000
 FAMILY_ROWS = 1_000
 """When the first rows are all numbers (or dates …), a later value that is none is no text column
 but most likely a fault of the file: see `Column.break_row`."""
-_ROW_GROUP_ROWS = 122_880
+UNREAD = "UNREAD"
+"""The kind of a column that a copy leaves out, since no statement has asked for it."""
+_PARQUET = (
+    "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw, ROW_GROUP_SIZE 122880, "
+    "DICTIONARY_SIZE_LIMIT 5000"
+)
+"""The second version's encodings of numbers are written and read in less time than the first's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +84,14 @@ class Converter:
         """Release its memory."""
         self._connection.close()
 
-    def convert(self, source: Source, path: Path) -> Converted:
+    def convert(
+        self, source: Source, path: Path, names_read: Collection[str] | None = None
+    ) -> Converted:
         """Write the file with the types that all its values imply. Raises `FileFault`.
 
-        Writes nothing for a file that has neither records nor names of columns.
+        Writes nothing for a file that has neither records nor names of columns. Of a long file of
+        delimited text the columns that `names_read` (in lower case) does not name may be left out:
+        they are `UNREAD`, and not in what is written.
         """
         with source.open() as (names, batches):
             if not names:
@@ -92,14 +102,31 @@ class Converter:
                 is_whole, rest = _is_at_end(rest)
                 columns = self._columns(source, names, head, is_whole=is_whole)
                 check = not all(column.is_complete for column in columns)
-                rows = self._write(source, columns, itertools.chain(head, rest), path, check=check)
-                return Converted(tuple(columns), rows)
+                if check and names_read is not None and not source.is_json:
+                    columns = _without(columns, {*names_read, *source.rules})
+                if not any(column.kind == UNREAD for column in columns):
+                    every = itertools.chain(head, rest)
+                    rows = self._write(source, columns, every, path, check=check)
+                    return Converted(tuple(columns), rows)
             except MismatchError:
                 self._require_rules(source, names)
             except UnknownKeyError:
                 columns = []
+        if any(column.kind == UNREAD for column in columns):
+            return self._convert_some(source, columns, path)
         if not columns:
             source.learn_columns()
+        return self.rewrite(source, self.examine(source, columns), path)
+
+    def _convert_some(self, source: Source, columns: list[Column], path: Path) -> Converted:
+        """Leave out what is `UNREAD`; all columns once a value contradicts the first rows."""
+        chosen = [index for index, column in enumerate(columns) if column.kind != UNREAD]
+        with source.open(chosen) as (names, batches):
+            try:
+                rows = self._write(source, columns, batches, path, check=True)
+                return Converted(tuple(columns), rows)
+            except MismatchError:
+                self._require_rules(source, names)
         return self.rewrite(source, self.examine(source, columns), path)
 
     def examine(self, source: Source, known: Sequence[Column] = ()) -> list[Column]:
@@ -196,16 +223,22 @@ class Converter:
         *,
         check: bool,
     ) -> int:
+        read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
         items = ", ".join(
-            f"{_item(source, column, f'c{index}', is_checked=check)} AS {quoted_name(column.name)}"
-            for index, column in enumerate(columns)
+            f"{_item(source, column, index, is_checked=check)} AS {quoted_name(column.name)}"
+            for index, column in read
+        )
+        tried = "".join(
+            f", {cast} AS t{index}"
+            for index, column in read
+            if check and (cast := _tried(source, column, index))
         )
         types = [_arrow_type(column) for column in columns]
-        fields = {f"c{index}": kind for index, kind in enumerate(types)}
+        fields = {f"c{index}": types[index] for index, _ in read}
         with self._stream(fields, _typed(batches, columns, types)) as stream:
             rows = self._execute(
-                f"COPY (SELECT {items} FROM {stream}) TO {quoted_text(os.fspath(path))} "
-                f"(FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})"
+                f"COPY (SELECT {items} FROM (SELECT *{tried} FROM {stream})) "
+                f"TO {quoted_text(os.fspath(path))} ({_PARQUET})"
             )
         return int(str(rows[0][0]))
 
@@ -260,10 +293,31 @@ class ValueFault(FileFault):
         self.index, self.row = index, row
 
 
-def _item(source: Source, column: Column, text: str, *, is_checked: bool) -> str:
+def _without(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
+    """The columns, those that are not among `names` unread, but one: a row needs a column."""
+    is_read = [column.name.lower() in names for column in columns]
+    is_read[0] = is_read[0] or not any(is_read)
+    return [
+        column if read else replace(column, kind=UNREAD)
+        for column, read in zip(columns, is_read, strict=True)
+    ]
+
+
+def _tried(source: Source, column: Column, index: int) -> str:
+    """What `_item` finds as a column `t` of its own; empty for none."""
+    if column.name.lower() in source.rules:
+        return ""
+    return kinds.tried_sql(f"c{index}", column.kind, is_json=source.is_json)
+
+
+def _item(source: Source, column: Column, index: int, *, is_checked: bool) -> str:
+    text = f"c{index}"
     rule = source.rules.get(column.name.lower())
     if rule is None and is_checked:
-        return kinds.checked_sql(text, column.kind, column.facts, is_json=source.is_json)
+        tried = f"t{index}" if _tried(source, column, index) else ""
+        return kinds.checked_sql(
+            text, column.kind, column.facts, is_json=source.is_json, tried=tried
+        )
     if rule is None:
         return kinds.value_sql(text, column.kind, is_json=source.is_json)
     value = (

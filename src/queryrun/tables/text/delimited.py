@@ -83,8 +83,12 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     return Header(names, layout)
 
 
-def batches(stream: TextStream, header: Header) -> Iterator[pa.RecordBatch]:
+def batches(
+    stream: TextStream, header: Header, columns: Sequence[int] = ()
+) -> Iterator[pa.RecordBatch]:
     """The rows behind the header, as texts. NULL is an empty value without quotes.
+
+    With `columns` these alone come out; every row must have as many values as ever.
 
     A blank line is a NULL in a file of one column without comments; others pass over it.
     Raises `FileFault`; one of rows that do not fit has no line (`locate.ragged_row` finds it).
@@ -111,6 +115,7 @@ def batches(stream: TextStream, header: Header) -> Iterator[pa.RecordBatch]:
                 column_types={name: pa.string() for name in names},
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
+                include_columns=[names[index] for index in columns],
                 null_values=["", *layout.nulls],
             ),
         )

@@ -178,6 +178,7 @@ _SCIENTIFIC = (
 _JSON_SCIENTIFIC = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-]?[0-9]+"
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"
 _OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+_BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
 _MAX_FAST_CHARS = 60
 """A plain number so short is not too small for a double."""
 
@@ -217,7 +218,7 @@ MACROS = (
     "CAST(TRY_CAST(v AS TIMESTAMP) AS VARCHAR) = replace(v, 'T', ' '), false)",
     # `v` below ':' begins with a digit or a minus: anything else is no number and no date.
     "CREATE OR REPLACE MACRO qr_class(v) AS CASE WHEN v IS NULL OR v = '' THEN NULL "
-    "WHEN v >= ':' THEN CASE WHEN v IN ('true','false','True','False','TRUE','FALSE') "
+    f"WHEN v >= ':' THEN CASE WHEN v IN {_BOOLEANS} "
     "THEN 'b' ELSE 'x' END WHEN v < '-' THEN 'x' "
     "WHEN CAST(TRY_CAST(v AS BIGINT) AS VARCHAR) = v THEN 'i' "
     f"WHEN regexp_full_match(v, '{_PLAIN}|{_SCIENTIFIC}') THEN coalesce(qr_number(v), 'x') "
@@ -285,12 +286,32 @@ def value_sql(column: str, kind: str, *, is_json: bool = False) -> str:
     return f"CAST({text} AS {kind})"
 
 
-def checked_sql(column: str, kind: str, facts: Facts, *, is_json: bool = False) -> str:
+_TRIED = {"BIGINT", "DOUBLE", "DATE", "TIMESTAMP"}
+
+
+def tried_sql(column: str, kind: str, *, is_json: bool = False) -> str:
+    """The cast that test and value have in common, for `checked_sql`: so it is made once.
+
+    Empty for a type that is tested by other means.
+    """
+    if kind not in _TRIED:
+        return ""
+    return f"TRY_CAST({_bare(column, kind, is_json)} AS {kind})"
+
+
+def _bare(column: str, kind: str, is_json: bool) -> str:
+    """The text of a value; dates and times are texts in JSON, and numbers none."""
+    return f"{column}[2:]" if is_json and kind in {"DATE", "TIMESTAMP", "TIMESTAMPTZ"} else column
+
+
+def checked_sql(
+    column: str, kind: str, facts: Facts, *, is_json: bool = False, tried: str = ""
+) -> str:
     """`value_sql`, failing with `MISMATCH` for a value whose class would lead to another type.
 
-    `facts` are those that led to the type.
+    `facts` are those that led to the type; `tried` is where the result of `tried_sql` is.
     """
-    value = value_sql(column, kind, is_json=is_json)
+    value = tried or value_sql(column, kind, is_json=is_json)
     if kind in {"JSON", "NESTED"}:
         return value
     if kind == "VARCHAR":
@@ -299,7 +320,8 @@ def checked_sql(column: str, kind: str, facts: Facts, *, is_json: bool = False) 
     empty = "" if is_json else f" OR {column} = ''"
     return (
         f"CASE WHEN {column} IS NULL{empty} THEN NULL "
-        f"WHEN {_is_of(column, kind, is_json)} THEN {value} ELSE error('{MISMATCH}') END"
+        f"WHEN {_is_of(column, kind, is_json, tried or tried_sql(column, kind, is_json=is_json))} "
+        f"THEN {value} ELSE error('{MISMATCH}') END"
     )
 
 
@@ -318,27 +340,29 @@ def _stays_text(column: str, facts: Facts, is_json: bool) -> str:
     return ""
 
 
-def _is_of(column: str, kind: str, is_json: bool) -> str:
+def _is_of(column: str, kind: str, is_json: bool, tried: str) -> str:
     """Fast tests first: most values are spelled as the engine would print them."""
     classify = f"qr_json_class({column})" if is_json else f"qr_class({column})"
-    text = f"{column}[2:]" if is_json else column
+    text = _bare(column, kind, is_json)
     if kind == "BIGINT":
-        return f"coalesce(CAST(TRY_CAST({column} AS BIGINT) AS VARCHAR) = {column}, false)"
+        return f"CAST({tried} AS VARCHAR) = {column}"
     if kind == "DOUBLE":
         return (
-            f"((regexp_full_match({column}, '{_PLAIN}') AND (length({column}) <= 15 "
-            f"OR coalesce(CAST(TRY_CAST({column} AS DOUBLE) AS VARCHAR) = {column}, false))) "
+            f"((length({column}) <= 15 AND regexp_full_match({column}, '{_PLAIN}')) "
+            f"OR (CAST({tried} AS VARCHAR) = {column} AND regexp_full_match({column}, '{_PLAIN}')) "
             f"OR CASE {classify} WHEN 'f' THEN true WHEN 'i' THEN "
             f"abs(CAST(TRY_CAST({column} AS BIGINT) AS HUGEINT)) <= {MAX_EXACT_INTEGER} "
             "ELSE false END)"
         )
     if kind == "DATE":
-        return (
-            f"(length({text}) = 10 AND {text} >= '0001' AND "
-            f"coalesce(CAST(TRY_CAST({text} AS DATE) AS VARCHAR) = {text}, false))"
-        )
+        return f"length({text}) = 10 AND {text} >= '0001' AND CAST({tried} AS VARCHAR) = {text}"
     if kind == "TIMESTAMP":
-        return f"(qr_plain_moment({text}) OR {classify} IN ('t', 'd'))"
+        printed = f"CAST({tried} AS VARCHAR)"
+        return (
+            f"(({text} >= '0001' AND {text}[5] = '-' AND (length({text}) = 19 OR {text}[20] = '.') "
+            f"AND ({printed} = {text} OR {printed} = replace({text}, 'T', ' '))) "
+            f"OR {classify} IN ('t', 'd'))"
+        )
     if kind == "TIMESTAMPTZ":
         return f"(({text}[-1] = 'Z' AND qr_plain_moment({text}[:-2])) OR {classify} = 'o')"
     if kind.startswith("DECIMAL("):
@@ -347,5 +371,8 @@ def _is_of(column: str, kind: str, is_json: bool) -> str:
         whole = MAX_DIGITS - scale - 1
         digits = rf"0|[1-9][0-9]{{0,{whole}}}" if whole >= 0 else "0"
         return f"regexp_full_match({column}, '-?(?:{digits}){fraction}')"
+    if kind == "BOOLEAN" and not is_json:
+        alternatives = (f"{column} = '{word}'" for word in _BOOLEANS)
+        return f"({' OR '.join(alternatives)})"
     classes = {"BOOLEAN": "'b'", "DATE/d": "'y', 'a'", "DATE/m": "'m', 'a'"}
     return f"{classify} IN ({classes[kind]})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,13 +15,17 @@ from queryrun.tables.partitions import partitioned
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot, changed
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
-from queryrun.tables.text.convert import Column, Converted, Converter, ValueFault
+from queryrun.tables.text.convert import UNREAD, Column, Converted, Converter, ValueFault
 from queryrun.tables.text.delimited import Layout, RaggedFault
 from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut
 from queryrun.tables.text.nested import InexactError, Shape
 from queryrun.tables.text.sources import DelimitedSource, JsonSource, Source
 from queryrun.tables.text.store import CopyStore, Entry, key_of
 from queryrun.tables.text.stream import TextFile
+
+SOME_COLUMNS_BYTES = 32 * 1024**2
+"""Of a longer file the first statement has the columns converted that it names: that takes a part
+of the time, and most files have more columns than statements read."""
 
 
 def text_kinds(table: TableSnapshot) -> Mapping[str, str]:
@@ -55,18 +59,23 @@ def _read(table: TableSnapshot, layout: Layout | None) -> str:
     with contextlib.closing(_Reading(table, layout)) as reading:
         files, paths, faults = reading.copies()
         own = reading.names
+        errors, order = faults | reading.unread, reading.order
     table.column_faults.update(faults)
 
     def relation(paths: list[str], options: str) -> str:
         union = ", union_by_name=true" if len(paths) > 1 else ""
         read = f"read_parquet({text_list(paths)}{union}{options})"
-        if not faults:
+        if not errors:
             return read
-        errors = ", ".join(
-            f"CAST(error({quoted_text(COLUMN_FAULT + message)}) AS VARCHAR) AS {quoted_name(name)}"
-            for name, message in faults.items()
-        )
-        return f"(SELECT * REPLACE ({errors}) FROM {read})"
+        items = {
+            name: f"CAST(error({quoted_text(COLUMN_FAULT + message)}) AS VARCHAR) AS "
+            f"{quoted_name(name)}"
+            for name, message in errors.items()
+        }
+        if order:
+            listed = ", ".join(items.get(name, quoted_name(name)) for name in order)
+            return f"(SELECT {listed} FROM {read})"
+        return f"(SELECT * REPLACE ({', '.join(items.values())}) FROM {read})"
 
     return partitioned(table, paths, relation, own, files)
 
@@ -101,6 +110,11 @@ class _Reading:
         """By lower-case column name, once `copies` has been called."""
         self.names: list[set[str]] = []
         """The lower-case columns of each file, once `copies` has been called."""
+        self.unread: dict[str, str] = {}
+        """Columns that the copy leaves out, and what to say if a statement read one all the same:
+        then `TextContext.columns` did not name it."""
+        self.order: list[str] = []
+        """All columns, when some are not in the copy."""
 
     def close(self) -> None:
         """Release the converter."""
@@ -114,11 +128,13 @@ class _Reading:
         if not files:
             raise unreadable(self._table.table.name, "its file is empty, so it has no columns")
         for file in files:
-            self._remember(file, file.key, self._convert)
+            if not self._remember_some(file):
+                self._remember(file, file.key, self._convert)
         files = [file for file in files if file.converted.columns]
         if not files:
             raise unreadable(self._table.table.name, "it has no records, so it has no columns")
         faults = self._unify(files)
+        self._note_unread(files)
         self.names = [{c.name.lower() for c in file.converted.columns} for file in files]
         return [file.file for file in files], [self._open(file) for file in files], faults
 
@@ -160,8 +176,40 @@ class _Reading:
             raise unreadable(self._table.table.name, "it could not be converted")
         file.key, file.converted = key, entry.converted
 
-    def _convert(self, file: _File, path: Path) -> Converted:
-        converted = self._converter.convert(file.source, path)
+    def _remember_some(self, file: _File) -> bool:
+        """Whether a copy of the columns that the statement names will do, and is there now.
+
+        There is one such copy of a version: a statement that needs more columns has all converted.
+        """
+        columns = self._context.columns
+        is_long = file.file.identity.size_bytes >= SOME_COLUMNS_BYTES
+        is_alone = len(self._table.files) == 1 and not self._table.table.partition_keys
+        if columns is None or not is_long or self._layout is None or not is_alone:
+            return False
+        columns |= {self._table.table.deleted_column.lower()}
+        if self._store.find(file.key):
+            return False
+        key = key_of(file.file.identity, file.key, "some columns")
+        known = self._store.find(key)
+        if known and (known.converted is None or _unread(known.converted) & columns):
+            return False
+        self._remember(file, key, lambda file, path: self._convert(file, path, columns))
+        return True
+
+    def _note_unread(self, files: Sequence[_File]) -> None:
+        for column in (column for file in files for column in file.converted.columns):
+            if column.kind == UNREAD:
+                problem = "was left out of the table's copy"
+                self.unread[column.name] = self._column_message(
+                    column.name, problem, "report this, and define the column's type"
+                )
+        if self.unread:
+            self.order = [column.name for column in files[0].converted.columns]
+
+    def _convert(
+        self, file: _File, path: Path, columns: Collection[str] | None = None
+    ) -> Converted:
+        converted = self._converter.convert(file.source, path, columns)
         if not converted.columns:
             return converted
         self._require_columns(file, converted)
@@ -343,6 +391,10 @@ class _Reading:
     def _column_message(self, name: str, problem: str, advice: str) -> str:
         table = displayed(self._table.table.name)
         return f"Table '{table}', column '{cut(name)}': {problem}: {advice} in tables.toml"
+
+
+def _unread(converted: Converted) -> set[str]:
+    return {column.name.lower() for column in converted.columns if column.kind == UNREAD}
 
 
 def _store_of(table: TableSnapshot) -> CopyStore:

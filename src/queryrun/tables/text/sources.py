@@ -24,8 +24,13 @@ class Source(Protocol):
     rules: Mapping[str, ColumnRule]
     """Columns whose type is defined, by lower-case name."""
 
-    def open(self) -> contextlib.AbstractContextManager[tuple[Sequence[str], Batches]]:
-        """The column names, and the rows as texts in columns c0, c1, … Raises `FileFault`."""
+    def open(
+        self, columns: Sequence[int] = ()
+    ) -> contextlib.AbstractContextManager[tuple[Sequence[str], Batches]]:
+        """The column names, and the rows as texts in columns c0, c1, … Raises `FileFault`.
+
+        With `columns` the batches of delimited text have these columns alone.
+        """
         ...
 
     def learn_columns(self) -> None:
@@ -47,11 +52,11 @@ class DelimitedSource:
         self.header: Header | None = None
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[tuple[Sequence[str], Batches]]:
+    def open(self, columns: Sequence[int] = ()) -> Iterator[tuple[Sequence[str], Batches]]:
         """See `Source`."""
         with contextlib.closing(TextStream(self.file)) as stream:
             self.header = delimited.read_header(stream, self._layout)
-            yield self.header.names, delimited.batches(stream, self.header)
+            yield self.header.names, delimited.batches(stream, self.header, columns)
 
     def learn_columns(self) -> None:
         """The header says all."""
@@ -68,7 +73,10 @@ class JsonSource:
         self._names: list[str] | None = None
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[tuple[Sequence[str], Batches]]:
+    def open(
+        self,
+        columns: Sequence[int] = (),  # noqa: ARG002 - of delimited text
+    ) -> Iterator[tuple[Sequence[str], Batches]]:
         """See `Source`. The batches may raise `UnknownKeyError` before `learn_columns`."""
         if self._names is None:
             with contextlib.closing(TextStream(self.file)) as stream:

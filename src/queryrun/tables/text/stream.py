@@ -87,14 +87,21 @@ class TextStream(io.RawIOBase):
         self._buffer = self._buffer[count:]
 
     def readinto(self, buffer: Any) -> int:
+        chunk = self._chunk(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """As of every raw stream; a chunk comes out as it is, without a copy."""
+        return super().read(size) or b"" if size < 0 else self._chunk(size)
+
+    def _chunk(self, size: int) -> bytes:
         while not self._buffer and not self._is_at_end:
             self._buffer = self._next()
-        size = min(len(buffer), len(self._buffer))
         chunk = self._buffer[:size]
         self._buffer = self._buffer[size:]
         self._inspect(chunk, is_last=self._is_at_end and not self._buffer)
-        buffer[:size] = chunk
-        return size
+        return chunk
 
     def close(self) -> None:
         if not self.closed:

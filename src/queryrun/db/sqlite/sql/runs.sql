@@ -108,6 +108,13 @@ UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 
+-- name: started_times
+-- Milliseconds since each run that is started and not terminal was started first. There are as many
+-- as slots. Indexes: runs_held, and the primary key of run_events.
+SELECT :now_ms - (
+    SELECT min(e.at_ms) FROM run_events e WHERE e.run_seq = r.seq AND e.event = 'claim')
+FROM runs r WHERE r.state IN ('in_progress', 'canceling');
+
 -- name: expired_share
 -- How many runs are terminal, and how many of them are expired. Index: runs_ended.
 SELECT (SELECT count(*) FROM runs WHERE state IN ('complete', 'failed', 'canceled')),

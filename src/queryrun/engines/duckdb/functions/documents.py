@@ -161,9 +161,11 @@ def _json_array_has_integer(document: str, value: int) -> bool | None:
 
 @worker_function("qr_json_array_has_double(VARCHAR, DOUBLE) -> BOOLEAN")
 def _json_array_has_double(document: str, value: float) -> bool | None:
+    if not math.isfinite(value):
+        return False
     items = _array(document)
-    if items is None or not math.isfinite(value):
-        return None if items is None else False
+    if items is None:
+        return None
     return any(isinstance(item, float) and item == value for item in items)
 
 

@@ -156,12 +156,20 @@ def _scalar(item: Any, target: str) -> str:
         if name == "decimal":
             precision, scale = (int(part) for part in rest.rstrip(")").split(","))
             return str(_decimal(item, precision, scale))
+        if name == "char":
+            return _string(item)
         if name == "boolean":
             return _boolean(item)
     except (ValueError, InvalidOperation, OverflowError):
         message = "cannot extract SQL scalar from JSON: JSON path found an item that"
         raise EvaluationError(f"{message} cannot be converted to {target}") from None
     return _text(item)
+
+
+def _string(item: Any) -> str:
+    if not isinstance(item, str):
+        raise OverflowError(item)
+    return item
 
 
 def _plain(item: Any) -> Any:

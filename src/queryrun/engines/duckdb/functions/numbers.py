@@ -243,18 +243,26 @@ def _beta_cdf(a: float, b: float, value: float) -> str:
 
 @worker_function("qr_t_cdf(DOUBLE, DOUBLE) -> VARCHAR")
 def _t_cdf(value: float, freedom: float) -> str:
-    if not freedom > 0:
+    if freedom <= 0:
         raise InputError("df must be positive")
+    if math.isnan(value) or math.isnan(freedom):
+        return "NaN"
     if value == 0:
         return "0.5"
     tail = 0.5 * _beta(0.5 * freedom, 0.5, freedom / (freedom + value * value))
     return formatted(tail if value < 0 else 1 - tail)
 
 
+_MAX_FREEDOM = 1e300
+"""Of more degrees Trino computes no density."""
+
+
 @worker_function("qr_t_pdf(DOUBLE, DOUBLE) -> VARCHAR")
 def _t_pdf(value: float, freedom: float) -> str:
-    if not freedom > 0:
+    if freedom <= 0:
         raise InputError("df must be positive")
+    if math.isnan(value) or freedom > _MAX_FREEDOM or math.isnan(freedom):
+        return "NaN"
     half = (freedom + 1) / 2
     exponent = half * math.log1p(value * value / freedom)
     scale = math.lgamma(half) - math.lgamma(freedom / 2)
@@ -270,7 +278,7 @@ def _wilson(successes: int, trials: int, z: float, side: float) -> str:
         raise InputError("number of trials must be positive")
     if successes > trials:
         raise InputError("number of successes must not be larger than number of trials")
-    if z < 0:
+    if not z >= 0:
         raise InputError("z-score must not be negative")
     share = successes / trials
     middle = share + z * z / trials / 2
@@ -299,3 +307,16 @@ def _combinations(count: int, size: int) -> list[list[int]]:
         [position + 1 for position in positions]
         for positions in sorted(chosen, key=lambda p: p[::-1])
     ]
+
+
+@worker_function("qr_decimal_divide(VARCHAR, VARCHAR, BIGINT) -> VARCHAR")
+def _decimal_divide(left: str, right: str, scale: int) -> str:
+    """Of numbers with so many digits that a step in between has more than 38."""
+    divisor = Decimal(right)
+    if divisor == 0:
+        raise InputError("Division by zero")
+    exact = _WIDE.divide(Decimal(left), divisor)
+    found = exact.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _WIDE)
+    if abs(found) >= Decimal(10) ** (38 - scale):
+        raise InputError("Decimal overflow")
+    return format(found, "f")

@@ -98,7 +98,7 @@ def _regexp_position(value: str, pattern: str, start: int, occurrence: int) -> i
         return -1
     for number, match in enumerate(_compiled(pattern).finditer(value, start - 1), 1):
         if number == occurrence:
-            return match.start() + 1 if match.start() < len(value) else -1
+            return match.start() + 1
     return -1
 
 

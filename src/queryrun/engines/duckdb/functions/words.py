@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from urllib.parse import unquote_plus
+from zoneinfo import ZoneInfo
 
 from queryrun.engines.duckdb.functions.registry import InputError, UnsupportedError, worker_function
+from queryrun.sql.iso_moments import read_iso
 
 _SOUNDS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01230120022455012623010202", strict=True))
 
@@ -199,3 +202,19 @@ def _url_parameter(value: str, name: str) -> str | None:
         if unquote_plus(key) == name:
             return unquote_plus(text) if sign else ""
     return None
+
+
+# --- moments --------------------------------------------------------------------------------
+
+
+@worker_function("qr_iso_nanos(VARCHAR, VARCHAR) -> BIGINT")
+def _iso_nanos(value: str, zone: str) -> int:
+    """Nanoseconds since 1970 of a moment in ISO 8601; `zone` is for those without one."""
+    found = read_iso(value)
+    if found is None:
+        raise InputError(f'Invalid format: "{value}"')
+    if found.zone or zone == "UTC":
+        return found.nanos - found.offset_minutes * 60 * 10**9
+    seconds, rest = divmod(found.nanos, 10**9)
+    local = datetime(1970, 1, 1, tzinfo=ZoneInfo(zone)) + timedelta(seconds=seconds)
+    return int(local.timestamp()) * 10**9 + rest
