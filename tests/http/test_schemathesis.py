@@ -50,6 +50,7 @@ from queryrun.runs.store import (
 )
 from queryrun.sql.guard import Verdict
 from queryrun.sql.validate import TableColumns, Validation
+from queryrun.webhooks.target import MAX_URL_CHARS
 from tests.conftest import Clock
 from tests.http.app_harness import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, app_over
 
@@ -143,10 +144,14 @@ TOO_LATE = [
         "POST /v2/query_runs/{query_run_id}/cancel",
         "DELETE /query/jobs/{job_id}",
         "GET /v2/query_runs/{query_run_id}/rows",
+        "POST /v2/webhooks",
+        "PUT /v2/webhooks/{webhook_id}",
+        "POST /v2/webhook_deliveries/replay",
     )
 ]
 """A cancel of a terminal run is a 400 (contract B4), however valid the request; so are rows
-further in than a preview reaches, which these files, being no Parquet, all are."""
+further in than a preview reaches, which these files, being no Parquet, all are; and a webhook that
+leads inside or is one too many, and a replay of neither ids nor a time."""
 
 DELETE_IS_CANCEL = {"use_after_free": {"enabled": False}}
 """v1's DELETE cancels a job, which can be read for as long as before (contract A9)."""
@@ -238,6 +243,9 @@ def _mean_body(body: Any) -> None:
         key = body.get(name)
         if isinstance(key, str) and 0 < len(key) <= MAX_KEY_CHARS:
             body[name] = PUBLIC_KEY
+    notify_url = body.get("notify_url")
+    if isinstance(notify_url, str) and len(notify_url) <= MAX_URL_CHARS:
+        del body["notify_url"]
     if isinstance(body.get("source"), str):
         body["source"] = "live"
 

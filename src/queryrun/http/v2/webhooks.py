@@ -203,8 +203,8 @@ async def list_deliveries(app: AppContext, request: ApiRequest) -> Response:
         state=_state(request),
         limit=page_size(request),
     )
-    if (cursor := _query(request, "cursor")) is not None:
-        query = replace(query, after=_position(app, cursor))
+    if cursors := request.query_values("cursor"):
+        query = replace(query, after=_position(app, cursors[-1]))
     page = await app.webhooks.store.deliveries(query)
     next_page = (
         None
@@ -355,11 +355,11 @@ def _query(request: ApiRequest, name: str) -> str | None:
 
 
 def _state(request: ApiRequest) -> DeliveryState | None:
-    text = _query(request, "state")
-    if text is None:
+    named = request.query_values("state")
+    if not named:
         return None
     try:
-        return DeliveryState(text)
+        return DeliveryState(named[-1])
     except ValueError as error:
         states = ", ".join(DeliveryState)
         raise InvalidRequest.of("state", f"'state' must be one of {states}") from error
