@@ -58,6 +58,7 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBSide]:
             "SELECT sequence(DATE '2020-01-02', DATE '2020-01-01')",
             [([date(2020, 1, 2), date(2020, 1, 1)],)],
         ),
+        ("SELECT substr('a', 9, CAST(NULL AS bigint)), substr('a', 0, NULL)", [(None, None)]),
         ("SELECT [1, 2][2], DOUBLE PRECISION '1.5'", [(2, 1.5)]),
     ],
 )

@@ -40,9 +40,10 @@ def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     string = c.as_type(node, args[0], t.VARCHAR).sql
     start = c.as_type(node, args[1], t.BIGINT)
-    length = ""
+    length = there = ""
     if len(args) == 3:
         count = c.as_type(node, args[2], t.BIGINT)
+        there = f"{count.sql} IS NOT NULL AND "
         kept = f"least(greatest({count.sql}, 0), {_FAR})"
         length = f", CASE WHEN {count.sql} IS NOT NULL THEN {kept} END"
         if isinstance(count.constant, int):
@@ -53,7 +54,7 @@ def _substring(c: CallCompiler, node: ast.Call) -> Typed:
         f"CASE WHEN {start.sql} > 0 THEN {start.sql} ELSE length({string}) + {start.sql} + 1 END"
     )
     outside = (
-        f"{string} IS NOT NULL AND ({start.sql} = 0 OR {start.sql} < -length({string}) "
+        f"{string} IS NOT NULL AND {there}({start.sql} = 0 OR {start.sql} < -length({string}) "
         f"OR {start.sql} > length({string}))"
     )
     return Typed(
