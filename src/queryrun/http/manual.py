@@ -70,6 +70,9 @@ MANUAL = Operation(
     "The documentation as a site, where it is installed: it begins at `/docs/index.html`. "
     "`/docs/llms.txt` lists its pages for programs.",
     (Parameter("page", "path", {"type": "string"}, "Such as `tutorial.html`."),),
-    responses=(ResponseDoc(200, "The page.", media_types=("text/html",)),),
-    errors=(404, 405, 500, 504),
+    responses=(
+        ResponseDoc(200, "The page.", media_types=("text/html", "text/plain")),
+        ResponseDoc(404, "There is no such page.", "Problem", ("application/json", "text/plain")),
+    ),
+    errors=(405, 500, 504),
 )

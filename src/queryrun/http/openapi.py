@@ -143,7 +143,10 @@ def _response(operation: Operation, response: ResponseDoc) -> dict[str, object]:
         "headers": _headers(operation, response.headers),
     }
     if response.schema is not None:
-        shape["content"] = {JSON: _content(response.schema, response.examples)}
+        others: dict[str, object] = {
+            media_type: {} for media_type in response.media_types if media_type != JSON
+        }
+        shape["content"] = {JSON: _content(response.schema, response.examples), **others}
     elif response.media_types:
         shape["content"] = {media_type: {} for media_type in response.media_types}
     if response.links:

@@ -359,7 +359,12 @@ USAGE = Operation(
     ),
     responses=(
         ResponseDoc(
-            200, "A page.", "UsageReport", headers=("link",), examples=(("days", examples.USAGE),)
+            200,
+            "A page.",
+            "UsageReport",
+            ("application/json", "text/csv"),
+            headers=("link",),
+            examples=(("days", examples.USAGE),),
         ),
     ),
     errors=DOCUMENTED_ERRORS,

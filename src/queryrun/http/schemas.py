@@ -426,10 +426,12 @@ VALIDATION = _object(
     "What can be known of a statement without running it.",
     ("valid", "errors", "columns"),
 )
+_VISIBLE = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+"""More than blanks and control characters, and no NUL."""
 _CONTENT: dict[str, object] = {
-    "name": _text("Its name.", minLength=1, maxLength=MAX_NAME_CHARS),
-    "folder": _text("Names joined by `/`.", maxLength=MAX_FOLDER_CHARS),
-    "sql": _text("The SQL.", minLength=1, maxLength=MAX_SQL_CHARS),
+    "name": _text("Its name.", minLength=1, maxLength=MAX_NAME_CHARS, pattern=_VISIBLE),
+    "folder": _text("Names joined by `/`.", maxLength=MAX_FOLDER_CHARS, pattern=r"^[^\x00]*$"),
+    "sql": _text("The SQL.", minLength=1, maxLength=MAX_SQL_CHARS, pattern=_VISIBLE),
     "source": {"type": ["string", "null"], "description": "Where it is meant to run."},
     "shared": {"type": "boolean", "description": "Whether everybody of the entity may read it."},
 }

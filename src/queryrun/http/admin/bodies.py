@@ -109,11 +109,11 @@ def paged(
 
 def cursor_of(app: AppContext, request: ApiRequest, listed: str) -> str | None:
     """The position in the cursor of the request; None for the first page."""
-    cursor = (request.query_values("cursor") or [""])[-1]
-    if not cursor:
+    cursors = request.query_values("cursor")
+    if not cursors:
         return None
     try:
-        return read_signed(cursor, listed, app.link_secret).decode()
+        return read_signed(cursors[-1], listed, app.link_secret).decode()
     except (BadCursorError, UnicodeDecodeError) as error:
         message = "'cursor' must be the next_page of the same list"
         raise InvalidRequest.of("cursor", message) from error

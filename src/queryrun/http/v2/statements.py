@@ -89,8 +89,13 @@ def _problems(body: StatementBody) -> list[Problem]:
             f"'{name}' must have {minimum} to {maximum} characters and no NUL",
         )
         for name, text, minimum, maximum in limits
-        if len(text.strip()) < minimum or len(text) > maximum or not _is_storable(text)
+        if (minimum and not _is_visible(text)) or len(text) > maximum or not _is_storable(text)
     ]
+
+
+def _is_visible(text: str) -> bool:
+    """Whether it is more than blanks and control characters."""
+    return any(one > " " for one in text)
 
 
 def _is_storable(text: str) -> bool:

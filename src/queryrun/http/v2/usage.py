@@ -82,7 +82,7 @@ def _query(app: AppContext, request: ApiRequest, problems: list[Problem]) -> Usa
         tag=tag,
         limit=_page_size(request, problems),
     )
-    if (cursor := _one(request, "cursor")) is None:
+    if (cursor := next(iter(request.query_values("cursor")[-1:]), None)) is None:
         return query
     try:
         return replace(query, after=_key_at(read_signed(cursor, _listed(query), app.link_secret)))

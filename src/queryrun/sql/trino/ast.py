@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from queryrun.sql.trino.ast_json import JsonExpr, JsonTable
+from queryrun.sql.trino.ast_extra import ExtraExpr, ExtraRelation
 
 
 @dataclass(slots=True)
@@ -20,9 +20,6 @@ class Ident:
     def key(self) -> str:
         """What it is compared by: Trino's names have no case, quoted or not."""
         return self.text.lower()
-
-
-# --- expressions ----------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -327,7 +324,7 @@ Expr: TypeAlias = (
     Literal | TypedLiteral | IntervalLiteral | Name | FieldOf | Subscript | Unary | Binary
     | Logical | Not | Between | InList | InQuery | Like | IsNull | IsDistinct | Quantified
     | Exists | ScalarQuery | Case | Cast | Call | Extract | AtZone | RowOf | ArrayOf | Lambda
-    | JsonExpr
+    | ExtraExpr
 )  # fmt: skip
 
 
@@ -382,10 +379,7 @@ class Join:
     at: int
 
 
-Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join | JsonTable
-
-
-# --- queries --------------------------------------------------------------------------------
+Relation: TypeAlias = Table | Derived | Unnest | Aliased | Join | ExtraRelation
 
 
 @dataclass(slots=True)
@@ -475,9 +469,6 @@ class Query:
 
 
 Body: TypeAlias = Select | SetOperation | Values | Table | Query
-
-
-# --- statements -----------------------------------------------------------------------------
 
 
 @dataclass(slots=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from queryrun.sql.trino.ast import Expr, Ident, TypeName
+from queryrun.sql.trino.ast import Expr, Ident, TypeName
+from queryrun.sql.trino.ast_extra import ExtraExpr, ExtraRelation
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class JsonBehavior:
 
 
 @dataclass(slots=True)
-class JsonExists:
+class JsonExists(ExtraExpr):
     """JSON_EXISTS."""
 
     path: JsonPath
@@ -54,7 +53,7 @@ class JsonExists:
 
 
 @dataclass(slots=True)
-class JsonValue:
+class JsonValue(ExtraExpr):
     """JSON_VALUE."""
 
     path: JsonPath
@@ -65,7 +64,7 @@ class JsonValue:
 
 
 @dataclass(slots=True)
-class JsonQuery:
+class JsonQuery(ExtraExpr):
     """JSON_QUERY. `wrapper`: WITHOUT, CONDITIONAL or UNCONDITIONAL; `quotes`: KEEP or OMIT."""
 
     path: JsonPath
@@ -78,7 +77,7 @@ class JsonQuery:
 
 
 @dataclass(slots=True)
-class JsonMade:
+class JsonMade(ExtraExpr):
     """JSON_ARRAY (without keys) and JSON_OBJECT."""
 
     name: str
@@ -115,7 +114,7 @@ class JsonNested:
 
 
 @dataclass(slots=True)
-class JsonTable:
+class JsonTable(ExtraRelation):
     """JSON_TABLE in FROM. `fails`: ERROR ON ERROR."""
 
     path: JsonPath
@@ -125,7 +124,7 @@ class JsonTable:
 
 
 @dataclass(slots=True)
-class JsonItem:
+class JsonItem(ExtraExpr):
     """The document of a JSON_TABLE's row, as its columns see it: `sql` of the engine."""
 
     sql: str

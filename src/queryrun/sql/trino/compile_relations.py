@@ -1,5 +1,7 @@
 """FROM in DuckDB's SQL: tables, subqueries, UNNEST, joins, and which rows of a table are seen."""
 
+# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -70,6 +72,8 @@ class RelationCompiler(CallCompiler):
                 return self._aliased(node, outer, Joined("", []))
             case ast.Join():
                 return self._join(node, outer)
+            case _:
+                self.refuse("Such a relation", node.at)
 
     def _aliased(self, node: ast.Aliased, outer: Scope, left: Joined) -> Joined:
         alias = node.alias.key

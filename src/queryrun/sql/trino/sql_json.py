@@ -16,7 +16,7 @@ from queryrun.sql.trino.typed import Typed, exact, text
 from queryrun.sql.trino.types import Type
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.trino.compiler import Compiler
 
 _DOCUMENTS = ast_json.JsonMade | ast_json.JsonQuery | ast_json.JsonItem
 """Values that are JSON without being said to be."""
@@ -28,12 +28,12 @@ _VALUES = frozenset([*_KINDS]) - {"unknown"}
 """Types that JSON_VALUE makes here."""
 
 
-def exists(c: CallCompiler, node: ast_json.JsonExists) -> Typed:
+def exists(c: Compiler, node: ast_json.JsonExists) -> Typed:
     """JSON_EXISTS."""
     return Typed(f"qr_json_exists({_arguments(c, node.path)}, {text(node.on_error)})", t.BOOLEAN)
 
 
-def query(c: CallCompiler, node: ast_json.JsonQuery) -> Typed:
+def query(c: Compiler, node: ast_json.JsonQuery) -> Typed:
     """JSON_QUERY."""
     if node.quotes == "OMIT" and node.wrapper != "WITHOUT":
         c.mismatch("OMIT QUOTES behavior specified with WITH WRAPPER behavior", node.at)
@@ -43,7 +43,7 @@ def query(c: CallCompiler, node: ast_json.JsonQuery) -> Typed:
     return _output(c, document, node.output, node.at)
 
 
-def value(c: CallCompiler, node: ast_json.JsonValue) -> Typed:
+def value(c: Compiler, node: ast_json.JsonValue) -> Typed:
     """JSON_VALUE."""
     kind, length = t.VARCHAR, None
     if node.output.type is not None:
@@ -72,7 +72,7 @@ def value(c: CallCompiler, node: ast_json.JsonValue) -> Typed:
 
 
 def _instead(
-    c: CallCompiler, behavior: ast_json.JsonBehavior, message: str, kind: Type, at: int
+    c: Compiler, behavior: ast_json.JsonBehavior, message: str, kind: Type, at: int
 ) -> str:
     if behavior.what == "ERROR":
         return f"CAST(error({message}) AS {t.duckdb_name(kind)})"
@@ -84,7 +84,7 @@ def _instead(
     return exact(c.cast_to(default, kind))
 
 
-def made(c: CallCompiler, node: ast_json.JsonMade) -> Typed:
+def made(c: Compiler, node: ast_json.JsonMade) -> Typed:
     """JSON_ARRAY and JSON_OBJECT."""
     if node.is_unique and any(one.is_json for one in node.values):
         what = "WITH UNIQUE KEYS behavior is not supported for JSON_OBJECT function"
@@ -106,7 +106,7 @@ def made(c: CallCompiler, node: ast_json.JsonMade) -> Typed:
     return _output(c, sql, node.output, node.at)
 
 
-def _document(c: CallCompiler, one: ast_json.JsonInput, node: ast_json.JsonMade) -> str:
+def _document(c: Compiler, one: ast_json.JsonInput, node: ast_json.JsonMade) -> str:
     given = c.expr(one.value)
     if one.is_json or isinstance(one.value, _DOCUMENTS):
         return f"qr_json_checked({_text_of(c, given, one, node.at)})"
@@ -117,13 +117,13 @@ def _document(c: CallCompiler, one: ast_json.JsonInput, node: ast_json.JsonMade)
     return f"qr_json_text({_as_text(c, given, node)})"
 
 
-def _as_text(c: CallCompiler, given: Typed, node: ast_json.JsonMade) -> str:
+def _as_text(c: Compiler, given: Typed, node: ast_json.JsonMade) -> str:
     if given.type.parts or given.type.name in {"json", "varbinary"}:
         c.refuse(f"A value of type {given.type} in {node.name}", node.at)
     return casts.explicit(given, t.VARCHAR, None, CastSite(zone=c.zone)).sql
 
 
-def _text_of(c: CallCompiler, given: Typed, one: ast_json.JsonInput, at: int) -> str:
+def _text_of(c: Compiler, given: Typed, one: ast_json.JsonInput, at: int) -> str:
     """A document as text."""
     if given.type == t.VARBINARY:
         return f"qr_json_decoded({given.sql}, {text(one.encoding or 'UTF8')})"
@@ -136,7 +136,7 @@ def _text_of(c: CallCompiler, given: Typed, one: ast_json.JsonInput, at: int) ->
     return c.cast_to(given, t.VARCHAR).sql
 
 
-def _arguments(c: CallCompiler, path: ast_json.JsonPath) -> str:
+def _arguments(c: Compiler, path: ast_json.JsonPath) -> str:
     """The document, the path, and what its variables are."""
     given = c.expr(path.input.value)
     document = _text_of(c, given, path.input, path.at)
@@ -159,9 +159,7 @@ def _kind(kind: Type) -> str:
     return "o" if is_moment else _KINDS.get(kind.name, "s")
 
 
-def _passed(
-    c: CallCompiler, given: Typed, one: ast_json.JsonInput, at: int, *, is_json: bool
-) -> str:
+def _passed(c: Compiler, given: Typed, one: ast_json.JsonInput, at: int, *, is_json: bool) -> str:
     if is_json:
         return _text_of(c, given, one, at)
     if given.type == t.UNKNOWN:
@@ -173,7 +171,7 @@ def _passed(
     return casts.explicit(given, t.VARCHAR, None, CastSite(zone=c.zone)).sql
 
 
-def _check(c: CallCompiler, path: ast_json.JsonPath, names: set[str]) -> None:
+def _check(c: Compiler, path: ast_json.JsonPath, names: set[str]) -> None:
     try:
         found = read_path(path.path)
     except PathError as error:
@@ -185,7 +183,7 @@ def _check(c: CallCompiler, path: ast_json.JsonPath, names: set[str]) -> None:
         c.mismatch(f"no value passed for parameter {missing}. {hint}", path.at)
 
 
-def _output(c: CallCompiler, document: str, output: ast_json.JsonOutput, at: int) -> Typed:
+def _output(c: Compiler, document: str, output: ast_json.JsonOutput, at: int) -> Typed:
     """A document in the type that RETURNING names."""
     if output.type is None:
         return Typed(document, t.VARCHAR)
@@ -202,14 +200,14 @@ def _output(c: CallCompiler, document: str, output: ast_json.JsonOutput, at: int
 # --- JSON_TABLE -----------------------------------------------------------------------------
 
 
-def table(c: CallCompiler, node: ast_json.JsonTable) -> tuple[str, list[Output]]:
+def table(c: Compiler, node: ast_json.JsonTable) -> tuple[str, list[Output]]:
     """A query that returns the rows; it may see what stands before it in FROM."""
     items = f"qr_json_items_at({_arguments(c, node.path)}, {str(node.fails).lower()})"
     return _rows(c, items, node.columns, node)
 
 
 def _rows(
-    c: CallCompiler, items: str, columns: ast_json.JsonColumns, node: ast_json.JsonTable
+    c: Compiler, items: str, columns: ast_json.JsonColumns, node: ast_json.JsonTable
 ) -> tuple[str, list[Output]]:
     """The rows of one level: each item's columns, beside those of what is nested in it."""
     found, row = c.fresh("j"), c.fresh("j")
@@ -236,7 +234,7 @@ def _rows(
 
 
 def _nested_rows(
-    c: CallCompiler, item: str, nested: list[ast_json.JsonNested], node: ast_json.JsonTable
+    c: Compiler, item: str, nested: list[ast_json.JsonNested], node: ast_json.JsonTable
 ) -> tuple[str, list[list[Output]]]:
     """Siblings one after the other, each beside NULLs of the others."""
     parts = []
@@ -262,9 +260,7 @@ def _item(sql: str, at: int) -> ast_json.JsonInput:
     return ast_json.JsonInput(ast_json.JsonItem(sql, at), True, "")
 
 
-def _cell(
-    c: CallCompiler, column: ast_json.JsonColumn, row: str, node: ast_json.JsonTable
-) -> Typed:
+def _cell(c: Compiler, column: ast_json.JsonColumn, row: str, node: ast_json.JsonTable) -> Typed:
     made_by = column.made
     if made_by is None:
         return Typed(f"CAST({row}.number AS BIGINT)", t.BIGINT)
