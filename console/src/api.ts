@@ -195,6 +195,17 @@ export interface AuditEntry {
   detail: Record<string, unknown>;
 }
 
+export interface Limit {
+  name: string;
+  level: string;
+  unit: string;
+  period: string;
+  limit: number;
+  used: number | null;
+  left: number | null;
+  resets_time: string | null;
+}
+
 export type UsageRow = Record<string, string | number | Record<string, number> | unknown[]>;
 
 export interface Page<T> {
@@ -330,6 +341,7 @@ export const api = {
     call<Rows>(`${runPath(id)}/rows?offset=${offset}&limit=${limit}`, { signal }),
   runs: (query: URLSearchParams, signal?: AbortSignal) =>
     call<{ next_page: string | null; data: Run[] }>(`v2/query_runs?${query}&fields[]=${RUN_FIELDS}`, { signal }),
+  limits: (source: string) => call<{ data: Limit[] }>(`v2/limits?source=${encodeURIComponent(source)}`).then((found) => found.data),
   usage: (query: URLSearchParams) => call<Page<UsageRow>>(`v2/usage?${query}`),
   statements: () => call<{ data: Statement[] }>("v2/statements"),
   statement: (id: string) => call<Statement>(`v2/statements/${encodeURIComponent(id)}`),

@@ -55,7 +55,7 @@ export function OperatePage({ session, entity, options, part, query }: Props) {
         {!rights.read && <span class="muted">Clients and the audit log need the scope admin:read.</span>}
       </nav>
       {part === "" && <NowPart entity={entity} options={options} rights={rights} me={session.client_id} />}
-      {part === "usage" && <UsagePart entity={entity} query={query} />}
+      {part === "usage" && <UsagePart entity={entity} query={query} sources={options.sources} />}
       {part === "clients" && rights.read && <ClientsPart rights={rights} me={session.client_id} />}
       {part === "audit" && rights.read && <AuditPart query={query} />}
     </main>

@@ -1,6 +1,7 @@
-// What was used, by day, entity, client or source, and the same as CSV.
-import { type UsageRow, api, url } from "./api.ts";
-import { bytes, duration, number, plain } from "./format.ts";
+// What was used, by day, entity, client or source, and what may be used.
+import { useState } from "preact/hooks";
+import { type Limit, type Source, type UsageRow, api, url } from "./api.ts";
+import { bytes, duration, number, plain, time } from "./format.ts";
 import { go } from "./router.ts";
 import { Table } from "./table.tsx";
 import { Failure, useLoaded } from "./ui.tsx";
@@ -22,7 +23,58 @@ function runsOf(row: UsageRow): number {
   return Object.values((runs ?? {}) as Record<string, number>).reduce((sum, one) => sum + one, 0);
 }
 
-export function UsagePart({ entity, query }: { entity: string; query: URLSearchParams }) {
+const amount = (limit: Limit, value: number | null) =>
+  value === null ? "" : limit.unit === "bytes" ? bytes(value) : `${number(value)} ${limit.unit}`;
+
+/** What the client may use on a source, and what is left of it. */
+function Limits({ entity, sources }: { entity: string; sources: Source[] }) {
+  const [source, setSource] = useState(sources.find((one) => one.is_default)?.name ?? sources[0]?.name ?? "");
+  const { value, error } = useLoaded(() => api.limits(source), [entity, source]);
+  return (
+    <section aria-label="Limits">
+      <h2>Limits</h2>
+      {sources.length > 1 && (
+        <label class="inline">
+          Source{" "}
+          <select value={source} onChange={(event) => setSource(event.currentTarget.value)}>
+            {sources.map((one) => (
+              <option value={one.name}>{one.name}</option>
+            ))}
+          </select>
+        </label>
+      )}
+      {error && <Failure title="The limits cannot be read">{error}</Failure>}
+      {value && value.length === 0 && <p class="nothing">There are no limits here.</p>}
+      {value && value.length > 0 && (
+        <Table
+          label="Limits by name"
+          heads={["Limit", "Of", "Per", "At most", "Used", "Left", "Begins anew"]}
+          numbers={[3, 4, 5]}
+          rows={value.map((one) => [
+            one.name.replaceAll("_", " "),
+            one.level,
+            one.period,
+            amount(one, one.limit),
+            amount(one, one.used),
+            amount(one, one.left),
+            one.resets_time ? time(one.resets_time) : "",
+          ])}
+        />
+      )}
+    </section>
+  );
+}
+
+export function UsagePart({ entity, query, sources }: { entity: string; query: URLSearchParams; sources: Source[] }) {
+  return (
+    <>
+      <Report entity={entity} query={query} />
+      <Limits entity={entity} sources={sources} />
+    </>
+  );
+}
+
+function Report({ entity, query }: { entity: string; query: URLSearchParams }) {
   const group = GROUPS.some(([name]) => name === query.get("by")) ? (query.get("by") ?? "day") : "day";
   const asked = new URLSearchParams({ "group_by[]": group, page_size: ROWS });
   for (const name of ["first_day", "last_day"]) if (query.get(name)) asked.set(name, query.get(name) ?? "");

@@ -235,6 +235,7 @@ def test_an_operator_administers_without_reading_statements(console: Console) ->
     page.get_by_role("link", name="Usage").click()
     page.locator(".filters select").select_option("source")
     expect(page.get_by_role("region", name="Usage by group")).to_contain_text("live")
+    expect(page.get_by_role("region", name="Limits by name")).to_contain_text("500,000 rows")
 
 
 def test_who_may_not_administer_sees_what_is_missing(console: Console) -> None:
