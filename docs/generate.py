@@ -213,12 +213,12 @@ def _literal(text: str | None) -> str:
 
 
 def settings_page() -> str:
-    """The settings, read off `settings.py`: name, type, default and what the code says of it."""
-    source = (ROOT / "src/queryrun/settings.py").read_text(encoding="utf-8")
+    """The settings, read off `settings/`: name, type, default and what the code says of it."""
+    source = (ROOT / "src/queryrun/settings/__init__.py").read_text(encoding="utf-8")
     classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
     parts = [
         "# Settings\n",
-        "Generated from `src/queryrun/settings.py` by `python docs/generate.py`; do not edit.\n",
+        "Generated from `src/queryrun/settings` by `python docs/generate.py`; do not edit.\n",
         "`queryrun.toml` in the home directory; the environment wins, with "
         "`QUERYRUN_<SECTION>__<NAME>` (`QUERYRUN_SERVER__PORT=9000`). Unknown names refuse to "
         "start. Sizes are written `2GB` or `512MiB`; durations end in `_s` and are seconds.\n",

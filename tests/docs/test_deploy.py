@@ -21,7 +21,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from queryrun.settings import Settings, load, size_bytes
+from queryrun.settings import Settings
+from queryrun.settings.checks import size_bytes
+from queryrun.settings.file import load
 from tests import postgres_server as postgres
 from tests.docs.composed import (
     DEPLOY,

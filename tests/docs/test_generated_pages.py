@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from queryrun import settings
+from queryrun.settings.file import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +77,7 @@ def test_the_example_of_a_setting_is_one_that_the_program_takes(
         rule = [line for line in RULE if line.partition(" ")[0] not in example]
         text = "\n".join([ISSUER, text, *rule])
     (tmp_path / "queryrun.toml").write_text(text, encoding="utf-8")
-    assert settings.load(tmp_path, {}) != settings.load(tmp_path / "none", {})
+    assert load(tmp_path, {}) != load(tmp_path / "none", {})
 
 
 RULE = ("when = { sub = '*' }", "entities = ['main']", "scopes = ['read']")

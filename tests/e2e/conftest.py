@@ -24,7 +24,7 @@ from queryrun.auth.model import IssuedSecret
 from queryrun.cli.home import MadeHome, init_home
 from queryrun.runs.model import StopReason
 from queryrun.runs.store import CancelRequested
-from queryrun.settings import load
+from queryrun.settings.file import load
 from queryrun.wiring.database import open_database
 from tests.s3_server import s3_server as s3_server  # a fixture
 

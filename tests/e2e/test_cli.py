@@ -404,7 +404,7 @@ def test_a_wrong_secret_is_not_saved(shell: Shell) -> None:
 
 
 def test_a_server_starts_with_the_variables_of_the_client_set(harness: ServerHarness) -> None:
-    from queryrun.settings import CLIENT_VARIABLES
+    from queryrun.settings.file import CLIENT_VARIABLES
 
     server = harness.serve(dict.fromkeys(CLIENT_VARIABLES, "set"))
     assert server.submit("SELECT 1")["state"] == "accepted"

@@ -23,7 +23,7 @@ import uvloop
 from queryrun.cli.serve import listen, serve_node, url_of
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.state import RunState
-from queryrun.settings import load
+from queryrun.settings.file import load
 from queryrun.wiring.node import build_node
 from queryrun.wiring.resources import NodeResources, open_resources
 

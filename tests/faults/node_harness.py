@@ -26,7 +26,8 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.read import await_end, read_one
 from queryrun.runs.submit import submit
-from queryrun.settings import DATABASE_NAME, load
+from queryrun.settings import DATABASE_NAME
+from queryrun.settings.file import load
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.node import Node, build_node
 from queryrun.wiring.resources import NodeResources, open_resources

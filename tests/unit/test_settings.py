@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, load, size_bytes
+from queryrun.settings import CONFIG_NAME
+from queryrun.settings.checks import size_bytes
+from queryrun.settings.file import load
 from queryrun.wiring.options import source_policies
 
 
@@ -43,6 +45,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
         ("[server]\nprot = 1\n", "prot"),
         ('[server]\nport = "x"\n', "server.port"),
         ('default_source = "gone"\n', "gone"),
+        ('time_zone = "Europe/Berln"\n', "time_zone: 'Europe/Berln' is no time zone"),
         ('[sources.live]\nmemory = "much"\n', "sources.live.memory"),
         ("[leases]\nlease_s = 1\nheartbeat_s = 1\n", "lease_s"),
         ("[server\n", "queryrun.toml"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from queryrun.errors import ConfigurationError
-from queryrun.settings import load
+from queryrun.settings.file import load
 
 RULE = '[[oidc.rules]]\nwhen = { groups = "a" }\nentities = ["main"]\nscopes = ["read"]\n'
 GOOD = '[oidc]\nissuer = "https://login.example.com"\naudience = "queryrun"\n'

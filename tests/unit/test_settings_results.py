@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.settings import CONFIG_NAME, Settings
+from queryrun.settings.file import load
 
 S3 = '[results]\nstore = "s3"\nbucket = "b"\n'
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from queryrun.cli.private import keep_private
 from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, DATABASE_NAME, Settings, load
+from queryrun.settings import CONFIG_NAME, DATABASE_NAME, Settings
+from queryrun.settings.file import load
 
 
 def home_settings(home: Path, environ: Mapping[str, str] | None = None) -> Settings:

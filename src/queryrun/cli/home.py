@@ -19,7 +19,8 @@ from queryrun.cli.audit_entries import record
 from queryrun.cli.private import DIRECTORY_MODE, keep_private
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME, Settings, load
+from queryrun.settings import CONFIG_NAME, LINK_KEY_NAME, Settings
+from queryrun.settings.file import load
 from queryrun.wiring.database import open_database
 from queryrun_cli.plugins import HomeServer
 

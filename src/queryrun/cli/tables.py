@@ -10,7 +10,7 @@ import typer
 
 from queryrun.engines.base import Inspector, ListedTable
 from queryrun.errors import ConfigurationError
-from queryrun.settings import load
+from queryrun.settings.file import load
 
 
 def inspector(home: Path, source: str | None, entity: str) -> Inspector:

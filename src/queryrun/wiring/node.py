@@ -57,7 +57,8 @@ from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
-from queryrun.settings import SPILL_NAME, Settings, limit_values
+from queryrun.settings import SPILL_NAME, Settings
+from queryrun.settings.checks import limit_values
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir

@@ -17,7 +17,8 @@ from queryrun.auth.oidc_rules import ClaimRule
 from queryrun.auth.oidc_tokens import TokenOptions
 from queryrun.auth.store import AuthStore
 from queryrun.errors import Unavailable
-from queryrun.settings import OidcSettings, Settings, is_secure_url
+from queryrun.settings import OidcSettings, Settings
+from queryrun.settings.checks import is_secure_url
 
 TIMEOUT_S = 5.0
 MAX_DOCUMENT_BYTES = 1024**2

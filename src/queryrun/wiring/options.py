@@ -20,7 +20,8 @@ from queryrun.runs.retry import RetryPolicy
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import QueueLimits
 from queryrun.runs.sweep import SweepOptions
-from queryrun.settings import SPILL_NAME, Settings, SourceSettings, size_bytes
+from queryrun.settings import SPILL_NAME, Settings, SourceSettings
+from queryrun.settings.checks import size_bytes
 from queryrun.worker.pool import PoolOptions
 
 FENCE = 0.8

@@ -13,7 +13,8 @@ from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.local import LocalResultStore
 from queryrun.results.s3location import S3Location
 from queryrun.results.store import ResultStore
-from queryrun.settings import ResultSettings, Settings, size_bytes
+from queryrun.settings import ResultSettings, Settings
+from queryrun.settings.checks import size_bytes
 from queryrun.wiring.secrets import s3_credentials
 from queryrun.worker.frames import ResultsSpec
 

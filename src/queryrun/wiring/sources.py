@@ -8,7 +8,8 @@ from pathlib import Path
 from queryrun.auth.store import AuthStore
 from queryrun.engines.source_spec import Secret, SourceSpec
 from queryrun.errors import NotFound
-from queryrun.settings import COPIES_NAME, Settings, SourceSettings, size_bytes
+from queryrun.settings import COPIES_NAME, Settings, SourceSettings
+from queryrun.settings.checks import size_bytes
 from queryrun.tables.database import location_version
 from queryrun.wiring.results import results_spec
 from queryrun.wiring.secrets import source_secret

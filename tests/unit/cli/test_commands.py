@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer.testing import CliRunner
 
-from queryrun.settings import CLIENT_VARIABLES
+from queryrun.settings.file import CLIENT_VARIABLES
 from queryrun_cli.commands import EXITS
 from queryrun_cli.main import program
 

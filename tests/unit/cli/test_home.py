@@ -14,7 +14,8 @@ from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME, check_entity
 from queryrun.cli.show import show_client, show_clients, show_init
 from queryrun.errors import ConfigurationError
 from queryrun.processes.sandbox import SandboxMode, SandboxSupport
-from queryrun.settings import LINK_KEY_NAME, load
+from queryrun.settings import LINK_KEY_NAME
+from queryrun.settings.file import load
 from queryrun.wiring.sandbox import NodeSandbox
 
 

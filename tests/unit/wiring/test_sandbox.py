@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from queryrun.errors import ConfigurationError
 from queryrun.processes.sandbox import SandboxMode, SandboxSupport
-from queryrun.settings import load
+from queryrun.settings.file import load
 from queryrun.wiring import sandbox
 from queryrun.wiring.sandbox import NodeSandbox, node_sandbox, register_sandbox
 

@@ -8,7 +8,8 @@ import pytest
 
 from queryrun.errors import ConfigurationError
 from queryrun.results.sigv4 import Credentials
-from queryrun.settings import CONFIG_NAME, Settings, load
+from queryrun.settings import CONFIG_NAME, Settings
+from queryrun.settings.file import load
 from queryrun.wiring.secrets import database_url, s3_credentials, source_secret
 
 S3 = '[results]\nstore = "s3"\nbucket = "b"\n'

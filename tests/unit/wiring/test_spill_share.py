@@ -9,7 +9,7 @@ import pytest
 
 from queryrun.auth.model import Entity
 from queryrun.auth.store import AuthStore
-from queryrun.settings import load
+from queryrun.settings.file import load
 from queryrun.wiring.sources import SourceResolver
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,238 @@
+"""What settings must be beyond their types, checked at start so that no run fails for one."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from urllib.parse import urlsplit
+
+from queryrun.auth.model import Scope
+from queryrun.auth.oidc_rules import KEY_KINDS
+from queryrun.engines.registry import ENGINES
+from queryrun.errors import ConfigurationError
+from queryrun.results.sigv4 import MAX_LINK_LIFETIME_S
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level
+from queryrun.settings import (
+    OidcRule,
+    OidcSettings,
+    ResultSettings,
+    ServerSettings,
+    Settings,
+    SourceSettings,
+    WebhookSettings,
+)
+from queryrun.sql.guard import BEYOND_THE_CONTRACT
+from queryrun.webhooks.target import parse_networks
+
+MAX_PORT = 65535
+
+MAX_CLOCK_SKEW_S = 300.0
+"""Of an issuer of logins: with more, expired tokens would count for long."""
+
+MIN_CONNECTIONS = 6
+"""One for each purpose of a node."""
+
+MAX_RETRIES = 20
+"""Attempts of a run after the first one, however a source is set."""
+
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def size_bytes(text: str, name: str) -> int:
+    """`2GB`, `512MiB`, `1000` as bytes; `ConfigurationError` naming the setting otherwise."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = _SIZES.get(match.group(2).upper()) if match else None
+    if match is None or unit is None:
+        raise ConfigurationError(f"{name}: {text!r} is not a size such as 2GB or 512MiB")
+    return int(float(match.group(1)) * unit)
+
+
+def check(settings: Settings) -> None:
+    """Check what the types cannot express. `ConfigurationError` begins with the setting's name."""
+    if settings.default_source not in settings.sources:
+        raise ConfigurationError(
+            f"default_source: no source is named {settings.default_source!r}; there are: "
+            f"{', '.join(settings.sources)}"
+        )
+    if not settings.statement_kinds <= set(BEYOND_THE_CONTRACT):
+        kinds = ", ".join(BEYOND_THE_CONTRACT)
+        raise ConfigurationError(f"statements: name any of {kinds}, separated by commas, or all")
+    if not settings.roles or not settings.roles <= {"api", "worker"}:
+        raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
+    if settings.roles != {"api", "worker"} and not settings.is_shared:
+        raise ConfigurationError("server.roles: a node that shares no database does both")
+    if settings.database.connections < MIN_CONNECTIONS:
+        raise ConfigurationError(f"database.connections must be at least {MIN_CONNECTIONS}")
+    if settings.time_zone not in zoneinfo.available_timezones():
+        raise ConfigurationError(
+            f"time_zone: {settings.time_zone!r} is no time zone; name one such as Europe/Berlin"
+        )
+    _check_server(settings.server)
+    if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
+        raise ConfigurationError("leases.lease_s must be at least three heartbeats")
+    _check_results(settings.results)
+    _check_webhooks(settings.webhooks)
+    _check_oidc(settings.oidc)
+    for name in settings.limits.__struct_fields__:
+        value = getattr(settings.limits, name)
+        if isinstance(value, str):
+            size_bytes(value, f"limits.{name}")
+    limit_values(settings)
+    for name, source in settings.sources.items():
+        size_bytes(source.memory, f"sources.{name}.memory")
+        size_bytes(source.spill, f"sources.{name}.spill")
+        size_bytes(source.copies, f"sources.{name}.copies")
+        size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
+        if not 0 <= source.max_retries <= MAX_RETRIES:
+            raise ConfigurationError(f"sources.{name}.max_retries must be 0 to {MAX_RETRIES}")
+        _check_engine(name, source)
+
+
+def _check_server(server: ServerSettings) -> None:
+    if not 0 <= server.port <= MAX_PORT:
+        raise ConfigurationError(f"server.port must be 0 to {MAX_PORT}")
+    for name in ("header_timeout_s", "idle_timeout_s"):
+        if not getattr(server, name) > 0:
+            raise ConfigurationError(f"server.{name} must be more than 0 seconds")
+    for name in ("max_connections", "max_connections_per_address"):
+        if getattr(server, name) < 1:
+            raise ConfigurationError(f"server.{name} must be at least 1")
+
+
+def _check_webhooks(webhooks: WebhookSettings) -> None:
+    try:
+        parse_networks(webhooks.allowed_networks)
+    except ValueError as error:
+        raise ConfigurationError(f"webhooks.allowed_networks: {error}") from error
+    for name in ("max_attempts", "per_receiver"):
+        if getattr(webhooks, name) < 1:
+            raise ConfigurationError(f"webhooks.{name} must be at least 1")
+    for name in ("retry_days", "retention_days"):
+        if not getattr(webhooks, name) > 0:
+            raise ConfigurationError(f"webhooks.{name} must be more than 0")
+
+
+def limit_values(settings: Settings) -> dict[tuple[Level, str], dict[str, int]]:
+    """The limits of `[limits.tenant]` and its like, by whose they are. `ConfigurationError` names
+    the one that is wrong."""
+    found: dict[tuple[Level, str], dict[str, int]] = {}
+    for level in Level:
+        for subject, limits in getattr(settings.limits, level.value).items():
+            if level is Level.SOURCE and subject not in ("*", *settings.sources):
+                raise ConfigurationError(f"limits.source.{subject}: there is no such source")
+            for name, value in limits.items():
+                where = f"limits.{level}.{subject}.{name}"
+                found.setdefault((level, subject), {})[name] = _limit_value(
+                    where, level, name, value
+                )
+    return found
+
+
+def _limit_value(where: str, level: Level, name: str, value: float | str) -> int:
+    kind = LIMITS.get(name)
+    if kind is None or level not in kind.levels:
+        names = ", ".join(one.name for one in LIMITS.values() if level in one.levels)
+        raise ConfigurationError(f"{where}: a {level} may have {names}")
+    if isinstance(value, str) and not kind.is_size:
+        raise ConfigurationError(f"{where} must be a whole number")
+    number = size_bytes(value, where) if isinstance(value, str) else value
+    if isinstance(number, bool) or number != int(number) or not 0 <= number <= MAX_VALUE:
+        raise ConfigurationError(f"{where} must be a whole number, 0 or more")
+    return int(number)
+
+
+def is_secure_url(url: str) -> bool:
+    """Whether what is fetched there is what its owner sent: https, or this very machine."""
+    parts = urlsplit(url)
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and is_here)
+
+
+def _check_oidc(oidc: OidcSettings) -> None:
+    """Check what would otherwise refuse every login, or let in too many."""
+    if not oidc.issuer:
+        if oidc.rules:
+            raise ConfigurationError("oidc.issuer must be named: there are rules for its tokens")
+        return
+    if not is_secure_url(oidc.issuer) or set(oidc.issuer) & set("?#"):
+        raise ConfigurationError("oidc.issuer must be an https:// URL without '?' and '#'")
+    if not oidc.audience:
+        raise ConfigurationError(
+            "oidc.audience must be named: without it the issuer's tokens for others would count"
+        )
+    if not oidc.allowed_algorithms or not oidc.allowed_algorithms <= set(KEY_KINDS):
+        raise ConfigurationError(f"oidc.algorithms: name any of {', '.join(KEY_KINDS)}")
+    if not 0 <= oidc.clock_skew_s <= MAX_CLOCK_SKEW_S:
+        raise ConfigurationError(f"oidc.clock_skew_s must be 0 to {MAX_CLOCK_SKEW_S:.0f} seconds")
+    if not oidc.rules:
+        raise ConfigurationError(
+            "oidc.rules: without a rule nobody can log in; write [[oidc.rules]]"
+        )
+    for number, rule in enumerate(oidc.rules, 1):
+        _check_oidc_rule(f"oidc.rules, rule {number}", rule)
+
+
+def _check_oidc_rule(name: str, rule: OidcRule) -> None:
+    if not rule.when:
+        raise ConfigurationError(
+            f'{name}: say who it is for, such as when = {{ groups = "analysts" }}; '
+            'when = { sub = "*" } is everybody'
+        )
+    if not rule.entities:
+        raise ConfigurationError(f"{name}: entities must name at least one")
+    if not rule.scopes or not set(rule.scopes) <= set(Scope):
+        raise ConfigurationError(f"{name}: scopes must name any of {', '.join(Scope)}")
+    for text in (rule.tenant, *rule.entities, *rule.orgs):
+        if re.search(r"[{}]", re.sub(r"\{[^{}]+\}", "", text)):
+            raise ConfigurationError(f"{name}: {text!r}: braces must hold the name of a claim")
+    if not all(text.strip() for text in (*rule.entities, *rule.orgs)):
+        raise ConfigurationError(f"{name}: entities and orgs must not be empty texts")
+
+
+def _check_engine(name: str, source: SourceSettings) -> None:
+    """Check against the registry at start, so that no run fails for a wrong setting."""
+    if source.engine not in ENGINES:
+        raise ConfigurationError(f"sources.{name}.engine: name one of {', '.join(ENGINES)}")
+    if source.dialect not in source.kind.dialects:
+        dialects = " or ".join(source.kind.dialects)
+        raise ConfigurationError(f"sources.{name}.dialect: {source.engine} takes {dialects}")
+    _check_data(name, source)
+    for setting, beginnings in source.kind.required_urls.items():
+        if not str(getattr(source, setting)).startswith(beginnings):
+            begin = " or ".join(beginnings)
+            raise ConfigurationError(f"sources.{name}.{setting} must begin with {begin}")
+    has_secret = bool(source.secret_file or source.secret_env)
+    if source.kind.is_remote and source.auth != "none" and not has_secret:
+        raise ConfigurationError(
+            f"sources.{name}: auth = {source.auth!r} needs secret_file or secret_env"
+        )
+
+
+def _check_data(name: str, source: SourceSettings) -> None:
+    """Data elsewhere is refused at start, and not by every run."""
+    given = {"data": source.data} | {f"entities.{e}": path for e, path in source.entities.items()}
+    for setting, path in given.items():
+        if source.kind.is_remote or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
+            continue
+        raise ConfigurationError(
+            f"sources.{name}.{setting}: {path!r} is no path of this machine, and nothing else is "
+            "read. Mount it, copy it into a directory, or let Trino or Spark read it "
+            "(docs/reference/data.md)"
+        )
+    if re.search(r"[{}]", source.data.replace("{entity}", "")):
+        raise ConfigurationError(f"sources.{name}.data: only {{entity}} may stand in braces")
+
+
+def _check_results(results: ResultSettings) -> None:
+    if not 5 * 2**20 <= size_bytes(results.part_size, "results.part_size") <= 256 * 2**20:
+        raise ConfigurationError("results.part_size must be 5MiB to 256MiB")
+    if results.store != "s3":
+        return
+    if not results.bucket:
+        raise ConfigurationError("results.bucket must be named when results.store is s3")
+    for name, url in (("endpoint", results.endpoint), ("link_endpoint", results.link_endpoint)):
+        if url and not re.fullmatch(r"https?://[^/?#]+", url):
+            raise ConfigurationError(f"results.{name} must be http(s)://host[:port] and no more")
+    if results.links == "presigned" and results.link_ttl_s > MAX_LINK_LIFETIME_S:
+        raise ConfigurationError("results.link_ttl_s: presigned links live 7 days at most")

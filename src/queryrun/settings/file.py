@@ -1,0 +1,114 @@
+"""Reads the settings: `queryrun.toml`, and over it the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from queryrun.errors import ConfigurationError
+from queryrun.settings import CONFIG_NAME, DEFAULT_SOURCE, Settings
+from queryrun.settings.checks import check
+from queryrun.settings.origins import SettingOrigins
+
+CLIENT_VARIABLES = (
+    "QUERYRUN_HOME",
+    "QUERYRUN_PROFILE",
+    "QUERYRUN_URL",
+    "QUERYRUN_API_VERSION",
+    "QUERYRUN_ENTITY_ID",
+    "QUERYRUN_CLIENT_ID",
+    "QUERYRUN_CLIENT_SECRET",
+    "QUERYRUN_CLIENT_SECRET_FILE",
+    "QUERYRUN_TOKEN",
+    "QUERYRUN_KEY_PASSWORD",
+)
+"""Variables of the command line (docs/how-to/command-line.md), which are no settings."""
+
+_PREFIX = "QUERYRUN_"
+
+
+def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a home directory. `ConfigurationError` names the setting that is wrong.
+
+    A home without queryrun.toml has the defaults. `environ` is `os.environ` unless given.
+    """
+    variables = os.environ if environ is None else environ
+    text = _text(home / CONFIG_NAME)
+    origin = SettingOrigins(CONFIG_NAME, text, _PREFIX, _settings_in(variables))
+    tree = _parsed(text)
+    _overlay(tree, _settings_in(variables))
+    tree["home"] = str(home.resolve())
+    _apply_preset(tree)
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(origin.of_validation(str(error))) from error
+    try:
+        check(settings)
+    except ConfigurationError as error:
+        raise ConfigurationError(origin.of_check(str(error))) from error
+    return settings
+
+
+def _text(path: Path) -> str:
+    """The file's text; empty when there is none. Editors may have put a byte order mark first."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"{path.name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; "
+            "save the file as UTF-8"
+        ) from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
+
+
+def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are settings."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(_PREFIX) and name not in CLIENT_VARIABLES
+    }
+
+
+def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
+    """Lay `QUERYRUN_SERVER__PORT=9000` over `[server] port`."""
+    for name, value in variables.items():
+        *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
+        table = tree
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigurationError(
+                    f"the environment variable {name} is no setting: {section!r} is not a section"
+                )
+        table[leaf] = value
+
+
+def _apply_preset(tree: dict[str, Any]) -> None:
+    """A preset changes defaults: what is set in the file or the environment stays."""
+    if tree.get("preset") == "hosted":
+        for source in tree.setdefault("sources", {DEFAULT_SOURCE: {}}).values():
+            source.setdefault("marks_deleted", True)
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)
