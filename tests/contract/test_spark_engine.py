@@ -5,11 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, EngineSession, RowFilter
+from queryrun.engines.base import (
+    EngineLimits,
+    EngineSession,
+    RemoteEndpoint,
+    RowFilter,
+    Rows,
+    work_name,
+)
+from queryrun.engines.spark.remote import SparkRemote
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.results.formats import ContentType
@@ -67,11 +75,31 @@ def limits(tmp_path: Path) -> EngineLimits:
 
 @pytest.fixture
 def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSession]:
-    """A session as a worker has it, closed after the test."""
-    session = relayed_session("spark", options, limits)
-    assert isinstance(session, SparkSession)
-    yield session
+    """A session as a worker has it, closed after the test. What runs on in Spark is then stopped as
+    a node does it: a worker cannot reach Spark's UI."""
+    session = RememberingSession(relayed_session("spark", options, limits))
+    yield cast("SparkSession", session)
     session.close()
+    endpoint = RemoteEndpoint(options)
+    for name in set(session.names) & set(SparkRemote().names(endpoint)):
+        SparkRemote().stop(endpoint, name)
+
+
+class RememberingSession:
+    """A session, and the names under which its statements have started."""
+
+    def __init__(self, session: EngineSession) -> None:
+        self._session = session
+        self.names: list[str] = []
+
+    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+        """Under a name of its own where none is given."""
+        name = name or work_name(uuid.uuid4().hex, 1)
+        self.names.append(name)
+        return self._session.plan(statement, row_filter, name)
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._session, attribute)
 
 
 def rows(session: SparkSession, statement: str, row_filter: RowFilter | None = None) -> list[Any]:
