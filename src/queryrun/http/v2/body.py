@@ -281,7 +281,6 @@ PROPERTIES = (
         boolean,
         {
             "type": "boolean",
-            "default": False,
             "description": "Keep the run whoever leaves: overrules `cancel_on_disconnect`. "
             "An addition of this service.",
         },
