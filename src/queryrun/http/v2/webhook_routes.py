@@ -40,7 +40,7 @@ WEBHOOK_TABLE = (
         "Its secret is in this response and nowhere else. With an `id` of the caller's choice a "
         f"repeat is a 200 without a secret. A client has at most {MAX_PER_CLIENT}.{ADDITION}",
         p.EVERYWHERE,
-        RequestBody("application/json", "NewWebhook", (("ended", NEW),)),
+        RequestBody("application/json", "WebhookRequest", (("ended", NEW),)),
         (
             ResponseDoc(201, "Created.", "IssuedWebhook", headers=("location",)),
             ResponseDoc(200, "There is one with this id.", "Webhook"),
@@ -215,7 +215,7 @@ WEBHOOK_SCHEMAS: dict[str, Schema] = {
         {**_WEBHOOK, "secret": {**_TEXT, "description": "`whsec_…`, shown only here."}},
         "A webhook and its new secret.",
     ),
-    "NewWebhook": _object(_NEW, "A new webhook.", *_NEW),
+    "WebhookRequest": _object(_NEW, "A new webhook.", *_NEW),
     "ChangedWebhook": _object(
         {
             "url": _or_null(_URL),
