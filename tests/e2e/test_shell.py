@@ -119,7 +119,7 @@ def test_words_are_completed_from_the_server_and_the_language(opened: Open) -> N
     terminal.wait_for("SELECT approx_distinct(")
 
 
-ENDLESS = ", ".join(f"UNNEST(sequence(1, 100000)) AS t{n}(x{n})" for n in range(4))
+ENDLESS = ", ".join(f"UNNEST(sequence(1, 10000)) AS t{n}(x{n})" for n in range(4))
 
 
 def test_ctrl_c_cancels_the_run_proves_it_and_keeps_the_shell(home: Shell, opened: Open) -> None:

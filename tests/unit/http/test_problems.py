@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -11,6 +12,9 @@ from queryrun import errors as e
 from queryrun.http import errors as r
 from queryrun.http.api_version import ApiVersion
 from queryrun.http.problems import RETRYABLE, STATUSES, TYPES, response_for, status_of
+from queryrun.runs.limits import Level, LimitReached, LimitState, LimitValue
+
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 def kinds(of: type[e.RequestError]) -> Iterator[type[e.RequestError]]:
@@ -31,6 +35,9 @@ SAMPLES: dict[type[e.RequestError], e.RequestError] = {
     e.TooManyRequests: e.TooManyRequests("too many", 7),
     e.QueueFull: e.QueueFull("full", 5),
     e.QuotaFull: e.QuotaFull("full", 5),
+    LimitReached: LimitReached(
+        LimitState(LimitValue(Level.ENTITY, "main", "submits_per_minute", 5), 5), NOW
+    ),
     e.Unavailable: e.Unavailable("draining"),
     r.PathNotFound: r.PathNotFound("no such path"),
     r.MethodNotAllowed: r.MethodNotAllowed("GET"),
