@@ -76,6 +76,11 @@ def test_a_kind_of_fault_stays_closed(side: DuckDBSide, sql: str, rows: list[Any
             FailureCode.INVALID_VALUE,
             "sequence stop value should be greater than or equal to start value",
         ),
+        (  # not computed first: a hundred gigabytes
+            "SELECT sequence(1, 9000000000000000)",
+            FailureCode.INVALID_VALUE,
+            "result of sequence function must not have more than 10000 entries",
+        ),
         ("SELECT round(5, -100)", FailureCode.INVALID_VALUE, "numerical overflow"),
         ("SELECT DATE '-2013-02-02'", FailureCode.NOT_SUPPORTED, "A date before the year 1"),
         (

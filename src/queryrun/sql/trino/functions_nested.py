@@ -192,22 +192,25 @@ _MANY = "result of sequence function must not have more than 10000 entries"
 def _checked_moments(c: CallCompiler, first: str, last: str, step: str) -> str:
     """The same of timestamps: where a step leads decides its direction, a count the end."""
     after = f"{first} + {step}"
+    many = f"({after} > {first}) = ({first} + {step} * 10000 <= {last})"
     return (
         f"(CASE WHEN {after} = {first} THEN {c.failing('interval must not be zero')} "
         f"WHEN ({after} > {first}) <> ({last} >= {first}) AND {first} <> {last} "
         f"THEN {c.failing(_AWAY)} "
-        f"WHEN ({after} > {first}) = ({first} + {step} * 10000 <= {last}) THEN {c.failing(_MANY)} "
-        f"ELSE generate_series({first}, {last}, {step}) END)"
+        f"WHEN {many} THEN {c.failing(_MANY)} "
+        f"ELSE generate_series({first}, CASE WHEN {many} THEN {first} ELSE {last} END, {step}) END)"
     )
 
 
 def _checked_series(c: CallCompiler, first: str, last: str, step: str) -> str:
-    """Whole numbers, with Trino's rules: in the step's direction, and not too many."""
+    """Whole numbers, with Trino's rules: in the step's direction, and not too many. The series
+    itself is bounded too: DuckDB computes one of constants while it plans, whatever is before."""
+    many = f"({last}::HUGEINT - {first}) // nullif({step}, 0) >= 10000"
     return (
         f"(CASE WHEN {step} = 0 THEN {c.failing('step must not be zero')} "
         f"WHEN ({step} > 0) <> ({last} >= {first}) AND {first} <> {last} THEN {c.failing(_AWAY)} "
-        f"WHEN ({last}::HUGEINT - {first}) // {step} >= 10000 THEN {c.failing(_MANY)} "
-        f"ELSE generate_series({first}, {last}, {step}) END)"
+        f"WHEN {many} THEN {c.failing(_MANY)} "
+        f"ELSE generate_series({first}, CASE WHEN {many} THEN {first} ELSE {last} END, {step}) END)"
     )
 
 
