@@ -67,6 +67,16 @@ def test_a_server_that_was_paused_goes_on(harness: ServerHarness) -> None:
     assert server.terminate() == 0
 
 
+def test_a_hanging_server_prints_where_it_is(harness: ServerHarness) -> None:
+    server = harness.serve(DRAIN, program=("tests.faults.hanging_server", "serve"))
+    server.process.send_signal(signal.SIGUSR2)
+    deadline = time.monotonic() + BOUND_S
+    while "hanging_server.py" not in harness.log.read_text():
+        assert time.monotonic() < deadline, harness.log.read_text()
+        time.sleep(0.02)
+    assert server.process.poll() is None
+
+
 def test_a_stopped_event_loop_does_not_keep_it(harness: ServerHarness) -> None:
     """The server's loop hangs, as on a disk that does not respond."""
     server = harness.serve(DRAIN, program=("tests.faults.hanging_server", "serve"))

@@ -83,6 +83,7 @@ def serve(
     On SIGTERM the service accepts nothing new and gives running statements
     `server.drain_timeout_s` seconds to finish. It then stops the rest and queues them again for
     the next start. A second signal stops them immediately, and ends the process within a second.
+    SIGUSR2 prints where each thread is to standard error, also when nothing responds any more.
 
     Exit status: 0 after an orderly shutdown, 1 refused to start (one line says why), 2 usage, 8
     ended hard: something did not respond in time, and the next start settles what was left.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
+import signal
 import socket
 import sys
 from collections.abc import Coroutine
@@ -60,6 +62,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     check_database(settings)
     _check_kernel()
     block_stop_signals()
+    _print_stacks_on_request()
     logs = configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
@@ -70,6 +73,14 @@ def serve_home(home: Path, options: ServeOptions) -> None:
         uvloop.run(_serve(settings, sandbox, listen(host, port), logs))
     finally:
         logs.close()
+
+
+def _print_stacks_on_request() -> None:
+    """SIGUSR2 prints where each thread is, names and lines alone, to standard error: also when the
+    event loop hangs, because the interpreter's own handler does it. Not without a standard error.
+    """
+    with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+        faulthandler.register(signal.SIGUSR2, all_threads=True)
 
 
 def _check_kernel() -> None:
