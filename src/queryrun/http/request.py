@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope
@@ -13,6 +12,7 @@ from queryrun.audit.origin import Origin
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest
 from queryrun.http.api_version import api_version_of
+from queryrun.http.ids import new_id
 from queryrun.http.rate_limits import Quota
 from queryrun.runs.model import IdempotencyKey
 
@@ -33,7 +33,7 @@ class ApiRequest(Request):
         self.route = route
         """The path as the route table has it, for logs and metrics: never the path as sent."""
         self.api_version = api_version_of(scope["path"])
-        self.request_id = str(uuid4())
+        self.request_id = new_id()
         path_params = self.path_params
         self.run_id: str | None = path_params.get("query_run_id") or path_params.get("job_id")
         self.track_id: str | None = None

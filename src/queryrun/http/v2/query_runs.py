@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import uuid4
 
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from queryrun.http import headers, idempotency
 from queryrun.http.bodies import decode_object, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.failure_headers import failure_headers
+from queryrun.http.ids import new_id
 from queryrun.http.links import links_of
 from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
@@ -60,7 +60,7 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     write = idempotency.write_for(
         request, 201, lambda run: encode_run(RunDetails(run, links_of(app)), view)
     )
-    request.run_id = str(uuid4())
+    request.run_id = new_id()
     accepted = await submit(
         app.runs, run_request, idempotent=write, run_id=request.run_id, origin=request.origin
     )

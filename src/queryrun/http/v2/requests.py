@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from uuid import uuid4
 
 import msgspec
 from starlette.responses import Response
@@ -20,6 +19,7 @@ from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest, NotCancellable, NotFound
 from queryrun.http import idempotency
 from queryrun.http.context import AppContext
+from queryrun.http.ids import new_id
 from queryrun.http.links import links_of
 from queryrun.http.problems import response_for
 from queryrun.http.request import ApiRequest
@@ -52,7 +52,7 @@ async def create_async(app: AppContext, request: ApiRequest, run_request: RunReq
     """Accept the run, record the outcome, respond with the request's id alone. The run's id is in
     `Location` even when the statement was refused: which of the two is the request's outcome
     (contract H4)."""
-    run_id = str(uuid4())
+    run_id = new_id()
     new = _new_request(request, AsyncOperation.CREATE, run_id)
     response = _accepted(request, f"/v2/query_runs/{run_id}")
     write = idempotency.write_for(request, 202, lambda _: bytes(response.body))
