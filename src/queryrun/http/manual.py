@@ -7,19 +7,13 @@ from starlette.responses import PlainTextResponse, Response
 from queryrun.http.compression import accepts_gzip
 from queryrun.http.context import AppContext
 from queryrun.http.operations import Operation, Parameter, ResponseDoc
+from queryrun.http.page_headers import HARDENED, NO_FRAME
 from queryrun.http.request import ApiRequest
 from queryrun.manual.site import NOT_BUILT, Site
 
 TAG = "Manual"
 CACHE = "public, max-age=300"
 """Short: the names of pages do not change with their content."""
-HARDENED = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "x-frame-options": "DENY",
-}
 
 _site = Site()
 
@@ -37,6 +31,7 @@ async def serve_manual(_app: AppContext, request: ApiRequest) -> Response:
         "vary": "accept-encoding",
         "content-security-policy": _policy(manifest.scripts),
         **HARDENED,
+        **NO_FRAME,
     }
     if found.is_gzip:
         headers["content-encoding"] = "gzip"
@@ -45,7 +40,7 @@ async def serve_manual(_app: AppContext, request: ApiRequest) -> Response:
 
 def _missing(why: str) -> Response:
     """In plain text: people read it, in a browser."""
-    headers = {"cache-control": "no-store", **HARDENED}
+    headers = {"cache-control": "no-store", **HARDENED, **NO_FRAME}
     return PlainTextResponse(f"{why}\n", status_code=404, headers=headers)
 
 

@@ -91,6 +91,10 @@ class ApiRequest(Request):
         """Every value of one query parameter, in order."""
         return [value for key, value in self.query_items() if key == name]
 
+    def query_value(self, name: str) -> str | None:
+        """The last value of one query parameter, stripped; None when absent or empty."""
+        return (self.query_values(name) or [""])[-1].strip() or None
+
     def extend_deadline(self, seconds: float) -> None:
         """Give this request `seconds` more: a wait that the caller requested is no timeout."""
         if self.deadline is not None and (at := self.deadline.when()) is not None:

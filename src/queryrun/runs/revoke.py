@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from queryrun.errors import NotCancellable, NotFound
-from queryrun.runs.loop import survive
+from queryrun.runs.loop import BackgroundLoops, survive
 from queryrun.runs.model import Run, StopReason
 from queryrun.runs.state import RunState
 from queryrun.runs.store import CancelRequested, RunQuery, RunStore
@@ -76,17 +76,15 @@ class RevocationWatch:
         self._on_canceled = on_canceled
         self._now = now
         self._known: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._loops = BackgroundLoops()
 
     def start(self) -> None:
         """Begin to look, on the running event loop."""
-        self._task = asyncio.create_task(self._check_forever(), name="revocations")
+        self._loops.start("revocations", self._check_forever())
 
     async def close(self) -> None:
         """Stop looking. Idempotent."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loops.close()
 
     async def _check_forever(self) -> None:
         while True:

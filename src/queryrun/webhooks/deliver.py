@@ -15,7 +15,7 @@ from time import monotonic
 
 import structlog
 
-from queryrun.runs.loop import survive
+from queryrun.runs.loop import BackgroundLoops, survive
 from queryrun.webhooks.message import body_of, headers_of
 from queryrun.webhooks.metrics import WebhookMetrics
 from queryrun.webhooks.model import (
@@ -83,14 +83,14 @@ class Deliverer:
         self._metrics = metrics
         self._now = now
         self._hint = asyncio.Event()
-        self._loop_task: asyncio.Task[None] | None = None
+        self._loops = BackgroundLoops()
         self._attempts: dict[asyncio.Task[None], str] = {}
         self._health: dict[str, _Health] = {}
         self._backlog_at_s = 0.0
 
     def start(self) -> None:
         """Begin, on the running event loop."""
-        self._loop_task = asyncio.create_task(self._deliver_forever(), name="webhooks")
+        self._loops.start("webhooks", self._deliver_forever())
 
     def wake(self) -> None:
         """Something may be due."""
@@ -98,10 +98,7 @@ class Deliverer:
 
     async def close(self) -> None:
         """Claim nothing more, give attempts a moment, and release those that go on. Idempotent."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
-            self._loop_task = None
+        await self._loops.close()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=CLOSE_TIMEOUT_S)
         for task in self._attempts:

@@ -48,8 +48,7 @@ def _required(request: ApiRequest) -> dict[str, str]:
     """What entries must have; the tenant always."""
     required = {}
     for name in ("event", "subject", "client_id", "tenant_id"):
-        value = (request.query_values(name) or [""])[-1].strip()
-        if value:
+        if (value := request.query_value(name)) is not None:
             required[name] = value
     if required.get("event", AuditEvent.NODE_STARTED) not in set(AuditEvent):
         names = ", ".join(AuditEvent)

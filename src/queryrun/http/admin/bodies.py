@@ -121,7 +121,7 @@ def cursor_of(app: AppContext, request: ApiRequest, listed: str) -> str | None:
 
 def page_size(request: ApiRequest) -> int:
     """The size of pages that the request names, or else `DEFAULT_PAGE_SIZE`."""
-    text = (request.query_values("page_size") or [""])[-1].strip()
+    text = request.query_value("page_size") or ""
     if not text:
         return DEFAULT_PAGE_SIZE
     if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE_SIZE:

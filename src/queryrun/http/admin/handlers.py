@@ -70,7 +70,7 @@ async def create_tenant(app: AppContext, request: ApiRequest) -> Response:
 
 async def list_entities(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's entities, by name."""
-    tenant_id = tenant_of(request, _query(request, "tenant_id"))
+    tenant_id = tenant_of(request, request.query_value("tenant_id"))
     found = await entities_of(app, tenant_id)
     page, next_page = b.paged(app, request, found, lambda one: one.id, f"entities {tenant_id}")
     return JsonResponse({"next_page": next_page, "data": [_entity(one) for one in page]})
@@ -100,8 +100,8 @@ async def create_entity(app: AppContext, request: ApiRequest) -> Response:
 
 async def list_clients(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's clients, oldest first; revoked ones too."""
-    tenant_id = tenant_of(request, _query(request, "tenant_id"))
-    entity_id = _query(request, "entity_id")
+    tenant_id = tenant_of(request, request.query_value("tenant_id"))
+    entity_id = request.query_value("entity_id")
     found = [
         one
         for one in await app.auth.clients()
@@ -242,12 +242,12 @@ async def list_sources(app: AppContext, _request: ApiRequest) -> Response:
 
 async def list_running(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's statements that run or wait, oldest first; never their text."""
-    tenant_id = tenant_of(request, _query(request, "tenant_id"))
+    tenant_id = tenant_of(request, request.query_value("tenant_id"))
     states = frozenset({RunState.ACCEPTED, *HELD})
     query = RunQuery(
         tenant_id,
-        entity_id=_query(request, "entity_id"),
-        client_id=_query(request, "client_id"),
+        entity_id=request.query_value("entity_id"),
+        client_id=request.query_value("client_id"),
         states=states,
         oldest_first=True,
         limit=MAX_RUNNING,
@@ -279,10 +279,6 @@ async def stop_run(app: AppContext, request: ApiRequest) -> Response:
 
 
 # --- what is given --------------------------------------------------------------------------
-
-
-def _query(request: ApiRequest, name: str) -> str | None:
-    return (request.query_values(name) or [""])[-1].strip() or None
 
 
 def _name(text: str) -> str:

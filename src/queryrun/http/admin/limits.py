@@ -28,7 +28,7 @@ class LimitBody(msgspec.Struct, forbid_unknown_fields=True):
 async def list_limits(app: AppContext, request: ApiRequest) -> Response:
     """Those that were set over HTTP, of the tenant, its entities and its clients; with `admin:all`
     those of sources too."""
-    tenant_id = tenant_of(request, (request.query_values("tenant_id") or [""])[-1].strip() or None)
+    tenant_id = tenant_of(request, request.query_value("tenant_id"))
     own = await _subjects(app, tenant_id)
     found = [
         one

@@ -10,16 +10,11 @@ from queryrun.console.assets import NOT_BUILT, Assets
 from queryrun.http.compression import accepts_gzip
 from queryrun.http.context import AppContext
 from queryrun.http.errors import PathNotFound
+from queryrun.http.page_headers import HARDENED, NO_FRAME
 from queryrun.http.request import ApiRequest
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 """A file's name changes with its content."""
-HARDENED = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
 
 _assets = Assets()
 
@@ -40,9 +35,9 @@ async def page(_app: AppContext, request: ApiRequest) -> Response:
     headers = {
         "cache-control": "no-store",
         "content-security-policy": _policy(nonce),
-        "x-frame-options": "DENY",
         "permissions-policy": "camera=(), geolocation=(), microphone=()",
         **HARDENED,
+        **NO_FRAME,
     }
     return Response(content, headers=headers, media_type="text/html")
 

@@ -22,7 +22,7 @@ MAX_COUNTED = 1000
 async def get_limits(app: AppContext, request: ApiRequest) -> Response:
     """The limits that were set, and those of the source, which count for each source by itself."""
     who = request.principal
-    source = (request.query_values("source") or [""])[-1].strip() or app.runs.default_source
+    source = request.query_value("source") or app.runs.default_source
     policy = app.runs.sources.get(source)
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(app.runs.sources)}")

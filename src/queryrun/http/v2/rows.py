@@ -63,7 +63,7 @@ def _whole(
     request: ApiRequest, name: str, default: int, maximum: int, problems: list[Problem]
 ) -> int:
     """An integer parameter of the query, or its default."""
-    text = (request.query_values(name) or [""])[-1].strip()
+    text = request.query_value(name) or ""
     if not text:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= maximum):

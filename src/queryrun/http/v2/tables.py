@@ -14,19 +14,19 @@ from queryrun.services.catalog.frames import TableShape
 
 async def get_tables(app: AppContext, request: ApiRequest) -> Response:
     """Every table of a source that the caller's entity has, with its columns."""
-    found = await list_tables(app.runs, app.tables, request.principal, _source(request))
+    found = await list_tables(
+        app.runs, app.tables, request.principal, request.query_value("source")
+    )
     return JsonResponse({"data": [_body(table) for table in found]})
 
 
 async def get_table(app: AppContext, request: ApiRequest) -> Response:
     """One table; 404 when the entity has none of this name."""
     name = request.path_params["name"]
-    found = await describe_table(app.runs, app.tables, request.principal, _source(request), name)
+    found = await describe_table(
+        app.runs, app.tables, request.principal, request.query_value("source"), name
+    )
     return JsonResponse(_body(found))
-
-
-def _source(request: ApiRequest) -> str | None:
-    return (request.query_values("source") or [""])[-1].strip() or None
 
 
 def _body(table: TableShape) -> dict[str, object]:

@@ -75,9 +75,9 @@ def _query(app: AppContext, request: ApiRequest, problems: list[Problem]) -> Usa
         request.principal.tenant_id,
         first,
         last,
-        entity_id=_one(request, "entity_id"),
-        client_id=_one(request, "client_id"),
-        source=_one(request, "source"),
+        entity_id=request.query_value("entity_id"),
+        client_id=request.query_value("client_id"),
+        source=request.query_value("source"),
         group_by=group_by,
         tag=tag,
         limit=_page_size(request, problems),
@@ -90,11 +90,6 @@ def _query(app: AppContext, request: ApiRequest, problems: list[Problem]) -> Usa
         message = "'cursor' must be the next_page of a report with the same parameters"
         problems.append(Problem("invalid_parameter", "cursor", message))
         return query
-
-
-def _one(request: ApiRequest, name: str) -> str | None:
-    """The last value of a parameter; None when absent or empty."""
-    return (request.query_values(name) or [""])[-1].strip() or None
 
 
 def _day(request: ApiRequest, name: str, default: date, problems: list[Problem]) -> date:
@@ -131,7 +126,7 @@ def _group_by(
 
 
 def _page_size(request: ApiRequest, problems: list[Problem]) -> int:
-    text = _one(request, "page_size")
+    text = request.query_value("page_size")
     if text is None:
         return DEFAULT_PAGE_SIZE
     if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE_SIZE:
@@ -142,7 +137,7 @@ def _page_size(request: ApiRequest, problems: list[Problem]) -> int:
 
 
 def _format(request: ApiRequest, problems: list[Problem]) -> str:
-    name = _one(request, "format") or FORMATS[0]
+    name = request.query_value("format") or FORMATS[0]
     if name not in FORMATS:
         message = f"'format' must be {' or '.join(FORMATS)}"
         problems.append(Problem("invalid_parameter", "format", message))

@@ -348,10 +348,10 @@ def _text(name: str, text: str, max_chars: int) -> str:
 
 
 def _query(request: ApiRequest, name: str) -> str | None:
-    text = (request.query_values(name) or [""])[-1].strip()
-    if "\0" in text:
+    text = request.query_value(name)
+    if text is not None and "\0" in text:
         raise InvalidRequest.of(name, f"'{name}' must not contain the character U+0000")
-    return text or None
+    return text
 
 
 def _state(request: ApiRequest) -> DeliveryState | None:
