@@ -6,10 +6,13 @@ DuckDB's own drawing is not used: it names the files behind tables, cut off anyw
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.trino.scope import Location
 from queryrun.sql.trino.typed import text
 
 _HIDDEN = {"Filename(s)", "Text", "File Filters"}
@@ -19,18 +22,37 @@ _WRAPPERS = {"RESULT_COLLECTOR", "EXPLAIN_ANALYZE"}
 _MAX_CHARS = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainedTables:
+    """What EXPLAIN (TYPE IO) names: the tables of the statement, and where they are."""
+
+    location: Location
+    names: Sequence[str]
+
+
 def explained_sql(sql: str, what: str) -> str:
-    """The statement for DuckDB. `what`: plan or analyze."""
+    """The statement for DuckDB. `what`: `analyze`, or another that only plans."""
     return f"EXPLAIN ({'ANALYZE, ' if what == 'analyze' else ''}FORMAT json) {sql}"
 
 
-def plan_relation(explained: str, secrets: Collection[str]) -> str:
+def plan_relation(
+    explained: str, secrets: Collection[str], what: str, tables: ExplainedTables
+) -> str:
     """A query for the one row and column that Trino has. `explained` is DuckDB's.
 
     No line in which one of `secrets` stands is shown.
     """
-    lines = [line for line in plan_lines(json.loads(explained)) if not _contains_any(line, secrets)]
-    text_of_plan = "\n".join(lines) + "\n"
+    plan = json.loads(explained)
+    if what == "io":
+        text_of_plan = json.dumps(_tables_read(plan, tables), indent=2)
+    elif what == "json":
+        nodes = [_node(operator, secrets, count()) for operator in plan]
+        text_of_plan = json.dumps({str(n): node for n, node in enumerate(nodes)}, indent=2)
+    elif what == "graphviz":
+        text_of_plan = _graph(plan)
+    else:
+        lines = [line for line in plan_lines(plan) if not _contains_any(line, secrets)]
+        text_of_plan = "\n".join(lines) + "\n"
     if len(text_of_plan) > _MAX_CHARS:
         raise RunFailed.of(FailureCode.NOT_SUPPORTED, "The plan is too large to be shown")
     return f'SELECT {text(text_of_plan)} AS "Query Plan"'
@@ -63,17 +85,89 @@ def _operator(operator: Mapping[str, Any], depth: int) -> Iterator[str]:
 def _described(name: str, operator: Mapping[str, Any], indent: str) -> Iterator[str]:
     """Keys that name files are left out, because a plan must not reveal the server's paths."""
     yield f"{indent}{name}"
-    more = dict(operator.get("extra_info") or {})
     if "intermediate_rows" in operator:
         duration_ms = operator.get("timing", 0) * 1000
         yield f"{indent}    Output: {operator['intermediate_rows']} rows, CPU: {duration_ms:.2f}ms"
+    yield from (f"{indent}    {detail}" for detail in _details(operator))
+
+
+def _details(operator: Mapping[str, Any]) -> Iterator[str]:
+    more = dict(operator.get("extra_info") or {})
     for key in (*_FIRST_KEYS, *(key for key in more if key not in _FIRST_KEYS)):
         value = more.get(key)
         if value is None or key in _HIDDEN:
             continue
         text_of_plan = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        yield f"{indent}    {key}: {' '.join(text_of_plan.split())}"
+        yield f"{key}: {' '.join(text_of_plan.split())}"
 
 
 def _contains_any(line: str, secrets: Collection[str]) -> bool:
     return any(secret in line for secret in secrets)
+
+
+# --- as documents: Trino's keys, DuckDB's operators -----------------------------------------
+
+
+def _node(operator: Mapping[str, Any], secrets: Collection[str], ids: Iterator[int]) -> Any:
+    return {
+        "id": str(next(ids)),
+        "name": str(operator.get("name", "?")).strip(),
+        "descriptor": {},
+        "outputs": [],
+        "details": [one for one in _details(operator) if not _contains_any(one, secrets)],
+        "estimates": [_estimate(operator)],
+        "children": [_node(child, secrets, ids) for child in operator.get("children", [])],
+    }
+
+
+def _estimate(operator: Mapping[str, Any]) -> dict[str, float | str]:
+    """Rows as DuckDB estimates them; nobody here estimates anything else, which Trino calls NaN."""
+    rows = str((operator.get("extra_info") or {}).get("Estimated Cardinality"))
+    return {
+        "outputRowCount": float(rows) if rows.isdigit() else "NaN",
+        **dict.fromkeys(("outputSizeInBytes", "cpuCost", "memoryCost", "networkCost"), "NaN"),
+    }
+
+
+def _tables_read(plan: Sequence[Mapping[str, Any]], tables: ExplainedTables) -> Any:
+    total = _io_estimate(plan[0] if plan else {})
+    return {
+        "inputTableColumnInfos": [
+            {
+                "table": {
+                    "catalog": tables.location.catalog,
+                    "schemaTable": {"schema": tables.location.schema, "table": table},
+                },
+                "constraint": {"none": False, "columnConstraints": []},
+                "estimate": _io_estimate({}),
+            }
+            for table in tables.names
+        ],
+        "estimate": total,
+    }
+
+
+def _io_estimate(operator: Mapping[str, Any]) -> dict[str, float | str]:
+    found = _estimate(operator)
+    found["maxMemory"] = found.pop("memoryCost")
+    return found
+
+
+def _graph(plan: Sequence[Mapping[str, Any]]) -> str:
+    ids = count(1)
+    lines = ["digraph distributed_plan {", "subgraph cluster_0 {", 'label = "SINGLE"']
+    edges: list[str] = []
+
+    def add(operator: Mapping[str, Any]) -> int:
+        number = next(ids)
+        name = str(operator.get("name", "?")).strip()
+        lines.append(
+            f'plannode_{number}[label="{{{name}}}", style="rounded, filled", shape=record];'
+        )
+        children = [add(child) for child in operator.get("children", [])]
+        edges.extend(f"plannode_{number} -> plannode_{child};" for child in children)
+        return number
+
+    for operator in plan:
+        add(operator)
+    return "\n".join([*lines, "}", *edges, "}", ""])

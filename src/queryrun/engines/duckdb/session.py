@@ -26,7 +26,12 @@ from queryrun.engines.base import (
 )
 from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
-from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
+from queryrun.engines.duckdb.explain import (
+    VALID_RELATION,
+    ExplainedTables,
+    explained_sql,
+    plan_relation,
+)
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
@@ -419,7 +424,10 @@ class DuckDBSession:
         if what == "validate":
             return VALID_RELATION
         row = self._connection.execute(explained_sql(sql, what)).fetchone()
-        return plan_relation(str(row[1]) if row else "[]", self._secret_paths())
+        tables = ExplainedTables(
+            self._location, sorted(self._parsed.needs.tables if self._parsed else ())
+        )
+        return plan_relation(str(row[1]) if row else "[]", self._secret_paths(), what, tables)
 
     def _relation_at(self, error: duckdb.Error) -> int:
         """Where the statement begins in what failed: it is parsed bare, bound in parentheses."""

@@ -17,10 +17,13 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
-from queryrun.sql.trino.tokens import statements_in, tokens_of
+from queryrun.sql.trino.tokens import failure_at, statements_in, tokens_of
 from queryrun.sql.trino.translate import read
 from queryrun.sql.trino.typed import name, text
 
+_PASSED_ON = {"tables", "columns", "functions", "schemas", "catalogs"}
+"""What SHOW lists there. More would tell of other people's sessions and roles, and of where tables
+are kept."""
 Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
 """The columns of these tables and their types, as the engine reports them."""
 
@@ -48,6 +51,9 @@ def prepare(
     """
     blanked = _without_comments(statement)
     node = _read(blanked)
+    if isinstance(node, ast.Show) and node.what not in _PASSED_ON:
+        message = f"SHOW {node.what.upper()} of a remote engine is not supported"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, node.at)
     if isinstance(node, ast.Show):
         return _show(node, name_scope, statement)
 
@@ -92,15 +98,22 @@ def _without_comments(statement: str) -> str:
 
 
 def _read(statement: str) -> ast.Query | ast.Show:
-    """Parsed; for a statement that does more than ask, the guard's words say so."""
+    """Parsed; for a statement that does more than ask, the guard's words say so.
+
+    SHOW STATS would tell of rows that are not to be seen.
+    """
     try:
-        return read(statement).node
+        parsed = read(statement)
     except RunFailed:
         verdict = check_trino(statement)
         if verdict.accepted:
             raise
         failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
         raise RunFailed(failure) from None
+    if parsed.is_stats:
+        message = "SHOW STATS of a remote engine is not supported"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
+    return parsed.node
 
 
 # --- metadata -------------------------------------------------------------------------------
