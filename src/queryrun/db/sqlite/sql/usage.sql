@@ -3,8 +3,7 @@
 -- name: add_usage
 INSERT INTO usage (tenant_id, entity_id, client_id, statement_bytes, result_bytes, written_day,
     written_bytes)
-SELECT tenant_id, entity_id, client_id, :statement_bytes, :result_bytes, :day, :written_bytes
-FROM runs WHERE seq = :seq
+VALUES (:tenant_id, :entity_id, :client_id, :statement_bytes, :result_bytes, :day, :written_bytes)
 ON CONFLICT (tenant_id, entity_id, client_id, bucket) DO UPDATE SET
     statement_bytes = statement_bytes + excluded.statement_bytes,
     result_bytes = result_bytes + excluded.result_bytes,
