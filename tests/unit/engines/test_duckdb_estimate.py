@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def tables_of_plan(text: str) -> dict[str, tuple[object, object]]:
+    """The rows and bytes of each table in what EXPLAIN (TYPE IO) returns."""
+    return {
+        one["table"]["schemaTable"]["table"]: (
+            one["estimate"]["outputRowCount"],
+            one["estimate"]["outputSizeInBytes"],
+        )
+        for one in json.loads(text)["inputTableColumnInfos"]
+    }
+
+
 class Engine:
     """An estimator and a session over the same data."""
 
@@ -70,6 +82,16 @@ class Engine:
         finally:
             session.close()
 
+    def io_plan(self, sql: str) -> str:
+        """What EXPLAIN (TYPE IO) returns."""
+        session = open_session(self._options, self._limits)
+        try:
+            rows = session.plan(f"EXPLAIN (TYPE IO) {sql}", ALL_ROWS)
+            (text,) = rows.connection.execute(rows.relation).fetchall()[0]
+            return str(text)
+        finally:
+            session.close()
+
     def close(self) -> None:
         """Close the estimator."""
         self._estimator.close()
@@ -86,6 +108,21 @@ def only(estimate: StatementEstimate) -> TableEstimate:
     """Its one table."""
     (table,) = estimate.tables
     return table
+
+
+def test_explain_type_io_says_what_a_dry_run_says(engine: Engine) -> None:
+    sql = "SELECT one.t FROM one JOIN two ON one.id = two.id JOIN names ON names.id = one.id"
+    known = {
+        one.name: (
+            "NaN" if one.read_rows is None else one.read_rows,
+            "NaN" if one.read_bytes is None else one.read_bytes,
+        )
+        for one in engine.estimate(sql).tables
+    }
+    assert tables_of_plan(engine.io_plan(sql)) == known
+    assert tables_of_plan(engine.io_plan("SELECT id FROM two")) == {
+        "two": (100_000, engine.usage("SELECT id FROM two").read_bytes)
+    }
 
 
 @pytest.mark.parametrize(
