@@ -8,7 +8,8 @@ import pytest
 
 from queryrun.results.formats import ContentType
 from queryrun.runs.attempt import AttemptRunner
-from queryrun.runs.model import Output, Run, RunRequest, RunState, StopReason
+from queryrun.runs.model import Output, Run, RunRequest, StopReason
+from queryrun.runs.state import RunState
 from queryrun.runs.store import ClaimLimits
 from tests.simulation.schedule import Schedule
 from tests.simulation.virtual import virtual_time
@@ -36,7 +37,8 @@ class CrashedAndCanceled:
 
     async def requeue(self, ref: Any, detail: Any) -> Any:
         """The cancel is first; with `is_told` the node hears of it before its own write fails."""
-        if (await self._world.backend.runs.get(ref.run_id)).cancellation is None:
+        run = await self._world.backend.runs.get(ref.run_id)
+        if run is not None and run.cancellation is None:
             await self._world.backend.runs.cancel(ref.run_id, CANCEL)
         if self._is_told and self.runner is not None:
             self.runner.stop(StopReason.USER, "client-1")
