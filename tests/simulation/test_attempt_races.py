@@ -22,9 +22,9 @@ REQUEST = RunRequest("t", "e", "client-1", "live", "SELECT 1", Output(ContentTyp
 class CrashedAndCanceled:
     """The worker crashes as it starts, and a cancel commits before the requeue that follows."""
 
-    def __init__(self, world: World, *, is_told: bool) -> None:
+    def __init__(self, world: World, *, is_notified: bool) -> None:
         self._world = world
-        self._is_told = is_told
+        self._is_notified = is_notified
         self.runner: AttemptRunner | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -36,22 +36,24 @@ class CrashedAndCanceled:
         self._world.engines.crash(NODE)
 
     async def requeue(self, ref: Any, detail: Any) -> Any:
-        """The cancel is first; with `is_told` the node hears of it before its own write fails."""
+        """The cancel is first; with `is_notified` the node hears of it before its own write fails."""
         run = await self._world.backend.runs.get(ref.run_id)
         if run is not None and run.cancellation is None:
             await self._world.backend.runs.cancel(ref.run_id, CANCEL)
-        if self._is_told and self.runner is not None:
+        if self._is_notified and self.runner is not None:
             self.runner.stop(StopReason.USER, "client-1")
         return await self._world.backend.runs.requeue(ref, detail)
 
 
-@pytest.mark.parametrize("is_told", [True, False], ids=["told at once", "told by the store"])
-def test_a_cancel_that_overtakes_the_requeue_of_a_crash_ends_the_run(*, is_told: bool) -> None:
+@pytest.mark.parametrize(
+    "is_notified", [True, False], ids=["notified at once", "found out by the store"]
+)
+def test_a_cancel_that_overtakes_the_requeue_of_a_crash_ends_the_run(*, is_notified: bool) -> None:
     async def play(world: World) -> Run | None:
         await world.backend.runs.accept(REQUEST, run_id="run-1")
         limits = ClaimLimits(["live"], 1, {})
         [attempt] = await world.backend.runs.claim(NODE, lease_s=LEASE_S, limits=limits)
-        store = CrashedAndCanceled(world, is_told=is_told)
+        store = CrashedAndCanceled(world, is_notified=is_notified)
         store.runner = AttemptRunner(attempt, world.context(NODE, store))
         return await store.runner.run()
 
