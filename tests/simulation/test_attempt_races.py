@@ -36,7 +36,7 @@ class CrashedAndCanceled:
         self._world.engines.crash(NODE)
 
     async def requeue(self, ref: Any, detail: Any) -> Any:
-        """The cancel is first; with `is_notified` the node hears of it before its own write fails."""
+        """The cancel is first; `is_notified`: the node hears of it before its write fails."""
         run = await self._world.backend.runs.get(ref.run_id)
         if run is not None and run.cancellation is None:
             await self._world.backend.runs.cancel(ref.run_id, CANCEL)
