@@ -165,7 +165,7 @@ class World:
             poll_s=1.0,
             fence_s=None if is_owner else FENCE_S,
         )
-        context = self._context(name, store)
+        context = self.context(name, store)
         dispatcher = Dispatcher(context, options, lambda: ["live"])
         reap = ReapOptions(interval_s=2.0, lease_s=LEASE_S)
         holds = (lambda _ref: False) if self._put.settles_itself else dispatcher.holds
@@ -176,7 +176,8 @@ class World:
         reaper = Reaper(context, reap, kill, AlwaysLeader(), holds)
         return SimNode(name, link, dispatcher, reaper, is_owner=is_owner)
 
-    def _context(self, name: str, store: Any) -> AttemptContext:
+    def context(self, name: str, store: Any) -> AttemptContext:
+        """What an attempt on this node needs of it, with this way to the store."""
         unused = cast("Any", None)
         quotas = Quotas(store, Quota(), Quota())
         policy = SourcePolicy(running_per_tenant=0, time_limit_s=3600)
