@@ -49,7 +49,7 @@ class Preparing:
         if self.is_trino:
             self.context = ErrorContext(self.statement, is_translated=True)
             translated = in_parentheses(self._translated(tables, row_filter))
-            return self._io_plan(client, translated) if self._asks_for_io() else translated
+            return self._io_plan(client, translated) if self._shows_io() else translated
         if tables.offer_for(self.statement):
             return in_parentheses(self.statement)
         self.context = ErrorContext(self.statement)
@@ -61,7 +61,7 @@ class Preparing:
 
         return translated(self.statement, tables, row_filter, self.time_zone)
 
-    def _asks_for_io(self) -> bool:
+    def _shows_io(self) -> bool:
         return read(self.statement).explain == "io"
 
     def _io_plan(self, client: SparkClient, sql: str) -> str:

@@ -78,12 +78,12 @@ class TrinoEstimator:
         if parsed.explain:
             return self._explained(parsed, prepared)
         if isinstance(parsed.node, ast.Show):
-            return StatementEstimate(self._ask(prepared, "").columns, ())
-        columns = self._ask(prepared, "SELECT * FROM (", ") LIMIT 0").columns
+            return StatementEstimate(self._query(prepared, "").columns, ())
+        columns = self._query(prepared, "SELECT * FROM (", ") LIMIT 0").columns
         if row_filter.is_by_org:
             return StatementEstimate(columns, unknown_tables(parsed.needs.tables))
-        entries = _entries(json.loads(self._ask(prepared, _IO).text))
-        scans = list(_scans(json.loads(self._ask(prepared, _PLAN).text)))
+        entries = _entries(json.loads(self._query(prepared, _IO).text))
+        scans = list(_scans(json.loads(self._query(prepared, _PLAN).text)))
         return StatementEstimate(columns, tuple(_tables(entries, scans)))
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class TrinoEstimator:
         """What EXPLAIN ANALYZE explains is run by it, so it is not asked for here."""
         columns: tuple[tuple[str, str], ...] = (("Query Plan", "varchar"),)
         if parsed.explain != "analyze":
-            columns = self._ask(prepared, "").columns
+            columns = self._query(prepared, "").columns
         return StatementEstimate(columns, unknown_tables(parsed.needs.tables))
 
     def _prepared(self, statement: str, row_filter: RowFilter) -> PreparedStatement:
@@ -108,10 +108,10 @@ class TrinoEstimator:
             return prepare(statement, rules, NameScope(self._endpoint), columns)
 
     def _described(self, text: str) -> list[dict[str, Any]]:
-        return self._asked(text).described
+        return self._respond(text).described
 
-    def _ask(self, prepared: PreparedStatement, before: str, after: str = "") -> _Response:
-        """Ask about the statement; `before` and `after` are lines of their own."""
+    def _query(self, prepared: PreparedStatement, before: str, after: str = "") -> _Response:
+        """Query about the statement; `before` and `after` are lines of their own."""
         lines = 1 if before else 0
 
         def position(line: int, column: int) -> SourcePosition:
@@ -119,9 +119,9 @@ class TrinoEstimator:
 
         text = "\n".join(part for part in (before, prepared.text, after) if part)
         with _translated(ErrorContext(position)):
-            return self._asked(text)
+            return self._respond(text)
 
-    def _asked(self, text: str) -> _Response:
+    def _respond(self, text: str) -> _Response:
         """Without spooling, as the catalog: what comes back is small."""
         query = Query(self._endpoint, QueryRequest(text, _NAME, self._time_zone, encodings=()))
         try:
