@@ -17,7 +17,7 @@ _STATISTICS = re.compile(r"Statistics\((.*)\)$")
 _SIZE = re.compile(r"sizeInBytes=([\d.]+(?:E[+-]?\d+)?) ?([KMGTPE]?i?B)")
 _ROWS = re.compile(r"rowCount=([\d.]+(?:E[+-]?\d+)?)")
 _UNITS = {"B": 0, "KiB": 1, "MiB": 2, "GiB": 3, "TiB": 4, "PiB": 5, "EiB": 6}
-_NOBODY_KNOWS_BYTES = 7 * 1024**6
+_UNKNOWN_BYTES = 7 * 1024**6
 """Spark takes a table without statistics for 8 EiB (`spark.sql.defaultSizeInBytes`)."""
 _NO_TABLES = ("OneRowRelation", "LocalRelation", "Range", "CommandResult", "LogicalRDD")
 
@@ -53,7 +53,7 @@ def _size(line: str) -> tuple[int | None, int | None]:
         return None, None
     rows, size = _ROWS.search(found[1]), _SIZE.search(found[1])
     size_bytes = round(float(size[1]) * 1024 ** _UNITS.get(size[2], 0)) if size else None
-    if size_bytes is not None and size_bytes >= _NOBODY_KNOWS_BYTES:
+    if size_bytes is not None and size_bytes >= _UNKNOWN_BYTES:
         size_bytes = None
     return round(float(rows[1])) if rows else None, size_bytes
 
