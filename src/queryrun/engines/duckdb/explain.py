@@ -31,10 +31,10 @@ def plan_relation(explained: str, secrets: Collection[str]) -> str:
     No line in which one of `secrets` stands is shown.
     """
     lines = [line for line in plan_lines(json.loads(explained)) if not _contains_any(line, secrets)]
-    return shown_plan("\n".join(lines) + "\n")
+    return plan_constant("\n".join(lines) + "\n")
 
 
-def shown_plan(text_of_plan: str) -> str:
+def plan_constant(text_of_plan: str) -> str:
     """A query for the one row and column that Trino has; `RunFailed` for too large a plan."""
     if len(text_of_plan) > _MAX_CHARS:
         raise RunFailed.of(FailureCode.NOT_SUPPORTED, "The plan is too large to be shown")

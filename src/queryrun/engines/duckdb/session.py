@@ -30,7 +30,7 @@ from queryrun.engines.duckdb.explain import (
     VALID_RELATION,
     explained_sql,
     plan_relation,
-    shown_plan,
+    plan_constant,
 )
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
@@ -427,7 +427,7 @@ class DuckDBSession:
         if what == "validate":
             return VALID_RELATION
         if what == "io":
-            return shown_plan(self._io_plan(sql))
+            return plan_constant(self._io_plan(sql))
         row = self._connection.execute(explained_sql(sql, what)).fetchone()
         return plan_relation(str(row[1]) if row else "[]", self._secret_paths())
 
