@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.engines.base import EngineLimits, RowFilter
+from queryrun.engines.base import EngineLimits, EngineUsage, RowFilter
 from queryrun.engines.estimates import Certainty, TableEstimate
 from queryrun.engines.spark.estimate import SparkEstimator, open_estimator
 from queryrun.engines.spark.session import open_session
@@ -85,6 +85,24 @@ def test_a_statement_fails_as_its_run_would(estimator: SparkEstimator) -> None:
     with pytest.raises(RunFailed) as failed:
         estimator.estimate("SELECT nope FROM plain", EVERYTHING)
     assert failed.value.failure.code is FailureCode.NAME_NOT_FOUND
+
+
+def test_sparks_count_of_what_was_read_is_the_usage(
+    options: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    limits = EngineLimits(256 * 1024**2, 1, str(tmp_path_factory.mktemp("spill")), 0)
+    session = open_session({**options, "dialect": "trino"}, limits)
+    try:
+        rows = session.plan("SELECT a.b FROM counted a JOIN plain p ON p.id = a.id", EVERYTHING)
+        assert session.usage() == EngineUsage()
+        rows.connection.execute(rows.relation).fetchall()
+        used = session.usage()
+    finally:
+        session.close()
+    assert [(one.name, one.read_rows) for one in used.tables] == [("counted", 1000), ("plain", 10)]
+    sizes = [one.read_bytes or 0 for one in used.tables]
+    assert min(sizes) > 100
+    assert (used.read_bytes, used.read_rows, used.spilled_bytes) == (sum(sizes), 1010, 0)
 
 
 def test_explain_type_io_has_trinos_shape(

@@ -110,6 +110,24 @@ def only(estimate: StatementEstimate) -> TableEstimate:
     return table
 
 
+def test_what_was_read_is_told_by_table(engine: Engine) -> None:
+    sql = "SELECT one.t FROM one JOIN two ON one.id = two.id JOIN names ON names.id = one.id"
+    used = engine.usage(sql)
+    assert [one.name for one in used.tables] == ["names", "one", "two"]
+    assert sum(one.read_bytes or 0 for one in used.tables) == used.read_bytes
+    assert sum(one.read_rows or 0 for one in used.tables) == used.read_rows
+
+
+def test_a_table_that_is_read_twice_is_told_once(engine: Engine) -> None:
+    once, twice = (
+        engine.usage("SELECT sum(k) FROM two"),
+        engine.usage("SELECT sum(k) FROM (SELECT k FROM two UNION ALL SELECT id FROM two)"),
+    )
+    assert [one.name for one in twice.tables] == ["two"]
+    assert twice.tables[0].read_rows == 2 * (once.tables[0].read_rows or 0) == 200_000
+    assert engine.usage("SELECT 1 AS a").tables == ()
+
+
 def test_explain_type_io_says_what_a_dry_run_says(engine: Engine) -> None:
     sql = "SELECT one.t FROM one JOIN two ON one.id = two.id JOIN names ON names.id = one.id"
     known = {

@@ -29,8 +29,8 @@ from queryrun.engines.duckdb.config import ATTACHED, limited
 from queryrun.engines.duckdb.explain import (
     VALID_RELATION,
     explained_sql,
-    plan_relation,
     plan_constant,
+    plan_relation,
 )
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
@@ -290,7 +290,7 @@ class DuckDBSession:
 
     def usage(self) -> EngineUsage:
         """DuckDB's own count. Behind a barrier it counts copies in memory, which say nothing."""
-        return EngineUsage() if self._barrier else usage_of(self._connection)
+        return EngineUsage() if self._barrier else usage_of(self._connection, self.offered_tables)
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""

@@ -133,8 +133,8 @@ class SparkSession:
         return EngineProgress(self._stream.percent if self._stream else None)
 
     def usage(self) -> EngineUsage:
-        """Spark Connect's responses say nothing of what was read."""
-        return EngineUsage()
+        """What Spark has counted of a statement whose rows were all read; nothing of another."""
+        return self._stream.counters.usage() if self._stream else EngineUsage()
 
     def renew(self) -> bool:
         """Release the session on the server; the next statement gets one of its own."""
