@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from queryrun.sql.trino.ast import Expr, Ident, TypeName
 from queryrun.sql.trino.ast_extra import ExtraControl, ExtraRoutine
+from queryrun.sql.trino.types import Type
 
 
 @dataclass(slots=True)
@@ -95,3 +96,14 @@ class Routine(ExtraRoutine):
     is_null_on_null: bool
     body: ExtraControl
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """One function that a statement defines."""
+
+    node: Routine
+    params: tuple[Type, ...]
+    returns: Type
+    seen: tuple[Defined, ...]
+    """The functions that it may call: those before it."""

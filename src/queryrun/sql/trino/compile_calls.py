@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NoReturn
 
 from queryrun.sql.trino import ast, ast_json, routines, sql_json
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
-from queryrun.sql.trino.routines import Defined
 from queryrun.sql.trino.scope import did_you_mean
 from queryrun.sql.trino.signatures import Signature, apply, repeats
 from queryrun.sql.trino.typed import Typed

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, ast_json, casts, fine
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.scope import Output, Scope
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, exact, name, text
 from queryrun.sql.trino.types import Type
-
-if TYPE_CHECKING:
-    from queryrun.sql.trino.routines import Defined
 
 MAX_SQL_CHARS = 4_000_000
 """An expression in DuckDB's SQL. Templates repeat their arguments, so nested calls grow fast."""

@@ -18,6 +18,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import ast_routines as r
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_extra import ExtraControl, ExtraRoutine
+from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.casts import type_of
 from queryrun.sql.trino.compiler import BY_CHANCE, Compiler
 from queryrun.sql.trino.scope import Column, Scope
@@ -28,17 +29,6 @@ MAX_STEPS = 100_000
 """Blocks that one call of a function with loops may pass through."""
 _DONE = -1
 _QUERIES = (ast.ScalarQuery, ast.Exists, ast.InQuery, ast.Quantified)
-
-
-@dataclass(frozen=True, slots=True)
-class Defined:
-    """One function that a statement defines."""
-
-    node: r.Routine
-    params: tuple[Type, ...]
-    returns: Type
-    seen: tuple[Defined, ...]
-    """The functions that it may call: those before it."""
 
 
 def define(c: Compiler, routines: Sequence[ExtraRoutine]) -> None:
