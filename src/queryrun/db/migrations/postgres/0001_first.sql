@@ -110,6 +110,8 @@ CREATE TABLE run_requests (
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
 CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, client_id, ready_ms, seq)
     WHERE state = 'accepted';
+-- Runs that wait out a back-off are among those that have had an attempt.
+CREATE INDEX runs_paused ON runs (source, ready_ms) WHERE state = 'accepted' AND attempt > 0;
 -- The slots in use.
 CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
     WHERE state IN ('in_progress', 'canceling');
