@@ -337,6 +337,41 @@ class QueueContract:
         assert attempt.run.request.entity_id == "c"
         assert await store.claim("n", lease_s=LEASE_S, limits=five) == []
 
+    async def test_every_one_of_many_entities_is_served_in_its_turn(self, store: RunStore) -> None:
+        """More than one claim considers, each with one run after the other."""
+        entities = [f"entity-{n}" for n in range(90)]
+        for entity in entities:
+            await submitted(store, request(entity=entity))
+        served = []
+        for _ in range(2 * len(entities)):
+            attempt = await claimed(store)
+            await store.complete(attempt.ref, FILE)
+            served.append(attempt.run.request.entity_id)
+            await submitted(store, request(entity=served[-1]))
+        assert set(served) == set(entities)
+        assert max(map(served.count, entities)) <= 3
+
+    @pytest.mark.parametrize("of_entity", [0, 2], ids=["no-limit-of-entities", "a-limit"])
+    async def test_many_clients_without_room_hide_nobody(
+        self, store: RunStore, of_entity: int
+    ) -> None:
+        """The limit of their tenant is reached and they have their share, or that of their entity
+        is; a last one, behind them all, has room."""
+        for entity in ("entity-1", "entity-1", "entity-2", "entity-2"):
+            await submitted(store, request(entity=entity))
+        four = ClaimLimits(("live",), 10, {"live": 4}, {"live": of_entity})
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=four)) == 4
+        for n in range(80):
+            await submitted(store, request(client=f"client-{n}"))
+        for entity in ("entity-3", "entity-4"):
+            await submitted(store, request(entity=entity))
+        await submitted(store, request(tenant="tenant-2"))
+        one = ClaimLimits(("live",), 3, {"live": 4}, {"live": of_entity})
+        taken = await store.claim("n", lease_s=LEASE_S, limits=one)
+        owners = {(one.run.request.tenant_id, one.run.request.entity_id) for one in taken}
+        assert owners == {(TENANT, "entity-3"), (TENANT, "entity-4"), ("tenant-2", ENTITY)}
+        assert await store.claim("n", lease_s=LEASE_S, limits=one) == []
+
     async def test_the_entity_with_fewest_running_comes_first(self, store: RunStore) -> None:
         for entity in ("a", "a", "a"):
             await submitted(store, request(entity=entity))

@@ -61,6 +61,32 @@ class ClaimLimits:
     """Slots beyond `free_slots` for entities that have nothing running anywhere."""
 
 
+ALL_HEADS = 1_000_000_000
+"""More clients than ever wait."""
+
+
+def max_heads(limits: ClaimLimits) -> int:
+    """How many clients with a run that may start a claim considers. Many more than it can serve, so
+    that it chooses well; few enough that thousands that wait do not slow it down."""
+    return 64 + 4 * (limits.free_slots + limits.fair_slots)
+
+
+class ClaimPositions:
+    """Behind which client of each source the next claim begins: round and round, so that each is
+    considered again. Every store object has its own; it need not survive."""
+
+    def __init__(self) -> None:
+        self._after: dict[str, tuple[str, str, str]] = {}
+
+    def after(self, source: str) -> tuple[str, str, str]:
+        """Tenant, entity and client; empty at first, which is before everybody."""
+        return self._after.get(source, ("", "", ""))
+
+    def advance(self, request: RunRequest) -> None:
+        """A run of this client was claimed."""
+        self._after[request.source] = (request.tenant_id, request.entity_id, request.client_id)
+
+
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
     """How many runs may wait on a source, counted for each entity and client. 0: no limit."""
@@ -249,8 +275,11 @@ class RunStore(Protocol):
 
         First the entity that has fewest running (anywhere), then the one that was served longest
         ago; within an entity, the run that has been ready longest. Beyond `free_slots`, an entity
-        with nothing running may start one run in a fair slot. The cost grows with the clients
-        that have something waiting and with what runs, not with the queue. Each returned attempt
+        with nothing running may start one run in a fair slot. While more clients wait than
+        `max_heads`, that order holds among as many of them, and the next claim begins behind a
+        client that this one has served: each is considered at least once in a turn of all. The cost
+        grows with what runs, not with the queue nor, beyond that number, with the clients that
+        wait. Each returned attempt
         is already `in_progress`, has the next attempt number and a lease until the store's clock
         plus `lease_s`.
 

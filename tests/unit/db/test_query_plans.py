@@ -16,10 +16,10 @@ from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.statements import SQL
 from queryrun.runs.state import RunEvent
-from queryrun.runs.store import ClaimLimits, RunQuery
+from queryrun.runs.store import ClaimLimits, ClaimPositions, RunQuery
 
 NOW_MS = 1_000_000
-OF_THE_CTE = {"SCAN groups", "SCAN (subquery-1)"}
+OF_THE_CTE = {"SCAN groups", "SCAN CONSTANT ROW", "SCAN json_each VIRTUAL TABLE INDEX 1:"}
 QUEUED = (
     "INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,"
     " remaining_attempts, created_ms, updated_ms, ready_ms)"
@@ -66,7 +66,9 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
     claimant = claims.Claimant("node", NOW_MS, NOW_MS + 1000)
     connection.execute("BEGIN IMMEDIATE")
     connection.set_progress_handler(tick, 10)
-    claimed = claims.claim(connection, claimant, ClaimLimits(("live",), 4, {"live": 5}))
+    claimed = claims.claim(
+        connection, claimant, ClaimLimits(("live",), 4, {"live": 5}), ClaimPositions()
+    )
     connection.set_progress_handler(None, 0)
     connection.execute("ROLLBACK")
     assert len(claimed) == 4
@@ -77,7 +79,7 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
     ("statement", "index"),
     [
         ("queue_heads", "runs_waiting"),
-        ("next_ready", "runs_waiting"),
+        ("next_ready", "runs_paused"),
         ("next_of_client", "runs_waiting"),
         ("running", "runs_held"),
         ("queue_reaches", "runs_waiting"),
@@ -130,6 +132,18 @@ def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(
     fill(connection, 10_000)
     many = steps_of_claim(connection)
     assert many <= few * 1.2
+
+
+def test_a_claim_costs_the_same_for_a_hundred_clients_and_for_four_thousand(
+    connection: sqlite3.Connection,
+) -> None:
+    fill(connection, 100, entities=100)
+    few = steps_of_claim(connection)
+    connection.execute("DELETE FROM runs")
+    connection.execute("DELETE FROM run_requests")
+    fill(connection, 8000, entities=4000)
+    many = steps_of_claim(connection)
+    assert many <= few * 1.5
 
 
 def test_every_change_of_state_is_one_conditional_update() -> None:

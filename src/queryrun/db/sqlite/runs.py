@@ -45,6 +45,7 @@ from queryrun.runs.store import (
     Accepted,
     CancelRequested,
     ClaimLimits,
+    ClaimPositions,
     Completed,
     ExpiredShare,
     Failed,
@@ -65,6 +66,7 @@ class SqliteRunStore:
         self._writer = writer
         self._reader = reader
         self._now = now
+        self._positions = ClaimPositions()
 
     def _now_ms(self) -> int:
         return to_ms(self._now())
@@ -181,7 +183,7 @@ class SqliteRunStore:
         def unit(connection: sqlite3.Connection) -> list[Attempt]:
             now_ms = self._now_ms()
             claimant = claims.Claimant(node, now_ms, now_ms + _ms(lease_s))
-            return claims.claim(connection, claimant, limits)
+            return claims.claim(connection, claimant, limits, self._positions)
 
         return await self._writer.write(unit, durable=False)
 
