@@ -160,6 +160,3 @@ def test_headers_of_the_file_are_sent(tmp_path: Path) -> None:
         "Authorization": "Bearer a:b",
         "x-team": "data",
     }
-
-
-@pytest.mark.slow
