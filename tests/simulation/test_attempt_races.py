@@ -61,3 +61,18 @@ def test_a_cancel_that_overtakes_the_requeue_of_a_crash_ends_the_run(*, is_notif
         run = loop.run_until_complete(play(World(Schedule(1, (0.0,), ()), Put(), loop)))
     assert run is not None, "the attempt left the canceled run to whoever finds it"
     assert run.state is RunState.CANCELED
+
+
+def test_a_cancel_that_overtakes_the_settling_of_a_lost_node_ends_the_run() -> None:
+    async def play(world: World) -> Run | None:
+        backend = world.backend.runs
+        await backend.accept(REQUEST, run_id="run-1")
+        await backend.claim(NODE, lease_s=-1.0, limits=ClaimLimits(["live"], 1, {}))
+        context = world.context("node-1", CrashedAndCanceled(world, is_notified=False))
+        assert await world.reaper(context).reap_expired_leases() == 1
+        return await backend.get("run-1")
+
+    with virtual_time() as loop:
+        run = loop.run_until_complete(play(World(Schedule(1, (0.0,), ()), Put(), loop)))
+    assert run is not None
+    assert run.state is RunState.CANCELED, "it waits for another lease"

@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from queryrun.engines.base import TableRead
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 
@@ -110,6 +111,10 @@ class StageReached(Frame, frozen=True, tag="stage"):
     stage: str
 
 
+MAX_TABLES = 100
+"""Whose reads are told one by one; the sums are of all."""
+
+
 class Used(msgspec.Struct, frozen=True):
     """What a statement has used: of this process, and what its engine counted (`EngineUsage`)."""
 
@@ -118,6 +123,8 @@ class Used(msgspec.Struct, frozen=True):
     read_bytes: int | None = None
     read_rows: int | None = None
     spilled_bytes: int | None = None
+    tables: tuple[TableRead, ...] = ()
+    """The first `MAX_TABLES` of what was read, by table."""
 
 
 class Progress(Frame, frozen=True, tag="progress"):
