@@ -70,10 +70,10 @@ def test_a_run_is_one_trace_from_its_request_to_its_file(
     assert {part.parent_id for part in parts} == {attempt.span_id}
     assert all(attempt.start_ns <= part.start_ns <= part.end_ns <= attempt.end_ns for part in parts)
     assert parts[0].end_ns <= parts[1].start_ns <= parts[2].start_ns
-    said = found["SELECT"].attributes
-    assert said["db.system.name"] == "duckdb"
-    assert said["db.operation.name"] == said["db.query.summary"] == "SELECT"
-    assert said["queryrun.query.fingerprint"] == sha256(sql.encode()).hexdigest()
+    details = found["SELECT"].attributes
+    assert details["db.system.name"] == "duckdb"
+    assert details["db.operation.name"] == details["db.query.summary"] == "SELECT"
+    assert details["queryrun.query.fingerprint"] == sha256(sql.encode()).hexdigest()
     assert whole.attributes["queryrun.run.id"] == run["id"]
     assert request.resource["service.name"] == "queryrun"
     assert SECRET_WORDS not in collector.path.read_text("utf-8")

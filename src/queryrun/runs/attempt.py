@@ -447,7 +447,7 @@ class AttemptRunner:
         outcome = run.state.value if run is not None else "lost"
         self._context.metrics.attempts.labels(self.attempt.run.request.source, outcome).inc()
         self._log.info("attempt_finished", outcome=outcome)
-        self._trace.ended(run)
+        self._trace.finished(run)
         if run is not None:
             self._context.notifier.publish(run)
         return run

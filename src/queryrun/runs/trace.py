@@ -44,7 +44,7 @@ class Tracer:
     engines: Mapping[str, str]
     sample: float = 1.0
     """Which share of the traces that begin here is recorded."""
-    _ended: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _terminal: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def request_span(self, incoming: TraceContext | None, request_id: str) -> TraceContext:
         """The span of a request: in its caller's trace, or the first one of a new trace."""
@@ -57,9 +57,9 @@ class Tracer:
         """Record the run when it has ended, and its queue when it has ended there."""
         if not run.state.is_terminal or (context := recorded_context(run)) is None:
             return
-        if run.id in self._ended:
+        if run.id in self._terminal:
             return
-        self._ended.append(run.id)
+        self._terminal.append(run.id)
         end_ns = _ns(run.updated_time)
         own = context.of_span(span_id_of(run.id))
         if run.started_time is None:
@@ -179,7 +179,7 @@ class AttemptTrace:
         """Note how the attempt was stopped."""
         self._stop = stop
 
-    def ended(self, run: Run | None) -> None:
+    def finished(self, run: Run | None) -> None:
         """Record the attempt, and what happened in it."""
         tracer, span, parent = self._tracer, self._span, self._run_span
         if tracer is None or span is None or parent is None:
