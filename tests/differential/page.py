@@ -53,7 +53,7 @@ _STATEMENTS = [
     "| `SHOW SESSION`, `SHOW ROLES`, `SHOW CURRENT ROLES`, `SHOW ROLE GRANTS`, `SHOW GRANTS` | `session`: no rows, for there are no session properties and no roles |",
     "| `EXPLAIN`, `EXPLAIN ANALYZE` of a query | `explain`: one column `Query Plan`. On DuckDB it is DuckDB's plan, as an indented list, whether `TYPE LOGICAL` or `DISTRIBUTED`, or with `FORMAT JSON` or `GRAPHVIZ`; `ANALYZE` executes the query first |",
     "| `EXPLAIN (TYPE VALIDATE)` | `explain`: one column `Valid`, or the error |",
-    "| `EXPLAIN (TYPE IO)` | `explain`: the tables that the query reads, as Trino's JSON; what it would cost is estimated by nobody (`NaN`) |",
+    "| `EXPLAIN (TYPE IO)` | `explain`: the tables that the query reads, in Trino's JSON, with the sizes that are known |",
     "| everything else | refused at submit, named with line and column |",
     "",
     "One statement, with or without a trailing semicolon. `information_schema` and `system.information_schema`, `system.jdbc`, `system.metadata` and `system.runtime` have all tables of Trino 476 and can be queried like tables. Those of roles, privileges, views, properties, queries, tasks and transactions have no rows; `system.runtime.nodes` has one. On a remote engine the catalog `system` is refused.\n",

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from queryrun.engines.io_plan import COLUMN
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.scope import Location
 from queryrun.sql.trino.typed import text
 
 _HIDDEN = {"Filename(s)", "Text", "File Filters"}
@@ -22,40 +21,31 @@ _WRAPPERS = {"RESULT_COLLECTOR", "EXPLAIN_ANALYZE"}
 _MAX_CHARS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedTables:
-    """What EXPLAIN (TYPE IO) names: the tables of the statement, and where they are."""
-
-    location: Location
-    names: Sequence[str]
-
-
 def explained_sql(sql: str, what: str) -> str:
     """The statement for DuckDB. `what`: `analyze`, or another that only plans."""
     return f"EXPLAIN ({'ANALYZE, ' if what == 'analyze' else ''}FORMAT json) {sql}"
 
 
-def plan_relation(
-    explained: str, secrets: Collection[str], what: str, tables: ExplainedTables
-) -> str:
+def plan_relation(explained: str, secrets: Collection[str], what: str) -> str:
     """A query for the one row and column that Trino has. `explained` is DuckDB's.
 
     No line in which one of `secrets` stands is shown.
     """
     plan = json.loads(explained)
-    if what == "io":
-        text_of_plan = json.dumps(_tables_read(plan, tables), indent=2)
-    elif what == "json":
+    if what == "json":
         nodes = [_node(operator, secrets, count()) for operator in plan]
-        text_of_plan = json.dumps({str(n): node for n, node in enumerate(nodes)}, indent=2)
-    elif what == "graphviz":
-        text_of_plan = _graph(plan)
-    else:
-        lines = [line for line in plan_lines(plan) if not _contains_any(line, secrets)]
-        text_of_plan = "\n".join(lines) + "\n"
+        return plan_constant(json.dumps({str(n): one for n, one in enumerate(nodes)}, indent=2))
+    if what == "graphviz":
+        return plan_constant(_graph(plan))
+    lines = [line for line in plan_lines(plan) if not _contains_any(line, secrets)]
+    return plan_constant("\n".join(lines) + "\n")
+
+
+def plan_constant(text_of_plan: str) -> str:
+    """A query for the one row and column that Trino has; `RunFailed` for too large a plan."""
     if len(text_of_plan) > _MAX_CHARS:
         raise RunFailed.of(FailureCode.NOT_SUPPORTED, "The plan is too large to be shown")
-    return f'SELECT {text(text_of_plan)} AS "Query Plan"'
+    return f'SELECT {text(text_of_plan)} AS "{COLUMN}"'
 
 
 VALID_RELATION = 'SELECT true AS "Valid"'
@@ -127,30 +117,6 @@ def _estimate(operator: Mapping[str, Any]) -> dict[str, float | str]:
         "outputRowCount": float(rows) if rows.isdigit() else "NaN",
         **dict.fromkeys(("outputSizeInBytes", "cpuCost", "memoryCost", "networkCost"), "NaN"),
     }
-
-
-def _tables_read(plan: Sequence[Mapping[str, Any]], tables: ExplainedTables) -> Any:
-    total = _io_estimate(plan[0] if plan else {})
-    return {
-        "inputTableColumnInfos": [
-            {
-                "table": {
-                    "catalog": tables.location.catalog,
-                    "schemaTable": {"schema": tables.location.schema, "table": table},
-                },
-                "constraint": {"none": False, "columnConstraints": []},
-                "estimate": _io_estimate({}),
-            }
-            for table in tables.names
-        ],
-        "estimate": total,
-    }
-
-
-def _io_estimate(operator: Mapping[str, Any]) -> dict[str, float | str]:
-    found = _estimate(operator)
-    found["maxMemory"] = found.pop("memoryCost")
-    return found
 
 
 def _graph(plan: Sequence[Mapping[str, Any]]) -> str:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, json_forms
+from queryrun.sql.trino import ast, json_forms, routine_forms
 from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
@@ -28,6 +28,7 @@ _LOOSE = (
     ast.IsNull, ast.IsDistinct, ast.Quantified,
 )  # fmt: skip
 """What `.*` does not follow: it binds to their last operand, which is no row."""
+ONE_ALONE = "Only one statement is allowed"
 _SHOWS = (
     "CATALOGS", "COLUMNS", "CREATE", "CURRENT", "FUNCTIONS", "GRANTS", "ROLE", "ROLES", "SCHEMAS",
     "SESSION", "STATS", "TABLES",
@@ -38,7 +39,8 @@ _PLANS = {
     ("DISTRIBUTED", "JSON"): "json", ("LOGICAL", "JSON"): "json",
     ("DISTRIBUTED", "GRAPHVIZ"): "graphviz", ("LOGICAL", "GRAPHVIZ"): "graphviz",
 }  # fmt: skip
-"""What EXPLAIN shows by its TYPE and FORMAT. One engine's plan is distributed as it is logical."""
+"""What EXPLAIN shows by its TYPE and FORMAT. One engine's plan is distributed as it is logical.
+What is validated or read is shown in one form, whatever the format, as in Trino."""
 
 
 def parse(statement: str) -> ast.Statement:
@@ -54,16 +56,17 @@ class QueryParser(ExpressionParser):
 
     def statement_alone(self) -> ast.Statement:
         """The statement, after which nothing but semicolons may come."""
-        if statements_in(self.tokens) > 1:
-            raise failure_at(
-                FailureCode.NOT_ALLOWED, "Only one statement is allowed", self.statement, 0
-            )
+        has_functions = routine_forms.at_functions(self)
+        if not has_functions and statements_in(self.tokens) > 1:
+            raise failure_at(FailureCode.NOT_ALLOWED, ONE_ALONE, self.statement, 0)
         while self.take_op(";"):
             pass
         found = self._statement()
         while self.take_op(";"):
             pass
         if self.token.kind != "end":
+            if has_functions and self.tokens[self.index - 1].text == ";":
+                raise failure_at(FailureCode.NOT_ALLOWED, ONE_ALONE, self.statement, 0)
             self.fail("the statement should end here")
         return found
 
@@ -78,7 +81,13 @@ class QueryParser(ExpressionParser):
             return ast.Show("columns", self._table(), None, None, at)
         if self.at_word("EXPLAIN"):
             return self._explain()
-        return self.query()
+        return self._whole_query()
+
+    def _whole_query(self) -> ast.Query:
+        functions = routine_forms.functions(self)
+        found = self.query()
+        found.functions = functions
+        return found
 
     def _explain(self) -> ast.Explain:
         at = self.advance().at
@@ -90,7 +99,7 @@ class QueryParser(ExpressionParser):
             what = self._explain_options()
         if self.at_word("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
             self.refuse("EXPLAIN of a metadata statement is not supported", self.token.at)
-        return ast.Explain(what, self.query(), at)
+        return ast.Explain(what, self._whole_query(), at)
 
     def _explain_options(self) -> str:
         """`(TYPE VALIDATE)`, `(FORMAT JSON)`: of each kind the first counts, as in Trino."""

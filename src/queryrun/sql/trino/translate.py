@@ -58,8 +58,8 @@ class Parsed:
     node: ast.Query | ast.Show
     needs: Needs
     explain: str = ""
-    """`plan`, `analyze`, `validate`, `json`, `io` or `graphviz`: EXPLAIN, which returns the plan
-    instead of the rows."""
+    """`plan`, `analyze`, `validate`, `io`, `json` or `graphviz`: EXPLAIN, which returns a plan and
+    no rows."""
     is_stats: bool = False
     """SHOW STATS, which tells what the rows of the query are like."""
 

@@ -28,7 +28,7 @@ def test_a_schema_that_the_catalog_system_lacks_is_not_found() -> None:
 
 def test_a_tables_columns_are_told_with_their_jdbc_types() -> None:
     sql = translated("SELECT column_name, data_type, type_name FROM system.jdbc.columns")
-    assert "'balance', CAST(3 AS BIGINT), 'decimal(18,6)'" in sql.replace("3::INTEGER", "CAST(3 AS BIGINT)")
+    assert "'balance', 3::INTEGER, 'decimal(18,6)'" in sql
 
 
 def test_show_create_table_writes_the_names_in_full() -> None:
