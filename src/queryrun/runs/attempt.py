@@ -453,6 +453,7 @@ class AttemptRunner:
             failure,
             self._context.health,
             FailedAttempt(
+                number=self.ref.number,
                 began_s=self._claimed_s,
                 written_bytes=self.progress.size_bytes + self._spilled_bytes(),
                 is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
