@@ -18,7 +18,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults terminal-picture
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults command-faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -123,6 +123,9 @@ simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; pr
 
 faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
 	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
+
+command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence
+	@$(BIN)/python -m tests.faults.commands
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)

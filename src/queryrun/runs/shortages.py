@@ -77,9 +77,9 @@ async def shortage_behind(
     """Why the node could not run the statement; None when the failure is the statement's own.
 
     A full disk is the node's shortage only when it is still full without the attempt's own files;
-    of an attempt that wrote nearly nothing also when it has been full meanwhile. A fault between two
-    probes is nobody's either, for the first attempts of a run. An embedded engine has nothing of its
-    own that could be away, so what it lacks is the node's.
+    of an attempt that wrote nearly nothing also when it has been full meanwhile. A fault between
+    two probes is nobody's either, for the first attempts of a run. An embedded engine has nothing
+    of its own that could be away, so what it lacks is the node's.
     """
     if attempt.lost_directory:
         return "spill: a directory of the statement was removed while it ran"
