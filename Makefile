@@ -18,7 +18,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults command-faults terminal-picture
+.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults command-faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -146,6 +146,14 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 	@command -v go >/dev/null || { echo "s3-server needs Go 1.25 or newer"; exit 1; }
 	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
 	@touch $@
+
+promtool: .cache/bin/promtool ## fetch the tool that checks alert rules and dashboard, into .cache/ (from Debian's or Ubuntu's package)
+
+.cache/bin/promtool:
+	@mkdir -p $(@D) && rm -rf .cache/prometheus && mkdir -p .cache/prometheus
+	@command -v apt-get dpkg-deb >/dev/null || { echo "promtool is in the package prometheus of Debian and Ubuntu"; exit 1; }
+	@cd .cache/prometheus && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .
+	@cp .cache/prometheus/usr/bin/promtool $@ && rm -rf .cache/prometheus
 
 trino-server: setup ## fetch the Trino that tests use, into .cache/ (0.4 GB; needs Maven, and Java 24 or newer to run)
 	@$(BIN)/python -m tests.trino_process

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.commands.lines import LINES, Line
-from tests.faults.commands.place import bad_servers, free_port, make_template
+from tests.faults.commands.place import bad_servers, make_template
 from tests.faults.commands.play import import_everything, play
 from tests.faults.commands.situations import SITUATIONS, Situation
+from tests.ports import free_port
 
 
 def cases(*, sample: bool) -> Iterator[tuple[Situation, Line]]:

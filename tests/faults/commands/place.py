@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
+
 _MAKE = """
 import sys
 from pathlib import Path
@@ -92,13 +94,6 @@ def make_place(root: Path, template: Path, url: str) -> Place:
         "QUERYRUN_CLIENT_SECRET": "b",
     }
     return Place(root, names, environ)
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with contextlib.closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
 
 
 _HTML = b"<html><title>502 Bad Gateway</title></html>"

@@ -333,14 +333,43 @@ SITUATIONS: tuple[Situation, ...] = (
         words=("QUERYRUN_WORKERS__SLOTS",),
     ),
     Situation("variable: not UTF-8", _H, environ(QUERYRUN_TENANT="\udce9"), fails=False),
-    Situation("link key: missing", _P, home_file("link.key", None), words=("link.key",)),
-    Situation("link key: too short", _P, home_file("link.key", b"ab\n"), words=("link.key",)),
-    Situation("link key: binary", _P, home_file("link.key", b"\xff" * 64), words=("link.key",)),
-    Situation("link key: a directory", _P, directory_instead("link.key")),
-    Situation("results: a file", _P, file_instead("results"), fails=False, words=("results",)),
-    Situation("spill: a file", _P, file_instead("spill"), fails=False, words=("spill",)),
+    Situation(
+        "link key: missing", _P, home_file("link.key", None), words=("link.key",), only=("serve",)
+    ),
+    Situation(
+        "link key: too short",
+        _P,
+        home_file("link.key", b"ab\n"),
+        words=("link.key",),
+        only=("serve",),
+    ),
+    Situation(
+        "link key: binary",
+        _P,
+        home_file("link.key", b"\xff" * 64),
+        words=("link.key",),
+        only=("serve",),
+    ),
+    Situation("link key: a directory", _P, directory_instead("link.key"), only=("serve",)),
+    Situation(
+        "results: a file",
+        _P,
+        file_instead("results"),
+        fails=False,
+        words=("results",),
+        only=("serve",),
+    ),
+    Situation(
+        "spill: a file", _P, file_instead("spill"), fails=False, words=("spill",), only=("serve",)
+    ),
     Situation("data: a file", _H, file_instead("data"), fails=False),
-    Situation("home: in use by another server", _P, _home_in_use, words=("another server",)),
+    Situation(
+        "home: in use by another server",
+        _P,
+        _home_in_use,
+        words=("another server",),
+        only=("serve",),
+    ),
     # --- the database -----------------------------------------------------------------------
     Situation(
         "database: missing",
