@@ -90,8 +90,8 @@ class _StandIn:
         self._listener.settimeout(0.2)
         self.port = int(self._listener.getsockname()[1])
         self._threads = [
-            threading.Thread(target=self._check_forever, daemon=True),
-            threading.Thread(target=self._accept_forever, daemon=True),
+            *(threading.Thread(target=self._check_forever, args=(port,)) for port in ports),
+            threading.Thread(target=self._accept_forever),
         ]
         for thread in self._threads:
             thread.start()
@@ -102,11 +102,9 @@ class _StandIn:
             thread.join()
         self._listener.close()
 
-    def _check_forever(self) -> None:
-        while not self._closed.is_set():
-            for port in self._refusals:
-                self._refusals[port] = 0 if _is_ready(port) else self._refusals[port] + 1
-            self._closed.wait(INTERVAL_S)
+    def _check_forever(self, port: int) -> None:
+        while not self._closed.wait(INTERVAL_S):
+            self._refusals[port] = 0 if _is_ready(port) else self._refusals[port] + 1
 
     def _accept_forever(self) -> None:
         while not self._closed.is_set():

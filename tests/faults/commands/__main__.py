@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.commands.lines import LINES, Line
-from tests.faults.commands.place import bad_servers, make_template
 from tests.faults.commands.play import import_everything, play
 from tests.faults.commands.situations import SITUATIONS, Situation
+from tests.faults.commands.workspace import bad_servers, make_template
 from tests.ports import free_port
 
 
@@ -61,7 +61,7 @@ def _play_all(chosen: list[tuple[Situation, Line]], root: Path) -> int:
     with bad_servers() as urls:
         urls = {"refuses": f"http://127.0.0.1:{free_port()}", **urls}
         for situation, line in chosen:
-            if text := play(line, situation, root / "place", template, urls):
+            if text := play(line, situation, root / "workspace", template, urls):
                 found += 1
                 print(f"{situation.name} | {line.text}\n    {text}", flush=True)
     return found

@@ -17,8 +17,8 @@ from pathlib import Path
 from pkgutil import walk_packages
 
 from tests.faults.commands.lines import Line, Uses
-from tests.faults.commands.place import Place, make_place
 from tests.faults.commands.situations import Situation
+from tests.faults.commands.workspace import Workspace, make_workspace
 
 STATUSES = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 130})
 """The documented exit statuses, but for 8: that is an end which was forced."""
@@ -32,8 +32,8 @@ _OF_PYTHON = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended. `status` None: it had to be killed."""
+class Exit:
+    """How a command exited. `status` None: it had to be killed."""
 
     status: int | None
     stdout: str
@@ -42,86 +42,88 @@ class Ended:
 
 def play(line: Line, situation: Situation, root: Path, template: Path, urls: dict[str, str]) -> str:
     """What is wrong with how the line ends in the situation; an empty text when nothing is."""
-    place = make_place(root, template, urls["refuses"])
-    place.names |= urls | {"https": urls["hangs up"].replace("http:", "https:")}
-    before = _files(place.new)
+    workspace = make_workspace(root, template, urls["refuses"])
+    workspace.names |= urls | {"https": urls["hangs up"].replace("http:", "https:")}
+    before = _files(workspace.new)
     try:
-        situation.spoil(place)
-        before = _files(place.new)
-        ended = run(line, place)
+        situation.spoil(workspace)
+        before = _files(workspace.new)
+        exited = run(line, workspace)
     finally:
-        for call in place.after:
+        for call in workspace.after:
             call()
-    found = judge(ended, situation, line)
-    is_whole = (place.new / "queryrun.toml").exists()  # it is written last
-    is_changed = not is_whole and _files(place.new) != before
-    if not found and ended.status != 0 and line.command == "init" and is_changed:
-        found = f"a half-made home is left: {sorted(_files(place.new))[:5]}"
-    if not found and situation.name == "home: missing" and place.home.exists():
+    found = judge(exited, situation, line)
+    is_whole = (workspace.new / "queryrun.toml").exists()  # it is written last
+    is_changed = not is_whole and _files(workspace.new) != before
+    if not found and exited.status != 0 and line.command == "init" and is_changed:
+        found = f"a half-made home is left: {sorted(_files(workspace.new))[:5]}"
+    if not found and situation.name == "home: missing" and workspace.home.exists():
         found = "a home was made by a command that is not init"
     return found
 
 
-def judge(ended: Ended, situation: Situation, line: Line) -> str:
-    """What is wrong with how a command ended."""
-    said = ended.stderr.strip()
-    if ended.status is None:
-        return f"it does not end: {said[-300:]!r}"
-    if "Traceback" in ended.stdout + ended.stderr:
-        return f"a traceback: {(ended.stdout + ended.stderr)[-700:]}"
-    if ended.status not in STATUSES:
-        return f"status {ended.status} is not documented: {said[-300:]!r}"
-    if ended.status == 0:
+def judge(exited: Exit, situation: Situation, line: Line) -> str:
+    """What is wrong with how a command exited."""
+    stderr = exited.stderr.strip()
+    if exited.status is None:
+        return f"it does not end: {stderr[-300:]!r}"
+    if "Traceback" in exited.stdout + exited.stderr:
+        return f"a traceback: {(exited.stdout + exited.stderr)[-700:]}"
+    if exited.status not in STATUSES:
+        return f"status {exited.status} is not documented: {stderr[-300:]!r}"
+    if exited.status == 0:
         may_succeed = not situation.fails or line.command in situation.spares
-        return "" if may_succeed else f"it succeeds: {ended.stdout[-200:]!r} {said[-200:]!r}"
+        return "" if may_succeed else f"it succeeds: {exited.stdout[-200:]!r} {stderr[-200:]!r}"
     if situation.is_silent:
         return ""
-    if not said and not ended.stdout.strip():
-        return f"status {ended.status} without a word"
-    own = [one for one in said.splitlines() if not one.startswith("{")]
-    if len(own) > MAX_LINES and ended.status != 2:
-        return f"{len(own)} lines: {said[:600]!r}"
+    if not stderr and not exited.stdout.strip():
+        return f"status {exited.status} without a word"
+    own = [one for one in stderr.splitlines() if not one.startswith("{")]
+    if len(own) > MAX_LINES and exited.status != 2:
+        return f"{len(own)} lines: {stderr[:600]!r}"
     if any(len(one) > MAX_CHARS for one in own):
         return f"a line of {max(map(len, own))} characters"
     if (words := _OF_PYTHON.search("\n".join(own))) is not None:
-        return f"{words.group()!r} is of the program: {said[-400:]!r}"
+        return f"{words.group()!r} is of the program: {stderr[-400:]!r}"
     if line.command in situation.spares:
         return ""
-    if situation.words and not any(word in said for word in situation.words):
-        return f"none of {situation.words} in {said[-400:]!r}"
+    if situation.words and not any(word in stderr for word in situation.words):
+        return f"none of {situation.words} in {stderr[-400:]!r}"
     return ""
 
 
-def run(line: Line, place: Place) -> Ended:
+def run(line: Line, workspace: Workspace) -> Exit:
     """Fork, and run the line there: everything is imported already."""
-    arguments = [word.format_map(place.names).replace("~", " ") for word in line.text.split()]
-    (place.root / "stdin").write_bytes(line.stdin.encode() if place.stdin is None else place.stdin)
+    arguments = [word.format_map(workspace.names).replace("~", " ") for word in line.text.split()]
+    (workspace.root / "stdin").write_bytes(
+        line.stdin.encode() if workspace.stdin is None else workspace.stdin
+    )
     pid = os.fork()
     if pid == 0:
-        _become(arguments, place, waits=Uses.PROCESSES in line.uses)
-    status = _wait(pid, place, is_server=line.command == "serve")
-    texts = [(place.root / name).read_text("utf-8", "replace") for name in ("stdout", "stderr")]
-    return Ended(status, *texts)
+        _become(arguments, workspace, waits=Uses.PROCESSES in line.uses)
+    status = _wait(pid, workspace, is_server=line.command == "serve")
+    texts = [(workspace.root / name).read_text("utf-8", "replace") for name in ("stdout", "stderr")]
+    return Exit(status, *texts)
 
 
-def _become(arguments: list[str], place: Place, *, waits: bool) -> None:
-    """In the child: what the program sees is the place, and nothing of this process."""
+def _become(arguments: list[str], workspace: Workspace, *, waits: bool) -> None:
+    """In the child: what the program sees is the workspace, and nothing of this process."""
     status = 99
     try:
         os.setpgid(0, 0)
-        os.chdir(place.root)
+        os.chdir(workspace.root)
         for number, name in enumerate(("stdin", "stdout", "stderr")):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
-            opened = os.open(place.root / name, flags, 0o600)
+            opened = os.open(workspace.root / name, flags, 0o600)
             os.dup2(opened, number)
             os.close(opened)
         os.environ.clear()
-        os.environ.update(place.environ)
+        os.environ.update(workspace.environ)
         time.tzset()
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-        for call in place.in_child:
+        for call in workspace.in_child:
             call()
         status = _call_main(arguments, waits=waits)
     finally:
@@ -152,7 +154,7 @@ def _call_main(arguments: list[str], *, waits: bool) -> int:
     return 0
 
 
-def _wait(pid: int, place: Place, *, is_server: bool) -> int | None:
+def _wait(pid: int, workspace: Workspace, *, is_server: bool) -> int | None:
     """The exit status; a server that serves is stopped as its operator stops it."""
     deadline = time.monotonic() + TIMEOUT_S
     descriptor = os.pidfd_open(pid)
@@ -160,7 +162,7 @@ def _wait(pid: int, place: Place, *, is_server: bool) -> int | None:
         while time.monotonic() < deadline:
             if select.select([descriptor], [], [], 0.05)[0]:
                 return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            if is_server and _responds(place.names["port"]):
+            if is_server and _responds(workspace.names["port"]):
                 os.kill(pid, signal.SIGTERM)
                 is_server = False
         _kill(pid)

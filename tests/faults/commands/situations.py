@@ -19,9 +19,9 @@ from tests.faults.commands.in_process import (
     without_pidfd,
 )
 from tests.faults.commands.lines import Line, Uses
-from tests.faults.commands.place import RESPONSES, Place
+from tests.faults.commands.workspace import RESPONSES, Workspace
 
-Spoil = Callable[[Place], object]
+Spoil = Callable[[Workspace], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +51,41 @@ class Situation:
 
 def environ(**variables: str) -> Spoil:
     """These variables are set."""
-    return lambda place: place.environ.update(variables)
+    return lambda workspace: workspace.environ.update(variables)
 
 
 def unset(*names: str) -> Spoil:
     """These variables are not set."""
-    return lambda place: [place.environ.pop(name, None) for name in names]
+    return lambda workspace: [workspace.environ.pop(name, None) for name in names]
 
 
 def in_child(*calls: Callable[[], object]) -> Spoil:
     """Done in the process of the command."""
-    return lambda place: place.in_child.extend(calls)
+    return lambda workspace: workspace.in_child.extend(calls)
 
 
 def url(name: str) -> Spoil:
     """The server is the one of this name."""
 
-    def spoil(place: Place) -> None:
-        place.environ["QUERYRUN_URL"] = place.names["url"] = place.names[name]
+    def spoil(workspace: Workspace) -> None:
+        workspace.environ["QUERYRUN_URL"] = workspace.names["url"] = workspace.names[name]
 
     return spoil
 
 
 def server_at(text: str) -> Spoil:
     """The server's URL is this."""
-    return lambda place: (
-        place.environ.update(QUERYRUN_URL=text),
-        place.names.update(url=text),
+    return lambda workspace: (
+        workspace.environ.update(QUERYRUN_URL=text),
+        workspace.names.update(url=text),
     )
 
 
 def home_file(name: str, content: bytes | None) -> Spoil:
     """A file of the home has this content; None: it is missing."""
 
-    def spoil(place: Place) -> None:
-        path = place.home / name
+    def spoil(workspace: Workspace) -> None:
+        path = workspace.home / name
         path.unlink(missing_ok=True)
         if content is not None:
             path.write_bytes(content)
@@ -96,9 +96,9 @@ def home_file(name: str, content: bytes | None) -> Spoil:
 def directory_instead(name: str) -> Spoil:
     """There is a directory where a file of the home must be."""
 
-    def spoil(place: Place) -> None:
-        (place.home / name).unlink()
-        (place.home / name).mkdir()
+    def spoil(workspace: Workspace) -> None:
+        (workspace.home / name).unlink()
+        (workspace.home / name).mkdir()
 
     return spoil
 
@@ -106,9 +106,9 @@ def directory_instead(name: str) -> Spoil:
 def file_instead(name: str) -> Spoil:
     """There is a file where a directory of the home must be."""
 
-    def spoil(place: Place) -> None:
-        shutil.rmtree(place.home / name, ignore_errors=True)
-        (place.home / name).write_text("a file")
+    def spoil(workspace: Workspace) -> None:
+        shutil.rmtree(workspace.home / name, ignore_errors=True)
+        (workspace.home / name).write_text("a file")
 
     return spoil
 
@@ -116,60 +116,60 @@ def file_instead(name: str) -> Spoil:
 def mode(name: str, bits: int) -> Spoil:
     """The owner may not do this with a file of the home. Root may, so it gives that up."""
 
-    def spoil(place: Place) -> None:
-        path = place.home / name
+    def spoil(workspace: Workspace) -> None:
+        path = workspace.home / name
         path.chmod(bits)
-        place.in_child.append(without_capabilities)
-        place.after.append(lambda: path.chmod(0o700))
+        workspace.in_child.append(without_capabilities)
+        workspace.after.append(lambda: path.chmod(0o700))
 
     return spoil
 
 
-def _foreign_home(place: Place) -> None:
-    os.chown(place.home, 65533, 65533)
-    place.home.chmod(0o700)
-    place.in_child.append(without_capabilities)
+def _foreign_home(workspace: Workspace) -> None:
+    os.chown(workspace.home, 65533, 65533)
+    workspace.home.chmod(0o700)
+    workspace.in_child.append(without_capabilities)
 
 
-def _no_home(place: Place) -> None:
-    shutil.rmtree(place.home)
+def _no_home(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.home)
 
 
-def _home_is_a_file(place: Place) -> None:
-    shutil.rmtree(place.home)
-    place.home.write_text("a file")
+def _home_is_a_file(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.home)
+    workspace.home.write_text("a file")
 
 
-def _empty_home(place: Place) -> None:
-    shutil.rmtree(place.home)
-    place.home.mkdir()
+def _empty_home(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.home)
+    workspace.home.mkdir()
 
 
 def _cut(share: float) -> Spoil:
-    def spoil(place: Place) -> None:
-        size = place.database.stat().st_size
-        os.truncate(place.database, int(size * share) if share < 1 else int(share))
+    def spoil(workspace: Workspace) -> None:
+        size = workspace.database.stat().st_size
+        os.truncate(workspace.database, int(size * share) if share < 1 else int(share))
 
     return spoil
 
 
-def _other_database(place: Place) -> None:
-    place.database.unlink()
-    with closing(sqlite3.connect(place.database)) as other:
+def _other_database(workspace: Workspace) -> None:
+    workspace.database.unlink()
+    with closing(sqlite3.connect(workspace.database)) as other:
         other.execute("CREATE TABLE runs (id)")
 
 
-def _newer_database(place: Place) -> None:
-    with closing(sqlite3.connect(place.database)) as database:
+def _newer_database(workspace: Workspace) -> None:
+    with closing(sqlite3.connect(workspace.database)) as database:
         database.execute("INSERT INTO schema_version VALUES (9999, 'of the future')")
         database.commit()
 
 
-def _locked_database(place: Place) -> None:
-    connection = sqlite3.connect(place.database, isolation_level=None)
+def _locked_database(workspace: Workspace) -> None:
+    connection = sqlite3.connect(workspace.database, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
-    place.after.append(connection.close)
-    place.in_child.append(_short_busy_timeout)
+    workspace.after.append(connection.close)
+    workspace.in_child.append(_short_busy_timeout)
 
 
 def _short_busy_timeout() -> None:
@@ -178,40 +178,40 @@ def _short_busy_timeout() -> None:
     database.BUSY_TIMEOUT_S = 0.1
 
 
-def _dangling_database(place: Place) -> None:
-    place.database.unlink()
-    place.database.symlink_to("nowhere/queryrun.db")
+def _dangling_database(workspace: Workspace) -> None:
+    workspace.database.unlink()
+    workspace.database.symlink_to("nowhere/queryrun.db")
 
 
-def _looping_database(place: Place) -> None:
-    place.database.unlink()
-    place.database.symlink_to(place.database.name)
+def _looping_database(workspace: Workspace) -> None:
+    workspace.database.unlink()
+    workspace.database.symlink_to(workspace.database.name)
 
 
-def _port_in_use(place: Place) -> None:
-    listener = socket.create_server(("127.0.0.1", int(place.names["port"])))
-    place.after.append(listener.close)
+def _port_in_use(workspace: Workspace) -> None:
+    listener = socket.create_server(("127.0.0.1", int(workspace.names["port"])))
+    workspace.after.append(listener.close)
 
 
-def _home_in_use(place: Place) -> None:
+def _home_in_use(workspace: Workspace) -> None:
     """Another server has the spill directory's lock, as it has while it runs."""
-    (place.home / "spill").mkdir(exist_ok=True)
-    lock = os.open(place.home / "spill" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    (workspace.home / "spill").mkdir(exist_ok=True)
+    lock = os.open(workspace.home / "spill" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    place.after.append(lambda: os.close(lock))
+    workspace.after.append(lambda: os.close(lock))
 
 
 def _setting(text: str) -> Spoil:
-    def spoil(place: Place) -> None:
-        with (place.home / "queryrun.toml").open("a") as file:
+    def spoil(workspace: Workspace) -> None:
+        with (workspace.home / "queryrun.toml").open("a") as file:
             file.write(text)
 
     return spoil
 
 
 def _sql(content: bytes | None) -> Spoil:
-    def spoil(place: Place) -> None:
-        path = place.names["sql"]
+    def spoil(workspace: Workspace) -> None:
+        path = workspace.names["sql"]
         if content is None:
             os.unlink(path)  # noqa: PTH108
         else:
@@ -221,39 +221,39 @@ def _sql(content: bytes | None) -> Spoil:
     return spoil
 
 
-def _sql_directory(place: Place) -> None:
-    place.names["sql"] = str(place.root / "user")
+def _sql_directory(workspace: Workspace) -> None:
+    workspace.names["sql"] = str(workspace.root / "user")
 
 
 def _new_below(name: str) -> Spoil:
-    return lambda place: place.names.update(new=str(place.root / name / "new"))
+    return lambda workspace: workspace.names.update(new=str(workspace.root / name / "new"))
 
 
-def _new_not_permitted(place: Place) -> None:
-    (place.root / "closed").mkdir(mode=0o500)
-    place.names["new"] = str(place.root / "closed" / "new")
-    place.in_child.append(without_capabilities)
+def _new_not_permitted(workspace: Workspace) -> None:
+    (workspace.root / "closed").mkdir(mode=0o500)
+    workspace.names["new"] = str(workspace.root / "closed" / "new")
+    workspace.in_child.append(without_capabilities)
 
 
-def _no_directory_any_more(place: Place) -> None:
-    gone = place.root / "gone"
+def _no_directory_any_more(workspace: Workspace) -> None:
+    gone = workspace.root / "gone"
 
     def leave() -> None:
         gone.mkdir()
         os.chdir(gone)
         gone.rmdir()
 
-    place.in_child.append(leave)
+    workspace.in_child.append(leave)
 
 
 def _profiles(content: bytes) -> Spoil:
-    def spoil(place: Place) -> None:
-        path = place.root / "user" / ".config" / "queryrun" / "profiles.json"
+    def spoil(workspace: Workspace) -> None:
+        path = workspace.root / "user" / ".config" / "queryrun" / "profiles.json"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         path.chmod(0o600)
         for name in ("QUERYRUN_URL", "QUERYRUN_CLIENT_ID", "QUERYRUN_CLIENT_SECRET"):
-            place.environ.pop(name)
+            workspace.environ.pop(name)
 
     return spoil
 
@@ -263,9 +263,9 @@ def _full_stdout() -> None:
     os.dup2(full, 1)
 
 
-def _read_only_tmp(place: Place) -> None:
+def _read_only_tmp(workspace: Workspace) -> None:
     for name in ("TMPDIR", "TEMP", "TMP"):
-        place.environ[name] = str(place.root / "nowhere")
+        workspace.environ[name] = str(workspace.root / "nowhere")
 
 
 _H, _D, _S, _N, _Q, _P = (
@@ -408,7 +408,7 @@ SITUATIONS: tuple[Situation, ...] = (
         "database: a damaged log", _D, home_file("queryrun.db-wal", b"x" * 9999), fails=False
     ),
     # --- the server -------------------------------------------------------------------------
-    Situation("server: refuses", _S, lambda _place: None, words=("queryrun serve",)),
+    Situation("server: refuses", _S, lambda _workspace: None, words=("queryrun serve",)),
     *(Situation(f"server: {name}", _S, url(name), fails="200" not in name) for name in RESPONSES),
     Situation("server: https on a port without", _S, url("https"), words=("https",)),
     Situation("server: a URL without a scheme", _S, server_at("127.0.0.1:8080"), words=("http",)),
@@ -479,14 +479,14 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         "port: out of range",
         _P,
-        lambda place: place.names.update(port="70000"),
+        lambda workspace: workspace.names.update(port="70000"),
         words=("65535",),
         only=("serve",),
     ),
     Situation(
         "port: no number",
         _P,
-        lambda place: place.names.update(port="many"),
+        lambda workspace: workspace.names.update(port="many"),
         only=("serve",),
     ),
     Situation("host: no address", _P, environ(QUERYRUN_SERVER__HOST="a..b"), only=("serve",)),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.commands.__main__ import cases
 from tests.faults.commands.lines import COMMANDS, LINES, Line, Uses
-from tests.faults.commands.play import Ended, judge
+from tests.faults.commands.play import Exit, judge
 from tests.faults.commands.situations import SITUATIONS, Situation
 
 
@@ -31,19 +31,19 @@ def test_no_command_of_the_sample_says_what_is_no_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "words"),
+    ("exited", "words"),
     [
-        (Ended(None, "", ""), "does not end"),
-        (Ended(1, "", "Traceback (most recent call last):\n"), "a traceback"),
-        (Ended(1, "", ""), "without a word"),
-        (Ended(1, "", "queryrun: [Errno 13] Permission denied"), "is of the program"),
-        (Ended(1, "", "queryrun: something else"), "none of"),
-        (Ended(0, "done", ""), "it succeeds"),
-        (Ended(8, "", "queryrun: x"), "is not documented"),
+        (Exit(None, "", ""), "does not end"),
+        (Exit(1, "", "Traceback (most recent call last):\n"), "a traceback"),
+        (Exit(1, "", ""), "without a word"),
+        (Exit(1, "", "queryrun: [Errno 13] Permission denied"), "is of the program"),
+        (Exit(1, "", "queryrun: something else"), "none of"),
+        (Exit(0, "done", ""), "it succeeds"),
+        (Exit(8, "", "queryrun: x"), "is not documented"),
     ],
 )
-def test_what_is_no_sentence_is_found(ended: Ended, words: str) -> None:
+def test_what_is_no_sentence_is_found(exited: Exit, words: str) -> None:
     """The judge itself: what it has to find, it finds."""
-    situation = Situation("a full disk", Uses.HOME, lambda _place: None, words=("disk",))
-    assert words in judge(ended, situation, Line("ls"))
-    assert judge(Ended(1, "", "queryrun: the disk is full"), situation, Line("ls")) == ""
+    situation = Situation("a full disk", Uses.HOME, lambda _workspace: None, words=("disk",))
+    assert words in judge(exited, situation, Line("ls"))
+    assert judge(Exit(1, "", "queryrun: the disk is full"), situation, Line("ls")) == ""

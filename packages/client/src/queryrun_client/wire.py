@@ -34,8 +34,8 @@ def check_url(url: str) -> None:
     """`ClientError` for what is no URL of a server: it says what is wrong with it."""
     wrong = _wrong_in(url)
     if wrong:
-        shown = url.encode("ascii", "backslashreplace").decode()
-        raise ClientError(f"{shown!r} is no URL of a server: {wrong}")
+        displayed = url.encode("ascii", "backslashreplace").decode()
+        raise ClientError(f"{displayed!r} is no URL of a server: {wrong}")
 
 
 def _wrong_in(url: str) -> str:

@@ -27,7 +27,7 @@ made = init_home(Path(sys.argv[1]), entity="main", factor=None)
 
 
 @dataclass
-class Place:
+class Workspace:
     """The files of one case. A situation changes them, the environment, and the process itself."""
 
     root: Path
@@ -64,7 +64,7 @@ def make_template(root: Path) -> Path:
     return home
 
 
-def make_place(root: Path, template: Path, url: str) -> Place:
+def make_workspace(root: Path, template: Path, url: str) -> Workspace:
     """Files that are good."""
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -93,7 +93,7 @@ def make_place(root: Path, template: Path, url: str) -> Place:
         "QUERYRUN_CLIENT_ID": "a",
         "QUERYRUN_CLIENT_SECRET": "b",
     }
-    return Place(root, names, environ)
+    return Workspace(root, names, environ)
 
 
 _HTML = b"<html><title>502 Bad Gateway</title></html>"
