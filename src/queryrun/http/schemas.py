@@ -113,7 +113,7 @@ USAGE_KEYS: Schema = {
     },
     "attempts_not_counted": whole(
         "Attempts whose engine did not say what they read: those that were stopped or lost, those "
-        "of clients of orgs, and those on Spark.",
+        "of clients of orgs, and on Spark those that failed or read what is no file.",
         minimum=0,
     ),
     "cpu_ms": whole(
@@ -123,7 +123,9 @@ USAGE_KEYS: Schema = {
     ),
     "wall_ms": whole("From the claims to the ends.", minimum=0),
     "peak_memory_bytes": whole("The largest peak of an attempt.", minimum=0),
-    "read_bytes": whole("What was read of tables, as stored, after pruning.", minimum=0),
+    "read_bytes": whole(
+        "What was read of tables, as stored, after pruning; on Spark, of whole files.", minimum=0
+    ),
     "read_rows": whole("Rows that were read of tables.", minimum=0),
     "spilled_bytes": whole("Intermediate results written to disk.", minimum=0),
     "written_bytes": whole("Bytes of result files, those of failed attempts included.", minimum=0),
@@ -133,7 +135,25 @@ USAGE_KEYS: Schema = {
     ),
 }
 USAGE = closed_object(
-    USAGE_KEYS, "What attempts have used. An addition of this service.", tuple(USAGE_KEYS)
+    {
+        **USAGE_KEYS,
+        "tables": {
+            "type": "array",
+            "description": "What was read by table, of the first 100 tables of each attempt; empty "
+            "on Trino.",
+            "items": closed_object(
+                {
+                    "name": text("Of the table."),
+                    "read_bytes": whole_or_null("Null: the engine does not say it by table."),
+                    "read_rows": whole_or_null("Null: the engine does not say it by table."),
+                },
+                "What was read of a table.",
+                ("name", "read_bytes", "read_rows"),
+            ),
+        },
+    },
+    "What attempts have used. An addition of this service.",
+    (*USAGE_KEYS, "tables"),
 )
 USAGE_REPORT = closed_object(
     {

@@ -13,6 +13,7 @@ import pytest
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite.list_query import find_sql
 from queryrun.db.sqlite.migrate import migrate_sqlite
+from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.statements import SQL
 from queryrun.runs.state import RunEvent
 from queryrun.runs.store import ClaimLimits, ClaimPositions, RunQuery
@@ -28,7 +29,9 @@ QUEUED = (
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(tmp_path / "plans.db", isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(tmp_path / "plans.db", factory=WriteConnection, isolation_level=None)
+    ) as connection:
         migrate_sqlite(connection)
         yield connection
 
@@ -40,7 +43,7 @@ def fill(connection: sqlite3.Connection, count: int, *, entities: int = 5) -> No
     connection.executemany(QUEUED, [(n, n % entities, *times) for n in range(count)])
     connection.execute(
         "INSERT INTO run_requests SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude',"
-        " NULL, '[]', '[]', 3, '[]', NULL, NULL FROM runs"
+        " NULL, '[]', '[]', 3, '[]', NULL, NULL, NULL FROM runs"
     )
     connection.execute("COMMIT")
 

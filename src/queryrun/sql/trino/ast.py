@@ -489,7 +489,7 @@ class Show:
 
 @dataclass(slots=True)
 class Explain:
-    """EXPLAIN of a query. `what`: plan, analyze or validate."""
+    """EXPLAIN of a query. `what`: plan, analyze, validate or io."""
 
     what: str
     query: Query

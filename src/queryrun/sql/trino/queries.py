@@ -88,18 +88,24 @@ class QueryParser(ExpressionParser):
         return ast.Explain(what, self._whole_query(), at)
 
     def _explain_options(self) -> str:
-        """`(TYPE VALIDATE)`, `(FORMAT TEXT)`: what is shown has no other types and formats."""
+        """`(TYPE VALIDATE)`, `(TYPE IO, FORMAT JSON)`, `(FORMAT TEXT)`: what is shown has no other
+        types and formats. What is read is JSON in every format, as in Trino."""
         what = "plan"
+        json_at: int | None = None
         self.advance()
         while True:
             option = self.expect_word("TYPE", "FORMAT")
             word = self.advance()
-            if option.text == "TYPE" and word.text == "VALIDATE":
-                what = "validate"
+            if option.text == "TYPE" and word.text in {"VALIDATE", "IO"}:
+                what = word.text.lower()
+            elif option.text == "FORMAT" and word.text == "JSON":
+                json_at = word.at
             elif option.text != "FORMAT" or word.text != "TEXT":
                 self.refuse(f"EXPLAIN ({option.text} {word.text}) is not supported", word.at)
             if not self.take_op(","):
                 break
+        if json_at is not None and what != "io":
+            self.refuse("EXPLAIN (FORMAT JSON) is supported with TYPE IO", json_at)
         self.expect_op(")")
         return what
 

@@ -96,7 +96,8 @@ CREATE TABLE run_requests (
     max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
     extras           TEXT NOT NULL,
     notify_url       TEXT,
-    cancel_on_disconnect_s REAL
+    cancel_on_disconnect_s REAL,
+    traceparent      TEXT
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
@@ -193,7 +194,7 @@ CREATE TABLE usage (
 
 -- The ledger: what each attempt has used, written with its end, and (attempt 0) what was downloaded
 -- of its run on a day. It outlives the runs. Days are counted since 1970; tags are as in
--- run_requests.
+-- run_requests, tables is a JSON array of [name, bytes, rows].
 CREATE TABLE usage_records (
     run_seq           INTEGER NOT NULL,
     attempt           INTEGER NOT NULL,
@@ -215,6 +216,7 @@ CREATE TABLE usage_records (
     written_bytes     INTEGER NOT NULL DEFAULT 0,
     downloads         INTEGER NOT NULL DEFAULT 0,
     downloaded_bytes  INTEGER NOT NULL DEFAULT 0,
+    tables            TEXT,
     PRIMARY KEY (run_seq, attempt, day)
 ) WITHOUT ROWID;
 CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
