@@ -60,11 +60,11 @@ class Excluded:
 
 @dataclass(slots=True)
 class Repeated:
-    """A quantifier; `most` is None for as often as can be."""
+    """A quantifier; `max_count` is None for as often as can be."""
 
     part: Pattern
-    least: int
-    most: int | None
+    min_count: int
+    max_count: int | None
     is_greedy: bool
     at: int
 

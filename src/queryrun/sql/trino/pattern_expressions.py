@@ -237,7 +237,7 @@ class _Expressions:
         elif isinstance(inner, ap.Mode) and inner.call.name in {"first", "last"}:
             target.running = not self.final(inner)
             inner = self._into(inner.call, target)
-        labels, classifiers, columns = self._looked_at(inner, node)
+        labels, classifiers, columns = self._found_in(inner, node)
         if not columns and not classifiers:
             message = f"Pattern navigation function '{node.name.upper()}' must contain at least"
             self._c.mismatch(f"{message} one column reference or CLASSIFIER()", node.at)
@@ -274,7 +274,7 @@ class _Expressions:
             target.last, target.logical = node.name == "last", offset
         return node.args[0]
 
-    def _looked_at(self, inner: ast.Expr, node: ast.Call) -> tuple[list[int] | None, bool, bool]:
+    def _found_in(self, inner: ast.Expr, node: ast.Call) -> tuple[list[int] | None, bool, bool]:
         """The labels that all references in there have, whether labels are asked, and columns."""
         seen: list[list[int] | None] = []
         classifiers = columns = False
@@ -322,7 +322,7 @@ class _Expressions:
             self._c.refuse(f"Cannot use ORDER BY with {node.name} {where}: this", node.at)
         if node.name not in _LISTS:
             self._c.refuse(f"{node.name} in row pattern recognition", node.at)
-        labels = self._looked_at(ast.RowOf(node.args, node.at), node)[0]
+        labels = self._found_in(ast.RowOf(node.args, node.at), node)[0]
         if node.name == "count" and any(isinstance(arg, ap.LabelRows) for arg in node.args):
             node = replace(node, args=[], is_star=True)
         return self.aggregate_value(node, labels, running)
@@ -449,13 +449,13 @@ class Conditions(_Expressions):
             return None
         self._own_label = self._labels.names.index(definition.label)
         here: list[ast.Expr] = []
-        elsewhere: list[ast.Expr] = []
+        remote: list[ast.Expr] = []
         for term in _terms(definition.condition):
-            (here if self._is_of_row(term) else elsewhere).append(term)
+            (here if self._is_of_row(term) else remote).append(term)
         local = self._local(_all_of(here, definition)) if here else None
-        if not elsewhere:
+        if not remote:
             return local
-        return {"local": local, **self._question(_all_of(elsewhere, definition))}
+        return {"local": local, **self._question(_all_of(remote, definition))}
 
     def _is_of_row(self, term: ast.Expr) -> bool:
         """Whether its row alone decides it."""

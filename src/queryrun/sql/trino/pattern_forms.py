@@ -152,17 +152,17 @@ def _quantified(p: PartParser) -> ap.Pattern:
 
 
 def _range(p: PartParser, at: int) -> tuple[int, int | None]:
-    least = int(p.advance().text) if p.token.kind == "integer" else None
-    most = least
+    lowest = int(p.advance().text) if p.token.kind == "integer" else None
+    highest = lowest
     if p.take_op(","):
-        most = int(p.advance().text) if p.token.kind == "integer" else None
-    elif least is None:
+        highest = int(p.advance().text) if p.token.kind == "integer" else None
+    elif lowest is None:
         p.fail("expected a number")
     p.expect_op("}")
-    if most is not None and most < max(least or 0, 1):
+    if highest is not None and highest < max(lowest or 0, 1):
         message = "Pattern quantifier upper bound must not be lower than its lower bound and 1"
         raise failure_at(FailureCode.INVALID_VALUE, message, p.statement, at)
-    return least or 0, most
+    return lowest or 0, highest
 
 
 def _primary(p: PartParser) -> ap.Pattern:

@@ -2,8 +2,7 @@
 
 Instructions, the first of which is tried first: `m n` matches a row with label n, `s a b` goes on
 at a and, should that fail, at b; `j a` goes on at a, `^` and `$` hold at the partition's ends, `x`
-begins or ends what is left out, `g n` and `c n` fail a repetition that matched no row, `e` is a
-match.
+begins or ends what is left out, `e` is a match.
 """
 
 from __future__ import annotations
@@ -50,7 +49,6 @@ class _Writer:
     def __init__(self, labels: Sequence[str]) -> None:
         self.code: list[Instruction] = []
         self._labels = list(labels)
-        self._guards = 0
 
     def add(self, pattern: ap.Pattern) -> None:
         if len(self.code) > MAX_INSTRUCTIONS:
@@ -95,27 +93,33 @@ class _Writer:
         return self.code[here]
 
     def _repeated(self, node: ap.Repeated) -> None:
-        for _ in range(node.least):
-            self.add(node.part)
-        if node.most is None:
+        if node.max_count is None:
             self._endlessly(node)
             return
+        for _ in range(node.min_count):
+            self.add(node.part)
         splits = []
-        for _ in range(node.most - node.least):
+        for _ in range(node.max_count - node.min_count):
             splits.append(self._split())
             self.add(node.part)
         for split in splits:
-            split[2] = len(self.code)
-            if not node.is_greedy:
-                split[1], split[2] = split[2], split[1]
+            self._leave(split, node)
 
     def _endlessly(self, node: ap.Repeated) -> None:
+        """What follows a round that matched no row is what comes behind: see `_Search`."""
+        enter = self._split() if node.min_count == 0 else None
         top = len(self.code)
-        split = self._split()
-        guard, self._guards = self._guards, self._guards + 1
-        self.code.append(["g", guard])
-        self.add(node.part)
-        self.code += [["c", guard], ["j", top]]
+        for _ in range(max(node.min_count, 1)):
+            top = len(self.code)
+            self.add(node.part)
+        again = self._split()
+        again[1] = top
+        self._leave(again, node)
+        if enter is not None:
+            self._leave(enter, node)
+
+    def _leave(self, split: Instruction, node: ap.Repeated) -> None:
+        """The split's other way goes on here; a reluctant quantifier prefers it."""
         split[2] = len(self.code)
         if not node.is_greedy:
             split[1], split[2] = split[2], split[1]

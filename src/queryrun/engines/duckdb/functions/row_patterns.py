@@ -130,10 +130,10 @@ class _Search:
             return end
         if skip["where"] == "next":
             return match.start
-        places = [n for n, label in enumerate(match.labels) if label in skip["labels"]]
-        if not places:
+        positions = [n for n, label in enumerate(match.labels) if label in skip["labels"]]
+        if not positions:
             raise InputError("AFTER MATCH SKIP failed: pattern variable is not present in match")
-        target = places[-1 if skip["where"] == "last" else 0]
+        target = positions[-1 if skip["where"] == "last" else 0]
         if target == 0:
             raise InputError("AFTER MATCH SKIP failed: cannot skip to first row of match")
         return match.start + target - 1
@@ -143,70 +143,66 @@ class _Search:
     def _at(self, start: int) -> _Match | None:
         """The match that begins at a row.
 
-        What it asks of the engine is asked for the rows behind it as well: one question costs as
-        much as hundreds.
+        What it needs to know is looked up for the rows behind it as well: one lookup costs as much
+        as hundreds.
         """
         rounds = 0
         while True:
             others = _AHEAD if rounds < _ROUNDS_AHEAD else 1
-            asked: dict[Question, None] = {}
+            requested: dict[Question, None] = {}
             for position in range(start, min(start + others, self._count)):
                 try:
                     found = self._search(position)
                 except _UnansweredError as unanswered:
-                    asked[unanswered.question] = None
+                    requested[unanswered.question] = None
                     continue
                 if position == start:
                     return found
-            if not asked:
+            if not requested:
                 return self._search(start)
-            self._engine.answer(list(asked))
+            self._engine.learn(list(requested))
             rounds += 1
 
     def _search(self, start: int) -> _Match | None:
-        """The match that begins at a row. What failed once at a place fails there again."""
+        """The match that begins at a row.
+
+        Who comes to an instruction where another was before, with the same row next, would fare as
+        that one did, and is dropped; this ends rounds that match no row as well. Where conditions
+        look at labels, they must be the same too.
+        """
         code, labels, left_out = self._code, [], []  # type: ignore[var-annotated]
-        stack: list[tuple[int, int, int, dict[int, int]]] = [(0, 0, 0, {})]
-        seen: set[tuple[int, int]] = set()
+        stack: list[tuple[int, int, int, int]] = [(0, 0, 0, 0)]
+        seen: set[tuple[int, int, int]] = set()
         while stack:
-            at, size, outs, guards = stack.pop()
+            at, size, outs, path = stack.pop()
             del labels[size:], left_out[outs:]
             while True:
                 self._steps += 1
                 if self._steps > MAX_STEPS:
                     raise UnsupportedError(f"A pattern whose search takes {MAX_STEPS} steps")
                 position = start + len(labels)
-                if self._is_local:
-                    if (at, position) in seen:
-                        break
-                    seen.add((at, position))
+                if (at, position, path) in seen:
+                    break
+                seen.add((at, position, path))
                 word, *args = code[at]
                 at += 1
                 if word == "m":
                     if position >= self._count or not self._holds(args[0], start, labels):
                         break
                     labels.append(args[0])
+                    path = 0 if self._is_local else hash((path, args[0]))
                 elif word == "s":
-                    stack.append((args[1], len(labels), len(left_out), guards))
+                    stack.append((args[1], len(labels), len(left_out), path))
                     at = args[0]
                 elif word == "j":
                     at = args[0]
                 elif word == "x":
                     left_out.append(len(labels))
-                elif word == "g":
-                    guards = guards | {args[0]: position}
                 elif word == "e":
                     return _Match(start, labels, left_out)
-                elif not self._passes(word, position, guards, args):
+                elif position != (0 if word == "^" else self._count):
                     break
         return None
-
-    def _passes(self, word: str, position: int, guards: dict[int, int], args: list[int]) -> bool:
-        if word == "^":
-            return position == 0
-        if word == "$":
-            return position == self._count
-        return guards[args[0]] != position
 
     def _holds(self, label: int, start: int, labels: list[int]) -> bool:
         """Whether the next row can have the label."""
@@ -237,34 +233,34 @@ class _Search:
         }
 
     def _matched(self, match: _Match, mode: str) -> list[dict[str, Any]]:
-        places = _Places(match, self._count)
+        positions = _Positions(match, self._count)
         if mode == "one":
-            return [self._row(places, len(match.labels) - 1)]
+            return [self._row(positions, len(match.labels) - 1)]
         hidden: set[int] = set()
         for begin, end in zip(match.left_out[::2], match.left_out[1::2], strict=True):
             hidden |= set(range(begin, end))
-        return [self._row(places, n) for n in range(len(match.labels)) if n not in hidden]
+        return [self._row(positions, n) for n in range(len(match.labels)) if n not in hidden]
 
-    def _row(self, places: _Places, current: int) -> dict[str, Any]:
+    def _row(self, positions: _Positions, current: int) -> dict[str, Any]:
         labels, program = self._labels, self._program
         aggregates = []
         for one in program["aggregates"]:
-            rows = places.rows(one, current)
+            rows = positions.rows(one, current)
             self._entries += len(rows)
             if self._entries > MAX_ENTRIES:
                 raise UnsupportedError(f"Aggregates of more than {MAX_ENTRIES} rows of matches")
-            aggregates.append([{"i": places.match.start + n, "k": labels[k]} for n, k in rows])
-        classifiers = [places.label(one, current) for one in program["classifiers"]]
+            aggregates.append([{"i": positions.match.start + n, "k": labels[k]} for n, k in rows])
+        classifiers = [positions.label(one, current) for one in program["classifiers"]]
         return {
-            "i": places.match.start + current,
+            "i": positions.match.start + current,
             "m": self._number,
-            "n": [places.row(one, current) for one in program["rows_of"]],
+            "n": [positions.row(one, current) for one in program["rows_of"]],
             "c": [None if label is None else labels[label] for label in classifiers],
             "a": aggregates,
         }
 
 
-class _Places:
+class _Positions:
     """Where in a match each set of labels is. `current` counts from the match's first row."""
 
     def __init__(self, match: _Match, count: int) -> None:
@@ -281,22 +277,22 @@ class _Places:
 
     def rows(self, spec: dict[str, Any], current: int) -> list[tuple[int, int]]:
         """The rows that an aggregate is of, with their labels."""
-        places = self._of(spec["labels"])
+        positions = self._of(spec["labels"])
         if spec["running"]:
-            places = places[: bisect_right(places, current)]
-        return [(n, self.match.labels[n]) for n in places]
+            positions = positions[: bisect_right(positions, current)]
+        return [(n, self.match.labels[n]) for n in positions]
 
     def row(self, spec: dict[str, Any], current: int) -> int | None:
         """The row that a navigation leads to, in its partition."""
-        places = self._of(spec["labels"])
+        positions = self._of(spec["labels"])
         if spec["last"]:
-            end = bisect_right(places, current) if spec["running"] else len(places)
+            end = bisect_right(positions, current) if spec["running"] else len(positions)
             index = end - 1 - spec["logical"]
         else:
             index = spec["logical"]
-        if not 0 <= index < len(places):
+        if not 0 <= index < len(positions):
             return None
-        target = self.match.start + places[index] + spec["physical"]
+        target = self.match.start + positions[index] + spec["physical"]
         return target if 0 <= target < self._count else None
 
     def label(self, spec: dict[str, Any], current: int) -> int | None:
@@ -315,40 +311,40 @@ class _Engine:
 
     def holds(self, test: dict[str, Any], start: int, labels: list[int], number: int) -> bool:
         """Whether the last of the labels fits its row. Raises `_UnansweredError`."""
-        places = _Places(_Match(start, labels, []), self._count)
-        values = [self._value(slot, places, len(labels) - 1, number) for slot in test["slots"]]
+        positions = _Positions(_Match(start, labels, []), self._count)
+        values = [self._value(slot, positions, len(labels) - 1, number) for slot in test["slots"]]
         question = (test["sql"], *values)
         if question not in self._known:
             raise _UnansweredError(question)
         return self._known[question]
 
-    def answer(self, questions: list[Question]) -> None:
-        """Learn the answers; the first question's at least, whatever becomes of the others."""
+    def learn(self, questions: list[Question]) -> None:
+        """Learn the results; the first question's at least, whatever becomes of the others."""
         sql = questions[0][0]
         alike = [question for question in questions if question[0] == sql]
         try:
-            answers = _evaluated(sql, alike)
+            results = _evaluated(sql, alike)
         except InputError:
             if len(alike) == 1:
                 raise
             alike = alike[:1]
-            answers = _evaluated(sql, alike)
-        self._known.update(zip(alike, answers, strict=True))
+            results = _evaluated(sql, alike)
+        self._known.update(zip(alike, results, strict=True))
 
-    def _value(self, slot: dict[str, Any], places: _Places, current: int, number: int) -> Any:
+    def _value(self, slot: dict[str, Any], positions: _Positions, current: int, number: int) -> Any:
         match slot["kind"]:
             case "number":
                 return number
             case "row":
-                row = places.row(slot, current)
+                row = positions.row(slot, current)
                 return None if row is None else self._texts[slot["text"]][row]
             case "classifier":
-                label = places.label(slot, current)
+                label = positions.label(slot, current)
                 return None if label is None else self._labels[label]
             case "labels":
-                return tuple(self._labels[label] for _, label in places.rows(slot, current))
-        start = places.match.start
-        return tuple(self._texts[slot["text"]][start + n] for n, _ in places.rows(slot, current))
+                return tuple(self._labels[label] for _, label in positions.rows(slot, current))
+        start = positions.match.start
+        return tuple(self._texts[slot["text"]][start + n] for n, _ in positions.rows(slot, current))
 
 
 _connections: list[duckdb.DuckDBPyConnection] = []
