@@ -11,7 +11,9 @@ from queryrun.errors import FailureCode
 from queryrun.sql.trino import (
     ast,
     ast_json,
+    ast_patterns,
     information,
+    patterns,
     sql_json,
 )
 from queryrun.sql.trino import types as t
@@ -77,6 +79,8 @@ class RelationCompiler(CallCompiler):
                 return self._aliased(node, outer, Joined("", []))
             case ast.Join():
                 return self._join(node, outer)
+            case ast_patterns.Matched():
+                return self.matched(node, outer, "", [])
             case _:
                 self.refuse("Such a relation", node.at)
 
@@ -93,6 +97,8 @@ class RelationCompiler(CallCompiler):
                 return self._unnest(inner, outer, left, alias, node.columns)
             case ast_json.JsonTable():
                 return self._json_table(inner, outer, left, alias, node.columns)
+            case ast_patterns.Matched():
+                return self.matched(inner, outer, alias, node.columns)
             case _:
                 self.refuse("An alias for a join in brackets", node.at)
         if node.columns:
@@ -189,6 +195,21 @@ class RelationCompiler(CallCompiler):
         outer = frozenset(id(scope) for scope in around.outward())
         if Correlation(self.names, outer, self.functions.aggregates).refuses(node, use):
             raise failure_at(FailureCode.NOT_SUPPORTED, REFUSAL, self.statement, at)
+
+    def matched(
+        self,
+        node: ast_patterns.Matched,
+        outer: Scope,
+        alias: str,
+        columns: Sequence[ast.Ident],
+    ) -> Joined:
+        """MATCH_RECOGNIZE."""
+        source = self.relation(node.relation, outer)
+        sql, outputs = patterns.compiled(self, node, source.sql, source.columns)
+        renamed = self._renamed(outputs, columns, node.at)
+        sql_alias = self.fresh("r")
+        found = columns_of(renamed, sql_alias, alias)
+        return Joined(f"({sql}) AS {sql_alias}({numbered(renamed)})", found)
 
     def _json_table(
         self,
