@@ -11,6 +11,7 @@ from queryrun.http.v2.body import contract_body_schema, create_body_schema
 from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.limits_schema import LIMITS_OF_CALLER
+from queryrun.http.v2.parameters import SCHEMA as STATEMENT_PARAMETER
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.http.v2.webhook_routes import WEBHOOK_SCHEMAS
 from queryrun.results.formats import ContentType
@@ -396,6 +397,11 @@ DRAFT = _object(
             "type": ["string", "null"],
             "description": "Where it would run; the default source when absent.",
         },
+        "parameters": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/StatementParameter"},
+            "description": "The values of `:name` or `?` in the statement.",
+        },
     },
     "A statement that is being written.",
     ("sql",),
@@ -517,6 +523,7 @@ SESSION = _object(
 
 SCHEMAS: dict[str, Schema] = {
     "CreateQueryRun": create_body_schema(),
+    "StatementParameter": STATEMENT_PARAMETER,
     "QueryRun": QUERY_RUN,
     "QueryRunList": LIST,
     "File": FILE,

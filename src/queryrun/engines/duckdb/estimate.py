@@ -24,6 +24,7 @@ from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.engines.duckdb.zone_maps import RowGroups, ZoneMaps, partition_paths
 from queryrun.engines.estimates import Certainty, StatementEstimate, TableEstimate
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.sql import view_sql
 
@@ -51,10 +52,12 @@ class DuckDBEstimator:
         self._open = partial(open_session, options, limits, time_zone)
         self._session = self._open()
 
-    def estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> StatementEstimate:
         """Plan twice, as the statement is and with marks, and add up what its scans read."""
         try:
-            return self._estimate(statement, row_filter)
+            return self._estimate(statement, row_filter, values)
         finally:
             if not self._session.renew():
                 self._session.close()
@@ -64,9 +67,11 @@ class DuckDBEstimator:
         """Close the session."""
         self._session.close()
 
-    def _estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def _estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value]
+    ) -> StatementEstimate:
         session = self._session
-        planned = session.plan_unread(statement, row_filter)
+        planned = session.plan_unread(statement, row_filter, values)
         columns = tuple((one.name, _type(one.type)) for one in planned.rows.columns)
         offered = session.offered_tables
         if row_filter.is_by_org or planned.is_explained:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from queryrun.engines.spark.stream import RowStream
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, quoted
 from queryrun.engines.spark.types import fields_of
 from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
+from queryrun.sql.trino.markers import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,13 @@ class SparkSession:
         """A named pipe in the spill directory."""
         return self._encoder.output_path
 
-    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+    def plan(
+        self,
+        statement: str,
+        row_filter: RowFilter | None = None,
+        name: str = "",
+        values: Sequence[Value] = (),
+    ) -> Rows:
         """Start the statement under `name` and return as soon as Spark has analyzed it.
 
         It runs from then on, and is at most a few batches ahead of whoever reads its rows.
@@ -108,7 +115,7 @@ class SparkSession:
             client.command(
                 f"USE {quoted(self._endpoint.catalog, self._endpoint.schema)}", self._name
             )
-            sql = self._sql(client, statement, row_filter or RowFilter())
+            sql = self._sql(client, statement, row_filter or RowFilter(), values)
             stream = self._stream = RowStream(client.execute(sql, self._name))
             fields = fields_of(stream.schema())
             names = {field.arrow_name: field.name for field in fields}
@@ -171,22 +178,26 @@ class SparkSession:
             elif client.is_open:
                 stop_work(client, self._endpoint, self._name, time.monotonic() + RELEASE_BOUND_S)
 
-    def _translate(self, statement: str, tables: Tables, row_filter: RowFilter) -> str:
+    def _translate(
+        self, statement: str, tables: Tables, row_filter: RowFilter, values: Sequence[Value]
+    ) -> str:
         """Imported here: the translator is not small, and not every source needs it."""
         from queryrun.engines.spark.trino_dialect import translated
 
-        return translated(statement, tables, row_filter, self._time_zone)
+        return translated(statement, tables, row_filter, self._time_zone, values)
 
     def _settings(self) -> Mapping[str, str]:
         zone = {"spark.sql.session.timeZone": self._time_zone}
         return {**_SETTINGS, **(TRANSLATED_SETTINGS if self._is_trino else zone)}
 
-    def _sql(self, client: SparkClient, statement: str, row_filter: RowFilter) -> str:
+    def _sql(
+        self, client: SparkClient, statement: str, row_filter: RowFilter, values: Sequence[Value]
+    ) -> str:
         """What is sent for the statement: checked, its rows restricted, in parentheses."""
         tables = Tables(client, self._endpoint, row_filter, self._name)
         if self._is_trino:
             self._context = ErrorContext(statement, is_translated=True)
-            return in_parentheses(self._translate(statement, tables, row_filter))
+            return in_parentheses(self._translate(statement, tables, row_filter, values))
         if tables.offer_for(statement):
             return in_parentheses(statement)
         self._context = ErrorContext(statement)
