@@ -126,6 +126,8 @@ class RunRequest:
     """Cancel the run when nobody has listened to it for so long. None: it is kept."""
     parameters: tuple[Parameter, ...] = field(default=(), repr=False)
     """The values of `?` and `:name` in the statement."""
+    traceparent: str | None = None
+    """The span that submitted it, as W3C's header has it. None: nobody traces it."""
 
 
 @dataclass(frozen=True, slots=True)

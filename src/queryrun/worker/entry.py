@@ -15,6 +15,7 @@ from queryrun.engines.base import (
     EngineSession,
     EngineUsage,
     RowFilter,
+    TracedSession,
     work_name,
 )
 from queryrun.engines.registry import preload
@@ -64,6 +65,8 @@ class SourceSession:
 
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
+        if isinstance(self._engine, TracedSession):
+            self._engine.set_traceparent(execute.traceparent)
         opened = self._opened(execute.sql, execute.parameters)
         try:
             written = write_result(self._engine, self._job(execute, opened), self._results, report)

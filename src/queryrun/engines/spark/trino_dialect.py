@@ -9,6 +9,7 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.guard import Refusal
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
 from queryrun.sql.trino import ast
@@ -68,7 +69,7 @@ def _read(statement: str, values: Sequence[Value]) -> ast.Statement:
         raise
     except RunFailed:
         verdict = check_trino(statement)
-        if verdict.accepted:
+        if verdict.accepted or verdict.refusal is Refusal.BAD_PARAMETERS:
             raise
         failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
         raise RunFailed(failure) from None

@@ -73,6 +73,7 @@ class TrinoSession:
         self._time_zone = time_zone
         self._encodings = encodings
         self._name = _NAMELESS
+        self._traceparent = ""
         self._query: Query | None = None
         self._context = ErrorContext()
         self._stream_error: BaseException | None = None
@@ -82,6 +83,10 @@ class TrinoSession:
     def output_path(self) -> str:
         """The encoder's pipe."""
         return self._encoder.output_path
+
+    def set_traceparent(self, traceparent: str) -> None:
+        """Sent with each request about the next statement."""
+        self._traceparent = traceparent
 
     def plan(
         self,
@@ -176,7 +181,9 @@ class TrinoSession:
         return query.columns
 
     def _started(self, text: str) -> Query:
-        request = QueryRequest(text, self._name, self._time_zone, self._encodings)
+        request = QueryRequest(
+            text, self._name, self._time_zone, self._encodings, self._traceparent
+        )
         self._query = query = Query(self._endpoint, request)
         query.start()
         return query

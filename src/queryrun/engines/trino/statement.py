@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.guard import Refusal
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
@@ -105,7 +106,7 @@ def _read(statement: str, values: Sequence[Value]) -> Parsed:
         raise
     except RunFailed:
         verdict = check_trino(statement)
-        if verdict.accepted:
+        if verdict.accepted or verdict.refusal is Refusal.BAD_PARAMETERS:
             raise
         failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
         raise RunFailed(failure) from None

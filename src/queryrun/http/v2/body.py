@@ -54,6 +54,7 @@ class CreateBody:
         org_ids: tuple[str, ...],
         default_source: str,
         read_deleted: DeletedRows,
+        traceparent: str | None = None,
     ) -> RunRequest:
         """The body and who sent it, in the core's terms. `read_deleted` is what the service reads
         for `read_deleted: true` (contract H3)."""
@@ -71,6 +72,7 @@ class CreateBody:
             notify_url=self.notify_url,
             cancel_on_disconnect_s=self.cancel_on_disconnect_s,
             parameters=self.parameters,
+            traceparent=traceparent,
         )
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
-from queryrun.sql.trino import ast, ast_json, sql_json
+from queryrun.sql.trino import ast, ast_json, routines, sql_json
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
@@ -88,6 +89,38 @@ class CallCompiler(ExpressionCompiler):
         self.windows: dict[str, ast.Window] = {}
 
     def call(self, node: ast.Call) -> Typed:
+        if self.routines and (found := self._own(node)) is not None:
+            return found
+        return self._known_call(node)
+
+    def _own(self, node: ast.Call) -> Typed | None:
+        """A function that the statement defines goes before those there are."""
+        if not any(one.node.name.key == node.name for one in self.routines):
+            return None
+        if any(isinstance(arg, ast.Lambda) for arg in node.args):
+            return None
+        args = [self.expr(arg) for arg in node.args]
+        found = routines.call(self, node, args)
+        if found is None and node.name not in self.functions.names():
+            types = ", ".join(str(arg.type) for arg in args)
+            listed = ", ".join(
+                f"{node.name}({', '.join(map(str, one.params))})"
+                for one in self.routines
+                if one.node.name.key == node.name
+            )
+            message = f"Unexpected parameters ({types}) for function {node.name}"
+            self.mismatch(f"{message}. Expected: {listed}", node.at)
+        return found
+
+    def is_aggregate(self, node: ast.Call) -> bool:
+        """Whether it is a function of several rows."""
+        return bool(node.over) or node.name in self.functions.aggregates
+
+    def is_known(self, name: str, routines: Sequence[Defined]) -> bool:
+        """Whether there is such a function, built in or among these."""
+        return name in self.functions.names() or any(o.node.name.key == name for o in routines)
+
+    def _known_call(self, node: ast.Call) -> Typed:
         name, known = node.name, self.functions
         try:
             if name in known.aggregates or (name in known.windows and node.over):

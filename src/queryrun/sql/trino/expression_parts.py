@@ -22,6 +22,10 @@ class PartParser(Reader):
         """What `||` joins; `ExpressionParser` knows how."""
         raise NotImplementedError
 
+    def value_expression(self) -> Expr:
+        """An expression without AND, OR, NOT and comparisons at its top."""
+        return self._concat()
+
     # --- calls ------------------------------------------------------------------------------
 
     def _call(self, name: str, at: int) -> Expr:

@@ -337,8 +337,8 @@ class _Finder:
                     yield from self._inside(join.on, ctes)
                 case ast.Derived(query=query):
                     yield from self.query(query, ctes)
-                case ast.Unnest(args=args):
-                    yield from self._inside(args, ctes)
+                case other:
+                    yield from self._inside(other, ctes)
 
     def _table(
         self,

@@ -59,7 +59,7 @@ class Parsed:
     node: ast.Query | ast.Show
     needs: Needs
     explain: str = ""
-    """`plan`, `analyze` or `validate`: EXPLAIN, which returns the plan instead of the rows."""
+    """`plan`, `analyze`, `validate` or `io`: EXPLAIN, which returns a plan and no rows."""
     marks: Sequence[Mark] = ()
     """Where `?` and `:name` stand; `node` has their values there."""
 
