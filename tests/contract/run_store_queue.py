@@ -120,6 +120,16 @@ class QueueContract:
         other = request(client="a", entity="entity-2")
         await store.accept(other, run_id=str(uuid4()), queue_limits=both)
 
+    async def test_a_tenant_has_a_queue_limit_of_all_its_entities(self, store: RunStore) -> None:
+        three = QueueLimits(per_entity=2, per_tenant=3)
+        for entity in ("a", "b", "c"):
+            one = request(entity=entity)
+            await store.accept(one, run_id=str(uuid4()), queue_limits=three)
+        with pytest.raises(QueueFull, match="your entity has 2 or your tenant has 3 query runs"):
+            await store.accept(request(entity="d"), run_id=str(uuid4()), queue_limits=three)
+        for other in (request(tenant="tenant-2"), request(source="warehouse")):
+            await store.accept(other, run_id=str(uuid4()), queue_limits=three)
+
     async def test_a_running_run_does_not_fill_the_queue(self, store: RunStore) -> None:
         await started(store)
         await store.accept(request(), run_id=str(uuid4()), queue_limits=QueueLimits(1))
@@ -337,6 +347,41 @@ class QueueContract:
         assert attempt.run.request.entity_id == "c"
         assert await store.claim("n", lease_s=LEASE_S, limits=five) == []
 
+    async def test_every_one_of_many_entities_is_served_in_its_turn(self, store: RunStore) -> None:
+        """More than one claim considers, each with one run after the other."""
+        entities = [f"entity-{n}" for n in range(90)]
+        for entity in entities:
+            await submitted(store, request(entity=entity))
+        served = []
+        for _ in range(2 * len(entities)):
+            attempt = await claimed(store)
+            await store.complete(attempt.ref, FILE)
+            served.append(attempt.run.request.entity_id)
+            await submitted(store, request(entity=served[-1]))
+        assert set(served) == set(entities)
+        assert max(map(served.count, entities)) <= 3
+
+    @pytest.mark.parametrize("of_entity", [0, 2], ids=["no-limit-of-entities", "a-limit"])
+    async def test_many_clients_without_room_hide_nobody(
+        self, store: RunStore, of_entity: int
+    ) -> None:
+        """The limit of their tenant is reached and they have their share, or that of their entity
+        is; a last one, behind them all, has room."""
+        for entity in ("entity-1", "entity-1", "entity-2", "entity-2"):
+            await submitted(store, request(entity=entity))
+        four = ClaimLimits(("live",), 10, {"live": 4}, {"live": of_entity})
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=four)) == 4
+        for n in range(80):
+            await submitted(store, request(client=f"client-{n}"))
+        for entity in ("entity-3", "entity-4"):
+            await submitted(store, request(entity=entity))
+        await submitted(store, request(tenant="tenant-2"))
+        one = ClaimLimits(("live",), 3, {"live": 4}, {"live": of_entity})
+        taken = await store.claim("n", lease_s=LEASE_S, limits=one)
+        owners = {(one.run.request.tenant_id, one.run.request.entity_id) for one in taken}
+        assert owners == {(TENANT, "entity-3"), (TENANT, "entity-4"), ("tenant-2", ENTITY)}
+        assert await store.claim("n", lease_s=LEASE_S, limits=one) == []
+
     async def test_the_entity_with_fewest_running_comes_first(self, store: RunStore) -> None:
         for entity in ("a", "a", "a"):
             await submitted(store, request(entity=entity))
@@ -417,10 +462,12 @@ class QueueContract:
         assert entity == Usage(2 * statement, size, size)
         assert client == Usage(statement, size, size)
         assert await store.usage(TENANT, "entity-2", CLIENT) == (Usage(), Usage())
+        assert (await store.stored_bytes(TENANT), await store.stored_bytes("other")) == (size, 0)
         await raw.pass_time(24 * 3600)
         assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(statement, size, 0)
         await store.remove_expired(retention_s=0, limit=10)
         assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(0, 0, 0)
+        assert await store.stored_bytes(TENANT) == 0
 
     async def test_what_a_failed_attempt_had_written_counts_as_written(
         self, store: RunStore

@@ -13,6 +13,7 @@ from operator import add
 import pytest
 
 from queryrun.auth.store import AuthStore
+from queryrun.engines.base import TableRead
 from queryrun.errors import LostRace
 from queryrun.runs.model import AttemptOutcome, AttemptProgress, AttemptRef, Run, Stage
 from queryrun.runs.store import CancelRequested, Failed, RunStore
@@ -85,6 +86,22 @@ class UsageStoreContract:
             written_bytes=FILE.file.size_bytes,
         )
         assert await total(usage_store, raw) == used
+
+    async def test_what_was_read_is_added_up_by_table(
+        self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
+    ) -> None:
+        first = (TableRead("a", 10, 1), TableRead("\N{SNOWMAN}'\"", 5, 2))
+        second = (TableRead("a", 7, 3), TableRead("b", None, 4))
+        attempt = await started(store)
+        await store.requeue(attempt.ref, replace(back(), usage=replace(USED, tables=first)))
+        again = await claimed(store)
+        run = await store.complete(again.ref, replace(FILE, usage=replace(MORE, tables=second)))
+        assert (await usage_store.run_usage(run.id)).tables == (
+            TableRead("a", 17, 4),
+            TableRead("b", None, 4),
+            TableRead("\N{SNOWMAN}'\"", 5, 2),
+        )
+        assert (await total(usage_store, raw)).tables == ()
 
     async def test_attempts_are_counted_by_what_ended_them(
         self, store: RunStore, usage_store: UsageStore, raw: RawDatabase

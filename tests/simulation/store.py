@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from queryrun.db.sqlite.migrate import migrate_sqlite
+from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.errors import Unavailable
 
@@ -20,7 +21,7 @@ _TIMEOUT_S = 5.0
 class _Writer:
     """Transactions on the calling thread: the simulation has one."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: WriteConnection) -> None:
         self._connection = connection
 
     async def write(self, unit: Callable[[sqlite3.Connection], Any], *, durable: bool) -> Any:
@@ -28,10 +29,13 @@ class _Writer:
         self._connection.execute("BEGIN")
         try:
             result = unit(self._connection)
+            self._connection.pending.write(self._connection)
         except BaseException:
+            self._connection.pending.clear()
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")
+        self._connection.pending.clear()
         return result
 
     def read(self, unit: Callable[[sqlite3.Connection], Any]) -> Any:
@@ -45,7 +49,7 @@ class StoreBackend:
     """The one store of a simulation, and whether it can be reached."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection = sqlite3.connect(":memory:", factory=WriteConnection, isolation_level=None)
         migrate_sqlite(self.connection)
         way: Any = _Writer(self.connection)
         self.runs = SqliteRunStore(way, way, now)

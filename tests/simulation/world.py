@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from queryrun.runs.dispatch import Dispatcher, DispatchOptions
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.leader import AlwaysLeader
 from queryrun.runs.metrics import RunMetrics
-from queryrun.runs.model import EngineStop, Output, RunRequest, StopReason
+from queryrun.runs.model import AttemptRef, EngineStop, Output, RunRequest, StopReason
 from queryrun.runs.notify import ChangeNotifier
 from queryrun.runs.quotas import Quota, Quotas
 from queryrun.runs.reap import Reaper, ReapOptions
@@ -165,18 +165,25 @@ class World:
             poll_s=1.0,
             fence_s=None if is_owner else FENCE_S,
         )
-        context = self._context(name, store)
+        context = self.context(name, store)
         dispatcher = Dispatcher(context, options, lambda: ["live"])
-        reap = ReapOptions(interval_s=2.0, lease_s=LEASE_S)
         holds = (lambda _ref: False) if self._put.settles_itself else dispatcher.holds
-
-        async def kill(handle: str) -> EngineStop:
-            return await self._kill(name, handle)
-
-        reaper = Reaper(context, reap, kill, AlwaysLeader(), holds)
+        reaper = self.reaper(context, holds)
         return SimNode(name, link, dispatcher, reaper, is_owner=is_owner)
 
-    def _context(self, name: str, store: Any) -> AttemptContext:
+    def reaper(
+        self, context: AttemptContext, holds: Callable[[AttemptRef], bool] = lambda _ref: False
+    ) -> Reaper:
+        """The reaper of the context's node."""
+
+        async def kill(handle: str) -> EngineStop:
+            return await self._kill(context.node, handle)
+
+        reap = ReapOptions(interval_s=2.0, lease_s=LEASE_S)
+        return Reaper(context, reap, kill, AlwaysLeader(), holds)
+
+    def context(self, name: str, store: Any) -> AttemptContext:
+        """What an attempt on this node needs of it, with this way to the store."""
         unused = cast("Any", None)
         quotas = Quotas(store, Quota(), Quota())
         policy = SourcePolicy(running_per_tenant=0, time_limit_s=3600)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
+import msgspec
+
+from queryrun.engines.base import TableRead
 from queryrun.runs.model import AttemptOutcome
 from queryrun.runs.usage import (
     NO_USAGE,
@@ -18,6 +22,7 @@ from queryrun.runs.usage import (
     UsageQuery,
     UsageTotals,
     sum_of,
+    tables_sum,
 )
 
 Row = tuple[Any, ...]
@@ -49,7 +54,19 @@ def attempt_usage_values(usage: AttemptUsage | None) -> Mapping[str, object]:
         "read_bytes": None if usage is None else usage.read_bytes,
         "read_rows": None if usage is None else usage.read_rows,
         "spilled_bytes": None if usage is None else usage.spilled_bytes,
+        "tables": None if usage is None or not usage.tables else _encode(usage.tables),
     }
+
+
+def _encode(tables: Iterable[TableRead]) -> str:
+    parts = [[one.name, one.read_bytes, one.read_rows] for one in tables]
+    return msgspec.json.encode(parts).decode()
+
+
+def run_totals(rows: Iterable[Row], tables: Iterable[Row]) -> UsageTotals:
+    """Read `SUMS` of one run's records, and their `tables`."""
+    parts = [TableRead(*one) for (text,) in tables for one in msgspec.json.decode(text)]
+    return replace(totals_of(rows), tables=tables_sum(parts))
 
 
 def totals_of(rows: Iterable[Row]) -> UsageTotals:

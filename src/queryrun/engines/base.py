@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -101,12 +101,22 @@ class EngineProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class TableRead:
+    """What was read of one table. None: the engine does not say it by table."""
+
+    name: str
+    read_bytes: int | None = None
+    read_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineUsage:
     """What an engine counted of one statement. None: it does not say.
 
     `read_bytes` are those of the columns and parts of files that it read, as stored. `cpu_ms` and
     `peak_memory_bytes` are of a remote engine, in addition to the worker's own; 0 of an embedded
-    one, which is the worker.
+    one, which is the worker. `tables`: of those that were read, as far as the engine tells them
+    apart.
     """
 
     read_bytes: int | None = None
@@ -114,6 +124,7 @@ class EngineUsage:
     spilled_bytes: int | None = None
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
+    tables: tuple[TableRead, ...] = ()
 
 
 WORK_PREFIX = "queryrun-"
@@ -336,6 +347,15 @@ class RelayConnection(Protocol):
         self, connection: socket.socket, options: Mapping[str, str], secret: str | None
     ) -> None:
         """Serve until either side closes, and close it. Blocking; in a thread of its own."""
+        ...
+
+
+@runtime_checkable
+class TracedSession(Protocol):
+    """An `EngineSession` that can tell its engine which trace the work belongs to."""
+
+    def set_traceparent(self, traceparent: str) -> None:
+        """The span (W3C Trace Context) of the next statement; empty: none. Before `plan`."""
         ...
 
 

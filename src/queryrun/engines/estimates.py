@@ -29,11 +29,11 @@ class TableEstimate:
 
     `files` and `partitions` are those left after pruning, of `all_files` and `all_partitions`;
     `partitions` is None for a table without any. `read_bytes` are those of columns and row groups
-    as stored, which is what usage counts.
+    as stored, which is what usage counts; of a remote engine, what its statistics say.
     """
 
     name: str
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
     files: int | None = None
     all_files: int | None = None
     partitions: int | None = None
@@ -64,6 +64,11 @@ class StatementEstimate:
     def read_rows(self) -> int | None:
         """Of all tables; None when one of them is unknown."""
         return _sum(one.read_rows for one in self.tables)
+
+
+def unknown_tables(names: Iterable[str]) -> tuple[TableEstimate, ...]:
+    """Tables that are read, and nobody says how much of them."""
+    return tuple(TableEstimate(name) for name in sorted(names))
 
 
 _ORDER = (Certainty.EXACT, Certainty.UPPER_BOUND, Certainty.ESTIMATED, Certainty.UNKNOWN)

@@ -10,7 +10,8 @@ from importlib.metadata import version
 
 from queryrun.http.openapi import describe_headers, describe_operation
 from queryrun.http.operations import Operation, Parameter, ResponseDoc
-from queryrun.http.schemas import CONTRACT_SCHEMAS, EXTENSION_HEADERS, HEADERS, SCHEMAS, Schema
+from queryrun.http.schemas import CONTRACT_SCHEMAS, EXTENSION_HEADERS, HEADERS, SCHEMAS
+from queryrun.http.shapes import Schema
 
 ABOUT = """Query runs (v2), data query jobs (v1) and tokens: what the hosted system documents, and
 nothing that this service adds. Every schema is closed. Generated from the route table."""

@@ -1,17 +1,16 @@
 """One attempt of a run: claim -> worker -> file -> store. One way out, whatever happens.
 
 Everything that stops an attempt early (a cancel, the time limit, a shutdown, a lost lease) goes
-through `AttemptRunner.stop`, and every outcome goes through `_settle`.
+through `AttemptRunner.stop`, and every outcome goes through `_settle`, which has it written by
+`runs/outcome.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,22 +26,19 @@ from queryrun.runs.model import (
     Attempt,
     AttemptProgress,
     AttemptRef,
-    Cancellation,
     EngineStop,
-    ResultFile,
     Run,
     Stage,
     StopReason,
     StopStep,
 )
+from queryrun.runs.outcome import STORE_RETRY_S, Observed, OutcomeWriter, StopRequest
 from queryrun.runs.quotas import ResultRoom
-from queryrun.runs.retry import after_failure, on_shortage, on_shutdown, while_down
-from queryrun.runs.shortages import FailedAttempt, shortage_behind
-from queryrun.runs.store import Completed, Failed, Freed, Requeued
+from queryrun.runs.trace import AttemptTrace, StopTrace
 from queryrun.runs.used import attempt_usage
-from queryrun.tables.faults import ABOUT_DATA, position_of
+from queryrun.tracing.context import parse_traceparent
 from queryrun.worker.errors import EXIT_NOT_SET_UP, NotSetUp, WorkerDied
-from queryrun.worker.frames import Done, Execute, Progress, StageReached, Used
+from queryrun.worker.frames import Done, Execute, Progress, StageReached
 from queryrun.worker.frames import Failed as WorkerFailed
 from queryrun.worker.worker import Worker
 
@@ -51,11 +47,6 @@ log = structlog.get_logger()
 OUTAGE_GRACE_S = 30.0
 """How much longer than its limit an attempt may take, again and again while its result cannot be
 written, and once after that."""
-STORE_RETRY_S = 0.5
-"""Pause before another read or write while the store is unavailable."""
-
-_MAX_COLUMNS_CHARS = 64 * 1024
-"""Names and types of a result's columns that a run keeps: its row is rewritten at each change."""
 _CANCELS = frozenset({StopReason.USER, StopReason.ADMIN, StopReason.DISCONNECT})
 
 _LIMITS = frozenset(
@@ -72,25 +63,12 @@ _NOT_CLEAN = _LIMITS | {FailureCode.WORKER_LOST, FailureCode.INTERNAL_ERROR}
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequest:
-    """Why an attempt has to stop, when that was requested, and its stage then."""
-
-    reason: StopReason
-    by: str | None
-    stage: Stage
-    at: datetime
-    at_s: float
-    """The same moment on the monotonic clock, to measure how long the stop takes."""
-
-
 class AttemptRunner:
     """Runs an attempt that this node holds, from its claim to its outcome."""
 
     def __init__(self, attempt: Attempt, context: AttemptContext) -> None:
         self.attempt = attempt
-        self.progress = AttemptProgress(Stage.CLAIMED)
-        self._claimed_s = time.monotonic()
+        self._observed = Observed(_new_file_key(attempt.run))
         self._context = context
         self._stop_request: StopRequest | None = None
         self._stop_requested = asyncio.Event()
@@ -98,23 +76,27 @@ class AttemptRunner:
         self._lease_deadline_s: float | None = None
         self._time_limit: asyncio.TimerHandle | None = None
         self._lease_end: asyncio.TimerHandle | None = None
-        self._shortage: str | None = None
-        """What the node was short of, when an error of its own has ended the attempt."""
-        self._lost_directory = False
-        self._file_key = _new_file_key(attempt.run)
-        self._used: Used | None = None
         self._caps: Caps = NO_CAPS
-        self._passed: Failure | None = None
-        """How the run ends for the cap that the attempt has passed, once it has."""
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
+        self._trace = AttemptTrace(context.tracer, attempt)
+        if (traced := parse_traceparent(attempt.run.request.traceparent)) is not None:
+            self._log = self._log.bind(trace_id=traced.trace_id)
         self._confirmation = StopConfirmation(attempt, context, self._log)
+        self._outcome = OutcomeWriter(
+            attempt, context, self._observed, self._time_limit_s(), self._log
+        )
 
     @property
     def ref(self) -> AttemptRef:
         """Which attempt this is."""
         return self.attempt.ref
+
+    @property
+    def progress(self) -> AttemptProgress:
+        """How far the attempt is, as its worker last reported."""
+        return self._observed.progress
 
     def stop(self, reason: StopReason, by: str | None = None) -> None:
         """Request that this attempt stops. Only the first call counts: its reason is recorded.
@@ -123,7 +105,7 @@ class AttemptRunner:
         only after that writes the outcome.
         """
         if self._stop_request is None:
-            stage = self.progress.stage
+            stage = self._observed.progress.stage
             at, at_s = self._context.now(), time.monotonic()
             self._stop_request = StopRequest(reason, by, stage, at, at_s)
             self._stop_requested.set()
@@ -163,7 +145,7 @@ class AttemptRunner:
                 outcome = await self._until_stopped(self._execute(worker))
         except Exception as error:  # whatever happens, the run needs an outcome
             failed = failure_of(error, self._log)
-            outcome, self._shortage = failed.failure, failed.shortage
+            outcome, self._observed.shortage = failed.failure, failed.shortage
         finally:
             if self._time_limit is not None:
                 self._time_limit.cancel()
@@ -184,7 +166,7 @@ class AttemptRunner:
         if self._context.health.blocking() is None:
             limit_s = self._caps.value("time")
             if limit_s is not None and limit_s < self._time_limit_s():
-                self._passed = self._caps.failure("time", limit_s)
+                self._observed.passed = self._caps.failure("time", limit_s)
                 self.stop(StopReason.LIMIT)
             else:
                 self.stop(StopReason.TIMEOUT)
@@ -223,11 +205,13 @@ class AttemptRunner:
         """
         try:
             handle = worker.handle
-            await self._context.store.save_handle(self.ref, handle=handle, file_key=self._file_key)
+            await self._context.store.save_handle(
+                self.ref, handle=handle, file_key=self._observed.file_key
+            )
         except LostRace:
             self.stop(*await self._lost_race_reason())
             return False
-        self.progress = AttemptProgress(Stage.STARTING)
+        self._observed.progress = AttemptProgress(Stage.STARTING)
         return self._stop_request is None
 
     async def _lost_race_reason(self) -> tuple[StopReason, str | None]:
@@ -266,11 +250,12 @@ class AttemptRunner:
         if self._caps.value("result") == 0 and (full := self._caps.failure("result", 0)):
             return full
         frame = self._execute_frame(room)
-        permit = self._context.results.upload_permit(self._file_key)
+        permit = self._context.results.upload_permit(self._observed.file_key)
+        self._trace.mark("engine")
         end = await worker.execute(frame, self._on_progress, permit)
-        self._used = end.used
+        self._observed.used = end.used
         if isinstance(end, Done):
-            passed = self._caps.passed_at_end(attempt_usage(end.used, self.progress))
+            passed = self._caps.passed_at_end(attempt_usage(end.used, self._observed.progress))
             if passed is not None:
                 return passed
             room = await self._context.quotas.result_room(self.attempt.run.request)
@@ -282,7 +267,7 @@ class AttemptRunner:
             and room.size_bytes == frame.size_limit_bytes
         ):
             return room.failure()
-        self._lost_directory = not end.interrupted and worker.has_lost_directory()
+        self._observed.lost_directory = not end.interrupted and worker.has_lost_directory()
         if end.code == FailureCode.INTERNAL_ERROR and worker.internal_error is not None:
             return reported_bug(worker.internal_error, self._log)
         return Failure(FailureCode(end.code), end.message, end.line, end.column)
@@ -306,7 +291,7 @@ class AttemptRunner:
             run_id=run.id,
             attempt=self.ref.number,
             sql=run.request.sql,
-            file_key=self._file_key,
+            file_key=self._observed.file_key,
             content_type=output.content_type.value,
             content_encoding=output.content_encoding.value,
             column_separator=output.column_separator,
@@ -320,15 +305,17 @@ class AttemptRunner:
             org_column=policy.org_column,
             org_ids=run.request.org_ids,
             lease_deadline_s=self._lease_deadline_s or 0.0,
+            traceparent=self._trace.traceparent,
         )
 
     def _on_progress(self, frame: StageReached | Progress) -> None:
         """Keep what the worker reports. Its numbers never decrease (`worker/control.py`)."""
         if isinstance(frame, StageReached):
-            self.progress = replace(self.progress, stage=Stage(frame.stage))
+            self._trace.mark(frame.stage)
+            self._observed.progress = replace(self._observed.progress, stage=Stage(frame.stage))
         else:
-            self.progress = replace(
-                self.progress,
+            self._observed.progress = replace(
+                self._observed.progress,
                 percent=frame.percent,
                 rows=frame.rows,
                 size_bytes=frame.size_bytes,
@@ -337,8 +324,10 @@ class AttemptRunner:
                 read_bytes=frame.read_bytes,
                 spilled_bytes=frame.spilled_bytes,
             )
-            if self._passed is None and (passed := self._caps.passed_by(self.progress)):
-                self._passed = passed
+            if self._observed.passed is None and (
+                passed := self._caps.passed_by(self._observed.progress)
+            ):
+                self._observed.passed = passed
                 self.stop(StopReason.LIMIT)
         self._context.notifier.notify_progress(self.ref.run_id)
 
@@ -364,11 +353,13 @@ class AttemptRunner:
         A run may be read as finished, or start its next attempt, the moment the outcome is written.
         Nothing of this attempt may then still run.
         """
+        self._trace.mark("written")
         if isinstance(outcome, Done) and worker is not None:
             outcome = await self._take_over_file(worker, outcome)
+            self._trace.mark("committed")
         if outcome is not None and _is_clean(outcome):
             await self._stop_remote_leftovers(outcome)
-            run = await self._persist(lambda: self._write_clean(outcome))
+            run = await self._outcome.finished(outcome)
             run = run or await self._completed_before()
             if run is not None:
                 self._give_back(worker)
@@ -379,19 +370,27 @@ class AttemptRunner:
         stop = await self._stop_and_confirm(worker)
         await self._discard_file()
         stop = stop.then(StopStep.FILE_REMOVED)
-        run = await self._persist(lambda: self._write_stopped(outcome, stop))
-        if run is None and not self._is_cancel_requested():
+        request = self._stop_request
+        if request is not None:
+            how = request.reason, request.stage, request.at_s, stop.engine_stop, stop.moments
+            self._trace.stopped(StopTrace(*how))
+        run = await self._outcome.stopped(outcome, request, stop)
+        if run is None and (request is None or request.reason not in _CANCELS):
             # A cancel arrived while we stopped for another reason; the work is stopped already.
-            self._stop_request = None
-            self.stop(*await self._lost_race_reason())
-            run = await self._persist(lambda: self._write_stopped(outcome, stop))
+            # Its own request may have reached us meanwhile: the one we wrote by decides.
+            if not self._is_cancel_requested():
+                self._stop_request = None
+                self.stop(*await self._lost_race_reason())
+            run = await self._outcome.stopped(outcome, self._stop_request, stop)
         return self._report(run)
 
     async def _completed_before(self) -> Run | None:
         """The run when this attempt has completed it: a write was accepted, and its reply lost.
         Then its file is the run's, and must stay."""
         run = await self._read_run()
-        is_ours = run is not None and run.file is not None and run.file.key == self._file_key
+        is_ours = (
+            run is not None and run.file is not None and run.file.key == self._observed.file_key
+        )
         return run if is_ours else None
 
     async def _take_over_file(self, worker: Worker, done: Done) -> Done | Failure:
@@ -400,7 +399,9 @@ class AttemptRunner:
         From here on no worker can change it, not even the one that wrote it.
         """
         results = self._context.results
-        take_over = partial(results.take_over, worker.outbox, self._file_key, done.size_bytes)
+        take_over = partial(
+            results.take_over, worker.outbox, self._observed.file_key, done.size_bytes
+        )
         try:
             if not await asyncio.to_thread(take_over):
                 await self._confirmation.stop(worker)
@@ -416,105 +417,6 @@ class AttemptRunner:
     def _give_back(self, worker: Worker | None) -> None:
         if worker is not None:
             self._context.workers.give_back(worker)
-
-    async def _write_clean(self, outcome: Done | Failure) -> Run:
-        """Write the outcome of a statement that was not stopped and left its worker intact."""
-        if isinstance(outcome, Done):
-            file = _file_of(outcome, self._file_key)
-            completed = Completed(
-                file, self._processing_ms(), attempt_usage(self._used, self.progress)
-            )
-            return await self._context.store.complete(self.ref, completed)
-        return await self._write_failure(outcome, None)
-
-    def _processing_ms(self) -> int:
-        """Milliseconds since the attempt was claimed: `processing_duration` (contract A5). Counted
-        on the monotonic clock: a clock that is set meanwhile must not change it."""
-        return round((time.monotonic() - self._claimed_s) * 1000)
-
-    async def _write_failure(self, failure: Failure, stop: Cancellation | None) -> Run:
-        """Requeue the run or let it fail. While its source is down, a requeue costs no retry."""
-        where = position_of(failure.message) if failure.code in ABOUT_DATA else {}
-        self._log.info("attempt_failed", code=failure.code, blame=failure.code.blame, **where)
-        if (shortage := await self._find_shortage(failure)) is not None:
-            self._log.warning("attempt_short", shortage=shortage)
-            self._context.wait_reasons.note(self.ref.run_id, shortage)
-            policy = self._context.retry
-            return await self._write(on_shortage(self.attempt.run, failure, policy, stop))
-        if failure.code is FailureCode.ENGINE_UNAVAILABLE and not await self._is_source_up():
-            detail = while_down(failure, self._context.retry, stop)
-            return await self._write(detail)
-        return await self._write(
-            after_failure(self.attempt.run, failure, self._context.retry, stop)
-        )
-
-    async def _find_shortage(self, failure: Failure) -> str | None:
-        return self._shortage or await shortage_behind(
-            failure,
-            self._context.health,
-            FailedAttempt(
-                began_s=self._claimed_s,
-                written_bytes=self.progress.size_bytes + self._spilled_bytes(),
-                is_embedded=not self._context.remote.is_remote(self.attempt.run.request.source),
-                lost_directory=self._lost_directory,
-            ),
-        )
-
-    def _spilled_bytes(self) -> float:
-        """Infinite where the engine does not tell: it may have filled the disk."""
-        if self._used is None:
-            return 0
-        return math.inf if self._used.spilled_bytes is None else self._used.spilled_bytes
-
-    async def _is_source_up(self) -> bool:
-        """Whether another attempt could start now."""
-        return await self._context.sources.check(self.attempt.run.request.source)
-
-    async def _write(self, detail: Failed | Requeued) -> Run:
-        detail = replace(detail, usage=attempt_usage(self._used, self.progress))
-        if isinstance(detail, Requeued):
-            run = await self._context.store.requeue(self.ref, detail)
-            charged = "yes" if detail.charge else "no"
-            self._context.metrics.requeues.labels(detail.failure.code.value, charged).inc()
-            return run
-        return await self._context.store.fail(self.ref, detail)
-
-    async def _write_stopped(self, outcome: Done | Failure | None, stop: ConfirmedStop) -> Run:
-        """Write the outcome of an attempt whose work is confirmed stopped, by the stop's reason."""
-        request = self._stop_request
-        failure = outcome if isinstance(outcome, Failure) else None
-        if request is None:
-            return await self._write_failure(failure or reported_bug(None, self._log), None)
-        match request.reason:
-            case StopReason.USER | StopReason.ADMIN | StopReason.DISCONNECT:
-                usage = attempt_usage(self._used, self.progress)
-                steps = stop.steps_since(request.at_s)
-                freed = Freed(stop.engine_stop, request.stage, usage, steps)
-                return await self._context.store.freed(self.ref, freed)
-            case StopReason.LIMIT:
-                limit = self._passed or failure or reported_bug(None, self._log)
-                return await self._write_failure(limit, _stop_record(request, stop))
-            case StopReason.TIMEOUT:
-                limit = _time_limit_exceeded(self._time_limit_s())
-                return await self._write_failure(limit, _stop_record(request, stop))
-            case StopReason.SHUTDOWN:
-                left = Failure(FailureCode.NODE_LOST, "The node is shutting down")
-                return await self._write(on_shutdown(left, _stop_record(request, stop)))
-            case StopReason.LEASE:
-                lost = Failure(FailureCode.NODE_LOST, "The store was away for longer than a lease")
-                stopped = _stop_record(request, stop)
-                return await self._write(while_down(lost, self._context.retry, stopped))
-
-    async def _persist(self, write: Callable[[], Awaitable[Run]]) -> Run | None:
-        """Write an outcome, retrying while the store is unavailable. None: it came too late."""
-        while True:
-            try:
-                return await write()
-            except LostRace:
-                return None
-            except Unavailable:
-                self._log.warning("store_unavailable_retrying", operation="write_outcome")
-                await asyncio.sleep(STORE_RETRY_S)
 
     async def _stop_and_confirm(self, worker: Worker | None) -> ConfirmedStop:
         """Stop the worker. Returns only when the stop is confirmed, however long that takes."""
@@ -538,28 +440,17 @@ class AttemptRunner:
     async def _discard_file(self) -> None:
         """Remove the attempt's file, if there is one. A store of files that does not respond must
         not delay the outcome: the removal is put on record then."""
-        await self._context.files.discard(self._file_key)
+        await self._context.files.discard(self._observed.file_key)
 
     def _report(self, run: Run | None) -> Run | None:
         """Count and log the outcome, and notify all waiters of the run."""
         outcome = run.state.value if run is not None else "lost"
         self._context.metrics.attempts.labels(self.attempt.run.request.source, outcome).inc()
         self._log.info("attempt_finished", outcome=outcome)
+        self._trace.finished(run)
         if run is not None:
             self._context.notifier.publish(run)
         return run
-
-
-def _stop_record(request: StopRequest, stop: ConfirmedStop) -> Cancellation:
-    """The record of a stop that no caller of the API requested."""
-    return Cancellation(
-        request.at,
-        request.reason,
-        request.by,
-        request.stage,
-        stop.engine_stop,
-        steps=stop.steps_since(request.at_s),
-    )
 
 
 def _new_file_key(run: Run) -> str:
@@ -574,13 +465,6 @@ def _new_file_key(run: Run) -> str:
     )
 
 
-def _file_of(done: Done, key: str) -> ResultFile:
-    """The file's record. Columns that would make the run's row long are left out, all of them."""
-    size = sum(len(name) + len(kind) for name, kind in done.columns)
-    columns = done.columns if size <= _MAX_COLUMNS_CHARS else ()
-    return ResultFile(key, done.size_bytes, done.sha256, done.rows, columns)
-
-
 def _smaller(limit_bytes: int, room_bytes: int | None) -> int:
     """The smaller of two limits of a result's size. A limit of 0 is none."""
     if room_bytes is None or 0 < limit_bytes <= room_bytes:
@@ -591,13 +475,6 @@ def _smaller(limit_bytes: int, room_bytes: int | None) -> int:
 def _is_clean(outcome: Done | Failure) -> bool:
     """Whether the worker reported the outcome itself and may be reused."""
     return isinstance(outcome, Done) or outcome.code not in _NOT_CLEAN
-
-
-def _time_limit_exceeded(limit_s: float) -> Failure:
-    """The contract's message (contract F10)."""
-    return Failure(
-        FailureCode.TIME_LIMIT_EXCEEDED, f"Query exceeded the maximum time limit of {limit_s:.2f}s"
-    )
 
 
 async def _cancel_and_wait(task: asyncio.Future[Any]) -> None:

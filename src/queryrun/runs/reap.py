@@ -134,12 +134,28 @@ class Reaper:
         try:
             await self._write(attempt, engine_stop)
         except LostRace:
+            return await self._settle_canceled(attempt, engine_stop)
+        return self._count(attempt, engine_stop)
+
+    async def _settle_canceled(self, attempt: Attempt, engine_stop: EngineStop) -> int:
+        """A cancel that committed between our read and our write must not wait for another lease.
+        Whoever else was faster, a node that was considered lost among them, keeps what it wrote."""
+        current = await self._context.store.get(attempt.ref.run_id)
+        if current is None or current.state is not RunState.CANCELING:
             return 0
+        try:
+            await self._write(attempt, engine_stop)
+        except LostRace:
+            return 0
+        return self._count(attempt, engine_stop)
+
+    def _count(self, attempt: Attempt, engine_stop: EngineStop) -> int:
         self._context.metrics.reaped.labels("attempt").inc()
         log.warning(
             "expired_attempt_recovered",
             run_id=attempt.ref.run_id,
             attempt=attempt.ref.number,
+            lost_node=attempt.node,
             state=attempt.run.state,
             engine_stop=engine_stop,
         )
@@ -181,6 +197,8 @@ class Reaper:
         else:
             run = await self._write_lost(attempt)
             await self._context.files.discard(attempt.file_key)
+        if self._context.tracer is not None:
+            self._context.tracer.attempt_lost(attempt, run)
         self._context.notifier.publish(run)
 
     async def _write_canceled(self, attempt: Attempt, engine_stop: EngineStop) -> Run:

@@ -61,22 +61,54 @@ class ClaimLimits:
     """Slots beyond `free_slots` for entities that have nothing running anywhere."""
 
 
+ALL_HEADS = 1_000_000_000
+"""More clients than ever wait."""
+
+
+def max_heads(limits: ClaimLimits) -> int:
+    """How many clients with a run that may start a claim considers. Many more than it can serve, so
+    that it chooses well; few enough that thousands that wait do not slow it down."""
+    return 64 + 4 * (limits.free_slots + limits.fair_slots)
+
+
+class ClaimPositions:
+    """Behind which client of each source the next claim begins: round and round, so that each is
+    considered again. Every store object has its own; it need not survive."""
+
+    def __init__(self) -> None:
+        self._after: dict[str, tuple[str, str, str]] = {}
+
+    def after(self, source: str) -> tuple[str, str, str]:
+        """Tenant, entity and client; empty at first, which is before everybody."""
+        return self._after.get(source, ("", "", ""))
+
+    def advance(self, request: RunRequest) -> None:
+        """A run of this client was claimed."""
+        self._after[request.source] = (request.tenant_id, request.entity_id, request.client_id)
+
+
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many runs may wait on a source, counted for each entity and client. 0: no limit."""
+    """How many runs may wait on a source, counted for each entity and client, and for the tenant
+    with all of its entities. 0: no limit."""
 
     per_entity: int = 0
     per_client: int = 0
     """Of a client in one entity."""
+    per_tenant: int = 0
 
     def full(self, source: str) -> QueueFull:
-        """The refusal. It tells a caller of its own runs and of nobody else's."""
+        """The refusal. It tells a caller of its own runs; of others only that the tenant's queue
+        may be what is full."""
         entity, client = self.per_entity, self.per_client
         who, limit = (
             ("client", client) if 0 < client < (entity or client + 1) else ("entity", entity)
         )
+        owners = [(who, limit)] if limit else []
+        owners += [("tenant", self.per_tenant)] if self.per_tenant else []
+        has = " or ".join(f"your {who} has {limit}" for who, limit in owners)
         return QueueFull(
-            f"your {who} has {limit} query runs waiting on {source}, as many as may wait",
+            f"{has} query runs waiting on {source}, as many as may wait",
             QUEUE_FULL_RETRY_AFTER_S,
         )
 
@@ -249,8 +281,11 @@ class RunStore(Protocol):
 
         First the entity that has fewest running (anywhere), then the one that was served longest
         ago; within an entity, the run that has been ready longest. Beyond `free_slots`, an entity
-        with nothing running may start one run in a fair slot. The cost grows with the clients
-        that have something waiting and with what runs, not with the queue. Each returned attempt
+        with nothing running may start one run in a fair slot. While more clients wait than
+        `max_heads`, that order holds among as many of them, and the next claim begins behind a
+        client that this one has served: each is considered at least once in a turn of all. The cost
+        grows with what runs, not with the queue nor, beyond that number, with the clients that
+        wait. Each returned attempt
         is already `in_progress`, has the next attempt number and a lease until the store's clock
         plus `lease_s`.
 
@@ -405,6 +440,11 @@ class RunStore(Protocol):
     async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:
         """What the entity, and this client in it, use. Exact: counted in the same transactions
         as the runs. Costs one entry per client of the entity (on PostgreSQL, up to 16)."""
+        ...
+
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps. Costs one entry for each client of
+        its entities (on PostgreSQL, up to 16)."""
         ...
 
     async def counts(self) -> dict[tuple[str, RunState], int]:

@@ -11,7 +11,11 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from queryrun.engines.base import TableRead
 from queryrun.runs.model import AttemptOutcome
+
+ENDS_RUNS = (AttemptOutcome.COMPLETE, AttemptOutcome.FAILED, AttemptOutcome.CANCELED)
+"""The outcomes of an attempt that end its run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class AttemptUsage:
     read_bytes: int | None = None
     read_rows: int | None = None
     spilled_bytes: int | None = None
+    tables: tuple[TableRead, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,8 @@ class UsageTotals:
     """The sum of records; of memory, the largest peak.
 
     `read_bytes`, `read_rows` and `spilled_bytes` are of the attempts whose engine said so;
-    `attempts_not_counted` is how many did not say what they read.
+    `attempts_not_counted` is how many did not say what they read. `tables` is of one run alone, as
+    far as its engine told tables apart.
     """
 
     attempts: tuple[AttemptCount, ...] = ()
@@ -54,6 +60,12 @@ class UsageTotals:
     written_bytes: int = 0
     downloads: int = 0
     downloaded_bytes: int = 0
+    tables: tuple[TableRead, ...] = field(default=(), kw_only=True)
+
+    @property
+    def runs(self) -> int:
+        """Runs that ended after an attempt: at most one of a run's attempts ends it."""
+        return sum(self.count(one) for one in ENDS_RUNS)
 
     def count(self, outcome: AttemptOutcome) -> int:
         """How many attempts had this outcome."""
@@ -80,6 +92,24 @@ class UsageTotals:
 
 
 NO_USAGE = UsageTotals()
+
+
+def tables_sum(parts: Iterable[TableRead]) -> tuple[TableRead, ...]:
+    """One for each table, in the order of their names; what is unknown of a part is of the sum."""
+    found: dict[str, TableRead] = {}
+    for one in parts:
+        before = found.get(one.name)
+        found[one.name] = one if before is None else _both(before, one)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _both(one: TableRead, other: TableRead) -> TableRead:
+    sizes, rows = (one.read_bytes, other.read_bytes), (one.read_rows, other.read_rows)
+    return TableRead(
+        one.name,
+        None if None in sizes else sum(size or 0 for size in sizes),
+        None if None in rows else sum(row or 0 for row in rows),
+    )
 
 
 def sum_of(parts: Iterable[UsageTotals]) -> UsageTotals:

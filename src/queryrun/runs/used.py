@@ -17,4 +17,5 @@ def attempt_usage(used: Used | None, progress: AttemptProgress) -> AttemptUsage:
         used.read_bytes,
         used.read_rows,
         used.spilled_bytes,
+        used.tables,
     )

@@ -35,6 +35,8 @@ log = structlog.get_logger()
 
 POLL_S = 0.25
 """How often the outbox is read without a hint: other nodes send none."""
+ROUND_GAP_S = 0.01
+"""Between two rounds, however often the loop is woken: every change of a run wakes it."""
 BACKLOG_S = 15.0
 MAX_REST_S = 60.0
 CLOSE_TIMEOUT_S = 3.0
@@ -114,6 +116,7 @@ class Deliverer:
                     await self._hint.wait()
             except TimeoutError:
                 continue
+            await asyncio.sleep(ROUND_GAP_S)
 
     async def round(self) -> None:
         """Begin what is due and has room."""

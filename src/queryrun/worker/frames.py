@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from queryrun.engines.base import TableRead
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 
@@ -68,6 +69,8 @@ class Execute(Frame, frozen=True, tag="execute"):
     lease_deadline_s: float = 0.0
     """When the worker exits on its own unless an `ExtendLease` moves that; 0: never. On the
     monotonic clock, which all processes of a machine share."""
+    traceparent: str = ""
+    """The span of the engine's work, for an engine that can be told; empty: there is none."""
 
 
 class ExtendLease(Frame, frozen=True, tag="extend_lease"):
@@ -108,6 +111,10 @@ class StageReached(Frame, frozen=True, tag="stage"):
     stage: str
 
 
+MAX_TABLES = 100
+"""Whose reads are told one by one; the sums are of all."""
+
+
 class Used(msgspec.Struct, frozen=True):
     """What a statement has used: of this process, and what its engine counted (`EngineUsage`)."""
 
@@ -116,6 +123,8 @@ class Used(msgspec.Struct, frozen=True):
     read_bytes: int | None = None
     read_rows: int | None = None
     spilled_bytes: int | None = None
+    tables: tuple[TableRead, ...] = ()
+    """The first `MAX_TABLES` of what was read, by table."""
 
 
 class Progress(Frame, frozen=True, tag="progress"):

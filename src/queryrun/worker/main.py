@@ -21,6 +21,7 @@ from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
 from queryrun.worker.errors import EXIT_NOT_SET_UP
 from queryrun.worker.frames import (
+    MAX_TABLES,
     Done,
     Execute,
     Failed,
@@ -192,6 +193,7 @@ class WorkerMain:
             read_bytes=engine.read_bytes,
             read_rows=engine.read_rows,
             spilled_bytes=engine.spilled_bytes,
+            tables=engine.tables[:MAX_TABLES],
         )
 
     def _limit_files(self, execute: Execute) -> None:

@@ -31,16 +31,20 @@ WITH added AS (
     FROM generate_series(1, %s) n RETURNING seq
 )
 INSERT INTO run_requests
-SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 3, '[]', NULL, NULL
+SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 3, '[]', NULL, NULL,
+    NULL
 FROM added
 """
 CHOICE = (
     "WITH "
     + SQL["choice"]
+    .replace("unnest(sources, tenant_limits, entity_limits, client_limits,", "unnest(")
     .replace(
-        "unnest(sources, tenant_limits, entity_limits, client_limits)",
-        "unnest(ARRAY['live'], ARRAY[5::bigint], ARRAY[9::bigint], ARRAY[9::bigint])",
+        "after_tenants, after_entities, after_clients)",
+        "ARRAY['live'], ARRAY[5::bigint], ARRAY[9::bigint], ARRAY[9::bigint],"
+        " ARRAY[''], ARRAY[''], ARRAY[''])",
     )
+    .replace("< max_heads", "< 80")
     .replace("fair_slots", "0::bigint")
     .replace("slots", "4::bigint")
     .replace("now_ms", "1000")
@@ -111,7 +115,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("extend_leases", {"runs_id_key", "attempts_pkey"}),
         ("expired_leases", {"attempts_live", "runs_pkey"}),
         ("take_over", {"runs_id_key", "attempts_pkey"}),
-        ("next_ready", {"runs_waiting"}),
+        ("next_ready", {"runs_paused"}),
         ("client_of_token", {"tokens_pkey", "clients_id_key"}),
     ],
 )
@@ -195,6 +199,19 @@ def test_a_claim_costs_about_the_same_for_ten_runs_and_for_twenty_thousand(
     connection.execute("DELETE FROM runs")
     connection.execute("DELETE FROM run_requests")
     fill(connection, 20_000)
+    connection.execute("VACUUM ANALYZE runs")
+    many = buffers_of_claim(connection)
+    assert many <= 3 * few, "an index of three levels instead of one, and nothing else"
+
+
+def test_a_claim_costs_about_the_same_for_a_hundred_clients_and_for_four_thousand(
+    connection: Connection,
+) -> None:
+    fill(connection, 100, entities=100)
+    few = buffers_of_claim(connection)
+    connection.execute("DELETE FROM runs")
+    connection.execute("DELETE FROM run_requests")
+    fill(connection, 8000, entities=4000)
     connection.execute("VACUUM ANALYZE runs")
     many = buffers_of_claim(connection)
     assert many <= 3 * few, "an index of three levels instead of one, and nothing else"

@@ -13,12 +13,13 @@ import pytest
 from queryrun.db.sqlite import claims, transitions
 from queryrun.db.sqlite.list_query import find_sql
 from queryrun.db.sqlite.migrate import migrate_sqlite
+from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.statements import SQL
 from queryrun.runs.state import RunEvent
-from queryrun.runs.store import ClaimLimits, RunQuery
+from queryrun.runs.store import ClaimLimits, ClaimPositions, RunQuery
 
 NOW_MS = 1_000_000
-OF_THE_CTE = {"SCAN groups", "SCAN (subquery-1)"}
+OF_THE_CTE = {"SCAN groups", "SCAN CONSTANT ROW", "SCAN json_each VIRTUAL TABLE INDEX 1:"}
 QUEUED = (
     "INSERT INTO runs (id, tenant_id, entity_id, client_id, source, state, attempt,"
     " remaining_attempts, created_ms, updated_ms, ready_ms)"
@@ -28,7 +29,9 @@ QUEUED = (
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(tmp_path / "plans.db", isolation_level=None)) as connection:
+    with closing(
+        sqlite3.connect(tmp_path / "plans.db", factory=WriteConnection, isolation_level=None)
+    ) as connection:
         migrate_sqlite(connection)
         yield connection
 
@@ -40,7 +43,7 @@ def fill(connection: sqlite3.Connection, count: int, *, entities: int = 5) -> No
     connection.executemany(QUEUED, [(n, n % entities, *times) for n in range(count)])
     connection.execute(
         "INSERT INTO run_requests SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude',"
-        " NULL, '[]', '[]', 3, '[]', NULL, NULL FROM runs"
+        " NULL, '[]', '[]', 3, '[]', NULL, NULL, NULL FROM runs"
     )
     connection.execute("COMMIT")
 
@@ -63,7 +66,9 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
     claimant = claims.Claimant("node", NOW_MS, NOW_MS + 1000)
     connection.execute("BEGIN IMMEDIATE")
     connection.set_progress_handler(tick, 10)
-    claimed = claims.claim(connection, claimant, ClaimLimits(("live",), 4, {"live": 5}))
+    claimed = claims.claim(
+        connection, claimant, ClaimLimits(("live",), 4, {"live": 5}), ClaimPositions()
+    )
     connection.set_progress_handler(None, 0)
     connection.execute("ROLLBACK")
     assert len(claimed) == 4
@@ -74,7 +79,7 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
     ("statement", "index"),
     [
         ("queue_heads", "runs_waiting"),
-        ("next_ready", "runs_waiting"),
+        ("next_ready", "runs_paused"),
         ("next_of_client", "runs_waiting"),
         ("running", "runs_held"),
         ("queue_reaches", "runs_waiting"),
@@ -127,6 +132,18 @@ def test_a_claim_costs_the_same_for_ten_runs_and_for_ten_thousand(
     fill(connection, 10_000)
     many = steps_of_claim(connection)
     assert many <= few * 1.2
+
+
+def test_a_claim_costs_the_same_for_a_hundred_clients_and_for_four_thousand(
+    connection: sqlite3.Connection,
+) -> None:
+    fill(connection, 100, entities=100)
+    few = steps_of_claim(connection)
+    connection.execute("DELETE FROM runs")
+    connection.execute("DELETE FROM run_requests")
+    fill(connection, 8000, entities=4000)
+    many = steps_of_claim(connection)
+    assert many <= few * 1.5
 
 
 def test_every_change_of_state_is_one_conditional_update() -> None:

@@ -11,20 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from queryrun.db.sqlite.pending import WriteConnection, pending_of
 from queryrun.db.sqlite.writer import BATCH_LIMIT, Unit, Writer
 from queryrun.errors import Unavailable
 
 pytestmark = pytest.mark.anyio
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.05)
+def connect(path: Path) -> WriteConnection:
+    return sqlite3.connect(
+        path, factory=WriteConnection, isolation_level=None, check_same_thread=False, timeout=0.05
+    )
 
 
 class Recorder:
     """The statements a connection really ran."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: WriteConnection) -> None:
         self.statements: list[str] = []
         connection.set_trace_callback(self.statements.append)
 
@@ -38,7 +41,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def connection(path: Path) -> sqlite3.Connection:
+def connection(path: Path) -> WriteConnection:
     connection = connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("CREATE TABLE words (word TEXT PRIMARY KEY)")
@@ -46,12 +49,12 @@ def connection(path: Path) -> sqlite3.Connection:
 
 
 @pytest.fixture
-def recorder(connection: sqlite3.Connection) -> Recorder:
+def recorder(connection: WriteConnection) -> Recorder:
     return Recorder(connection)
 
 
 @pytest.fixture
-def writer(connection: sqlite3.Connection) -> Iterator[Writer]:
+def writer(connection: WriteConnection) -> Iterator[Writer]:
     writer = Writer(connection, queue_limit=2 * BATCH_LIMIT)
     yield writer
     writer.close()
@@ -127,6 +130,42 @@ async def test_a_failing_unit_is_rolled_back_alone(writer: Writer, path: Path) -
     assert words(path) == ["one", "two"]
 
 
+async def test_a_unit_that_notes_something_and_fails_leaves_no_note(
+    writer: Writer, connection: WriteConnection, path: Path
+) -> None:
+    connection.execute(
+        "CREATE TABLE usage (tenant_id, entity_id, client_id, bucket DEFAULT 0, "
+        "statement_bytes, result_bytes, written_day, written_bytes, "
+        "PRIMARY KEY (tenant_id, entity_id, client_id, bucket))"
+    )
+
+    def note(db: sqlite3.Connection) -> None:
+        pending_of(db).add_usage(("t", "e", "c", 1), (5, 0, 0))
+
+    def note_and_fail(db: sqlite3.Connection) -> None:
+        note(db)
+        raise KeyError("noted")
+
+    results = await behind_a_gate(
+        writer, (note, True), (note_and_fail, True), (note, False), (add("one"), True)
+    )
+    assert [type(result) for result in results] == [type(None), KeyError, type(None), int]
+    with closing(connect(path)) as other:
+        assert other.execute("SELECT statement_bytes FROM usage").fetchall() == [(10,)]
+
+
+async def test_a_unit_that_fails_before_it_writes_costs_its_batch_no_second_run(
+    writer: Writer, recorder: Recorder
+) -> None:
+    def refuse(db: sqlite3.Connection) -> None:
+        raise KeyError("refused")
+
+    await behind_a_gate(writer, (add("one"), True), (refuse, True), (add("two"), True))
+    assert recorder.count("SAVEPOINT unit") == 0
+    assert recorder.count("ROLLBACK") == 0
+    assert recorder.count("COMMIT") == 2
+
+
 async def test_a_batch_is_fsynced_exactly_when_a_unit_requests_it(
     writer: Writer, recorder: Recorder
 ) -> None:
@@ -187,7 +226,7 @@ async def test_the_error_contains_nothing_of_the_statement(writer: Writer, path:
     assert "secret" not in f"{away.value}{away.value.__cause__}"
 
 
-async def test_closing_finishes_what_is_queued(connection: sqlite3.Connection, path: Path) -> None:
+async def test_closing_finishes_what_is_queued(connection: WriteConnection, path: Path) -> None:
     writer, gate = Writer(connection), Gate()
     busy = asyncio.create_task(writer.write(gate, durable=False))
     await gate.entered()
@@ -199,7 +238,7 @@ async def test_closing_finishes_what_is_queued(connection: sqlite3.Connection, p
     assert len(words(path)) == 5
 
 
-async def test_a_closed_writer_refuses(connection: sqlite3.Connection) -> None:
+async def test_a_closed_writer_refuses(connection: WriteConnection) -> None:
     writer = Writer(connection)
     writer.close()
     writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def tables_of_plan(text: str) -> dict[str, tuple[object, object]]:
+    """The rows and bytes of each table in what EXPLAIN (TYPE IO) returns."""
+    return {
+        one["table"]["schemaTable"]["table"]: (
+            one["estimate"]["outputRowCount"],
+            one["estimate"]["outputSizeInBytes"],
+        )
+        for one in json.loads(text)["inputTableColumnInfos"]
+    }
+
+
 class Engine:
     """An estimator and a session over the same data."""
 
@@ -70,6 +82,16 @@ class Engine:
         finally:
             session.close()
 
+    def io_plan(self, sql: str) -> str:
+        """What EXPLAIN (TYPE IO) returns."""
+        session = open_session(self._options, self._limits)
+        try:
+            rows = session.plan(f"EXPLAIN (TYPE IO) {sql}", ALL_ROWS)
+            (text,) = rows.connection.execute(rows.relation).fetchall()[0]
+            return str(text)
+        finally:
+            session.close()
+
     def close(self) -> None:
         """Close the estimator."""
         self._estimator.close()
@@ -86,6 +108,39 @@ def only(estimate: StatementEstimate) -> TableEstimate:
     """Its one table."""
     (table,) = estimate.tables
     return table
+
+
+def test_what_was_read_is_told_by_table(engine: Engine) -> None:
+    sql = "SELECT one.t FROM one JOIN two ON one.id = two.id JOIN names ON names.id = one.id"
+    used = engine.usage(sql)
+    assert [one.name for one in used.tables] == ["names", "one", "two"]
+    assert sum(one.read_bytes or 0 for one in used.tables) == used.read_bytes
+    assert sum(one.read_rows or 0 for one in used.tables) == used.read_rows
+
+
+def test_a_table_that_is_read_twice_is_told_once(engine: Engine) -> None:
+    once, twice = (
+        engine.usage("SELECT sum(k) FROM two"),
+        engine.usage("SELECT sum(k) FROM (SELECT k FROM two UNION ALL SELECT id FROM two)"),
+    )
+    assert [one.name for one in twice.tables] == ["two"]
+    assert twice.tables[0].read_rows == 2 * (once.tables[0].read_rows or 0) == 200_000
+    assert engine.usage("SELECT 1 AS a").tables == ()
+
+
+def test_explain_type_io_says_what_a_dry_run_says(engine: Engine) -> None:
+    sql = "SELECT one.t FROM one JOIN two ON one.id = two.id JOIN names ON names.id = one.id"
+    known = {
+        one.name: (
+            "NaN" if one.read_rows is None else one.read_rows,
+            "NaN" if one.read_bytes is None else one.read_bytes,
+        )
+        for one in engine.estimate(sql).tables
+    }
+    assert tables_of_plan(engine.io_plan(sql)) == known
+    assert tables_of_plan(engine.io_plan("SELECT id FROM two")) == {
+        "two": (100_000, engine.usage("SELECT id FROM two").read_bytes)
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pytest
@@ -145,3 +147,20 @@ def test_information_schema_lists_tables_and_columns(trino: DuckDBSession, data_
     assert result(trino, tables) == [("account",), ("broken",)]
     columns = f"SELECT column_name, data_type FROM information_schema.columns WHERE {ours}"
     assert result(trino, columns) == [("id", "bigint"), ("accountnumber", "varchar")]
+
+
+def test_explain_type_io_has_trinos_shape(trino: DuckDBSession) -> None:
+    (row,) = result(trino, "EXPLAIN (TYPE IO, FORMAT JSON) SELECT id FROM account WHERE id > 0")
+    (text,) = cast("tuple[str]", row)
+    found = json.loads(text)
+    (entry,) = found["inputTableColumnInfos"]
+    assert entry["table"]["schemaTable"]["table"] == "account"
+    assert entry["constraint"] == {"none": False, "columnConstraints": []}
+    assert set(entry["estimate"]) == set(found["estimate"])
+    assert "/" not in text
+
+
+def test_explain_type_io_of_no_table_reads_nothing(trino: DuckDBSession) -> None:
+    (row,) = result(trino, "EXPLAIN (TYPE IO) SELECT 1 / 0")
+    (text,) = cast("tuple[str]", row)
+    assert json.loads(text)["inputTableColumnInfos"] == []

@@ -52,10 +52,12 @@ from queryrun.runs.model import (
 from queryrun.runs.read import not_found
 from queryrun.runs.state import RunState
 from queryrun.runs.store import (
+    ALL_HEADS,
     NO_QUEUE_LIMITS,
     Accepted,
     CancelRequested,
     ClaimLimits,
+    ClaimPositions,
     Completed,
     ExpiredShare,
     Failed,
@@ -66,6 +68,7 @@ from queryrun.runs.store import (
     RunPage,
     RunQuery,
     Usage,
+    max_heads,
 )
 
 _MAX_ATTEMPTS = 10
@@ -78,6 +81,7 @@ class PostgresRunStore:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._sql = connections.sql
+        self._positions = ClaimPositions()
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -249,6 +253,14 @@ class PostgresRunStore:
         )
         return usage_of([tuple(one or 0 for one in row) for row in rows], client_id)
 
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps."""
+        values = {"tenant_id": tenant_id}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["stored_by_tenant"], values).fetchall()
+        )
+        return int(rows[0][0])
+
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
         rows = await self._connections.read(lambda db: db.execute(self._sql["counts"]).fetchall())
@@ -287,20 +299,48 @@ class PostgresRunStore:
             "client_limits": _limits(limits.per_client_running, sources),
             "slots": limits.free_slots,
             "fair_slots": limits.fair_slots,
+            "max_heads": max_heads(limits),
+            **self._begin(sources),
         }
         return await self._connections.write(
             lambda db: self._claim(db, node, values), durable=False
         )
 
+    def _begin(self, sources: Sequence[str]) -> Values:
+        """Behind which client of each source to begin."""
+        tenants, entities, clients = zip(*map(self._positions.after, sources), strict=True)
+        return {
+            "after_tenants": list(tenants),
+            "after_entities": list(entities),
+            "after_clients": list(clients),
+        }
+
     def _claim(self, connection: Connection, node: str, values: Values) -> list[Attempt]:
-        """Claim, then read what was claimed: statements can be long, and no lock waits for them."""
-        claimed = connection.execute(self._sql["claim"], values).fetchall()
+        """Claim, then read what was claimed: statements can be long, and no lock waits for them.
+
+        When the clients that were considered leave slots free, all of them are considered.
+        """
+        claimed, is_partial = self._claim_rows(connection, values)
+        free = int(str(values["slots"])) - len(claimed)
+        if is_partial and free > 0:
+            everybody = {**values, "max_heads": ALL_HEADS, "slots": free}
+            claimed += self._claim_rows(connection, everybody)[0]
         if not claimed:
             return []
         seqs = {"seqs": [seq for seq, *_ in claimed]}
         rows = connection.execute(self._sql["runs_by_seq"], seqs).fetchall()
         runs = {stored.seq: stored.run for stored in map(stored_run, rows)}
+        for seq, *_ in claimed:
+            self._positions.advance(runs[seq].request)
         return [_attempt(runs[seq], node, *begun) for seq, *begun in claimed]
+
+    def _claim_rows(
+        self, connection: Connection, values: Values
+    ) -> tuple[list[tuple[int, int, int, int]], bool]:
+        """What was claimed, and whether there are clients that were not considered."""
+        rows = connection.execute(self._sql["claim"], values).fetchall()
+        claimed = [row for row in rows if row[0] is not None]
+        return claimed, len(claimed) < len(rows)
 
     async def next_ready_s(self, sources: Sequence[str]) -> float | None:
         """Seconds until the earliest run waiting out a back-off becomes ready."""
@@ -515,6 +555,10 @@ def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
 def _new_run_values(request: RunRequest, run_id: str, limits: QueueLimits) -> Values:
     """What `accept` binds. It takes the times of the new run from the database's clock."""
     statement_bytes = len(request.sql.encode())
-    queue = {"max_of_entity": limits.per_entity, "max_of_client": limits.per_client}
+    queue = {
+        "max_of_entity": limits.per_entity,
+        "max_of_client": limits.per_client,
+        "max_of_tenant": limits.per_tenant,
+    }
     used = {"statement_bytes": statement_bytes}
     return {**creation_values(_new_run(request, run_id)), **queue, **used}

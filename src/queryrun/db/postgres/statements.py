@@ -15,9 +15,13 @@ DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _LOCKS = {"queue_lock": "7101", "claim_lock": "7102", "leader_lock": "7103"}
 """Salts that keep our advisory locks apart. Migrations take 7100."""
 
+_LAST_ID = "chr(1114111)"
+"""A text behind every id: the last code point."""
+
 _LIMIT_CODES = ", ".join(f"'{code}'" for code in sorted(LIMIT_CODES))
 
 _NUMBERS = {"limit_codes": _LIMIT_CODES, "listener_grace_ms": str(LISTENER_GRACE_MS)}
+_TEXTS = {"last_id": _LAST_ID}
 
 _TYPES = {
     FieldKind.INTEGER: "bigint",
@@ -31,7 +35,7 @@ def statements(now: str) -> dict[str, str]:
     """All of them. `now` is the SQL expression for the time in milliseconds since 1970."""
     return load(
         "postgres",
-        {**column_lists(_bound, _bound_new), **_LOCKS, **_NUMBERS, "now": now},
+        {**column_lists(_bound, _bound_new), **_LOCKS, **_NUMBERS, **_TEXTS, "now": now},
     )
 
 

@@ -12,13 +12,17 @@ from queryrun.db.usage_rows import (
     page_of,
     report_sql,
     report_values,
-    totals_of,
+    run_totals,
 )
 from queryrun.runs.usage import UsagePage, UsageQuery, UsageTotals
 
 _OF_RUN = (
     f"SELECT {SUMS} FROM usage_records"  # noqa: S608 - constants
     " WHERE run_seq = (SELECT seq FROM runs WHERE id = %(run_id)s) GROUP BY outcome, cause"
+)
+_TABLES_OF_RUN = (
+    "SELECT tables FROM usage_records WHERE run_seq = (SELECT seq FROM runs WHERE id = %(run_id)s)"
+    " AND tables IS NOT NULL"
 )
 _TAG = (
     "coalesce((SELECT pair ->> 1 FROM jsonb_array_elements(u.tags::jsonb) pair"
@@ -36,9 +40,13 @@ class PostgresUsageStore:
     async def run_usage(self, run_id: str) -> UsageTotals:
         """The sum over the run's records."""
         values = {"run_id": run_id}
-        return totals_of(
-            await self._connections.read(lambda db: db.execute(_OF_RUN, values).fetchall())
+        rows, tables = await self._connections.read(
+            lambda db: (
+                db.execute(_OF_RUN, values).fetchall(),
+                db.execute(_TABLES_OF_RUN, values).fetchall(),
+            )
         )
+        return run_totals(rows, tables)
 
     async def report(self, query: UsageQuery) -> UsagePage:
         """One page of sums."""

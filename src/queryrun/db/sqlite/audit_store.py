@@ -6,16 +6,15 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 
-from queryrun.audit.chain import digest_of
 from queryrun.audit.model import (
     AuditEntry,
     AuditEvent,
     ChainedEntry,
     ChainHead,
     WaitingEntries,
-    content_of,
 )
 from queryrun.db.audit_rows import MAX_POSITION, head_of
+from queryrun.db.sqlite.pending import pending_of
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
@@ -82,9 +81,4 @@ class SqliteAuditStore:
 
 def append_audit(connection: sqlite3.Connection, entry: AuditEntry, at_ms: int) -> None:
     """Put an entry at the end of the chain, in the unit of what it is about."""
-    head = head_of(connection.execute(SQL["audit_head"]).fetchone())
-    position, content = head.position + 1, content_of(entry)
-    digest = digest_of(head.digest, position, at_ms, content)
-    end = {"position": position, "digest": digest}
-    connection.execute(SQL["add_audit_log"], {**end, "at_ms": at_ms, "content": content})
-    connection.execute(SQL["set_audit_head"], end)
+    pending_of(connection).add_audit(entry, at_ms)

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import OrderedDict
 from datetime import datetime
 
 from queryrun.auth.model import Client, Entity, Tenant
 from queryrun.db.auth_rows import client_values, clients_of, entity_values
-from queryrun.db.rows import Values
+from queryrun.db.rows import Row, Values
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import NotFound
+
+MAX_KNOWN_TOKENS = 10_000
+"""About two kilobytes each; the oldest goes first."""
+
+
+class _KnownToken:
+    """A token's client and expiry, as they were at a version of the database."""
+
+    __slots__ = ("client", "expires_ms", "rows", "version")
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.version = -1
+        self.rows = rows
+        self.client = clients_of(rows)[0]
+        self.expires_ms = int(rows[0][-1])
 
 
 class SqliteAuthStore:
@@ -21,6 +37,7 @@ class SqliteAuthStore:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._tokens: OrderedDict[str, _KnownToken] = OrderedDict()
 
     async def add_tenant(self, tenant_id: str, name: str) -> None:
         """Create the tenant if it does not exist yet."""
@@ -143,8 +160,32 @@ class SqliteAuthStore:
         return [client_id for (client_id,) in rows]
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
-        """Whose token this is: None when unknown, expired, or its client is revoked."""
-        return self._one("client_of_token", {"digest": token_digest, "now_ms": to_ms(now)})
+        """Whose token this is: None when unknown, expired, or its client is revoked.
+
+        Read anew after every commit to the database, of this process or another one: what is
+        known is never older than the database.
+        """
+        version = self._reader.read(_data_version)
+        known = self._tokens.get(token_digest)
+        if known is None or known.version != version:
+            known = self._read_token(token_digest, version)
+        return known.client if known is not None and known.expires_ms > to_ms(now) else None
+
+    def _read_token(self, token_digest: str, version: int) -> _KnownToken | None:
+        """`version` was read before: a commit since then makes what is kept here old at once."""
+        values = {"digest": token_digest}
+        rows = self._reader.read(lambda db: db.execute(SQL["client_of_token"], values).fetchall())
+        if not rows:
+            self._tokens.pop(token_digest, None)
+            return None
+        known = self._tokens.get(token_digest)
+        if known is None or known.rows != rows:
+            known = _KnownToken(rows)
+        known.version = version
+        self._tokens[token_digest] = known
+        if len(self._tokens) > MAX_KNOWN_TOKENS:
+            self._tokens.popitem(last=False)
+        return known
 
     async def remove_expired_tokens(self, now: datetime) -> int:
         """Delete tokens that are expired or of a revoked client; returns how many."""
@@ -159,3 +200,8 @@ class SqliteAuthStore:
     def _one(self, statement: str, values: Values) -> Client | None:
         rows = self._reader.read(lambda db: db.execute(SQL[statement], values).fetchall())
         return next(iter(clients_of(rows)), None)
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    """A number that is another one after each commit of another connection."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])

@@ -1,7 +1,7 @@
 """Which waiting runs to claim next: a loose-index scan over the queue, entities taking turns.
 
 The scan jumps from client to client in the index of waiting runs and reads the first entry
-of each, so its cost grows with the number of clients that have waiting runs, not with the queue.
+of each, until it has found enough of them; the next claim begins where this one has ended.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from typing import Any
 
-from queryrun.db.rows import StoredRun
+from queryrun.db.rows import StoredRun, json_text
 from queryrun.db.sqlite.run_reads import read_run_at
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.transitions import change_state
 from queryrun.db.times import from_ms
 from queryrun.runs.model import Attempt, AttemptRef
 from queryrun.runs.state import RunEvent
-from queryrun.runs.store import ClaimLimits
+from queryrun.runs.store import ALL_HEADS, ClaimLimits, ClaimPositions, max_heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,26 @@ class _Head:
         return self.tenant_id, self.entity_id
 
 
-def claim(connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits) -> list[Attempt]:
-    """Claim up to `limits.free_slots` runs in one unit, and more in fair slots."""
+def claim(
+    connection: sqlite3.Connection,
+    claimant: Claimant,
+    limits: ClaimLimits,
+    positions: ClaimPositions,
+) -> list[Attempt]:
+    """Claim up to `limits.free_slots` runs in one unit, and more in fair slots.
+
+    When the clients that were considered leave slots free, all of them are considered.
+    """
     if limits.free_slots + limits.fair_slots <= 0:
         return []
-    return _Round(connection, claimant, limits).take()
+    first = _Round(connection, claimant, limits, positions, max_heads(limits))
+    taken = first.take()
+    if first.is_partial and len(taken) < limits.free_slots:
+        left = replace(limits, free_slots=limits.free_slots - len(taken))
+        taken += _Round(connection, claimant, left, positions, ALL_HEADS).take()
+    for attempt in taken:
+        positions.advance(attempt.run.request)
+    return taken
 
 
 def next_ready_ms(
@@ -86,6 +102,33 @@ class _Running:
         entities[entity] = entities.get(entity, 0) + runs
         self.anywhere[tenant, entity] += runs
 
+    def full(self, source: str, limits: ClaimLimits) -> _Full:
+        """Asked before what waits is counted. Entities that wait make a share smaller, so nobody
+        who has no room by these counts has any."""
+        tenants, entities = [], []
+        max_tenant = limits.per_tenant_running.get(source, 0)
+        max_entity = limits.per_entity_running.get(source, 0)
+        for (of_source, tenant), holders in self.of_tenant.items():
+            if of_source == source and 0 < max_tenant <= len(holders):
+                tenants.append(tenant)
+            elif of_source == source:
+                is_full = 0 < max_tenant <= sum(holders.values())
+                share = max(max_tenant // len(holders), 1)
+                entities += [
+                    f"{tenant}\n{entity}"
+                    for entity, runs in holders.items()
+                    if 0 < max_entity <= runs or (is_full and runs >= share)
+                ]
+        if limits.free_slots <= 0:
+            entities += [f"{tenant}\n{entity}" for tenant, entity in self.anywhere]
+        max_client = limits.per_client_running.get(source, 0)
+        clients = [
+            "\n".join(key)
+            for (of_source, *key), runs in self.of_client.items()
+            if of_source == source and 0 < max_client <= runs
+        ]
+        return _Full(tenants, entities, clients)
+
     def tenant_has_room(self, head: _Head, limit: int) -> bool:
         """Whether the tenant's limit leaves room: to all of its entities, or to this one, for
         which nothing counts that another holds beyond its share (`RunStore.claim`)."""
@@ -97,22 +140,42 @@ class _Running:
         return is_below and sum(min(runs, share) for runs in entities.values()) < limit
 
 
+@dataclass(frozen=True, slots=True)
+class _Full:
+    """Who has no room on a source whatever waits there, as `queue_heads` reads it."""
+
+    tenants: list[str]
+    entities: list[str]
+    clients: list[str]
+
+
 class _Round:
     """One claim: the heads of all clients in a heap, and what runs."""
 
     def __init__(
-        self, connection: sqlite3.Connection, claimant: Claimant, limits: ClaimLimits
+        self,
+        connection: sqlite3.Connection,
+        claimant: Claimant,
+        limits: ClaimLimits,
+        positions: ClaimPositions,
+        max_heads: int,
     ) -> None:
         self._connection = connection
         self._claimant = claimant
         self._limits = limits
+        self._max_heads = max_heads
+        self.is_partial = False
+        """Whether there are clients that it has not considered."""
         self._turns: dict[tuple[str, str], int] = {}
         self._heads: list[_Head] = []
         self._running = _Running()
         for row in connection.execute(SQL["running"]):
             self._running.add(*row)
-        for source in dict.fromkeys(limits.sources):
-            self._load(source)
+        for source, found in [
+            (source, self._find_heads(source, positions))
+            for source in dict.fromkeys(limits.sources)
+        ]:
+            self._load(source, found)
 
     def take(self) -> list[Attempt]:
         """Serve the entity that has fewest running, until no slot or run is left.
@@ -129,10 +192,28 @@ class _Round:
                 taken.append(self._serve(head))
         return taken
 
-    def _load(self, source: str) -> None:
+    def _find_heads(self, source: str, positions: ClaimPositions) -> list[tuple[Any, ...]]:
+        """The heads of a source. It steps over what certainly has no room."""
+        tenant, entity, client = positions.after(source)
+        full = self._running.full(source, self._limits)
+        values = {
+            "source": source,
+            "now_ms": self._claimant.now_ms,
+            "after_tenant": tenant,
+            "after_entity": entity,
+            "after_client": client,
+            "max_heads": self._max_heads,
+            "full_tenants": json_text(full.tenants),
+            "full_entities": json_text(full.entities),
+            "full_clients": json_text(full.clients),
+        }
+        found = self._connection.execute(SQL["queue_heads"], values).fetchall()
+        self.is_partial |= any(row[-1] >= self._max_heads for row in found)
+        return found
+
+    def _load(self, source: str, found: list[tuple[Any, ...]]) -> None:
         """A client that waits out a back-off has no head, but its entity counts as waiting."""
-        heads = self._connection.execute(SQL["queue_heads"], {"source": source}).fetchall()
-        for turn, ready_ms, seq, tenant, entity, client in heads:
+        for turn, ready_ms, seq, tenant, entity, client, _ in found:
             self._running.add(source, tenant, entity, client, 0)
             if ready_ms <= self._claimant.now_ms:
                 level = self._running.anywhere[tenant, entity] + 1

@@ -19,6 +19,7 @@ from queryrun.db.sqlite.files import DatabaseFiles
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.limit_store import SqliteLimitStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
+from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.runs import SqliteRunStore
 from queryrun.db.sqlite.saved_statements import SqliteStatementStore
@@ -135,10 +136,11 @@ def _probe(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {(number + 1) % 2**31}")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> WriteConnection:
     """In autocommit, because the writer begins its transactions itself."""
-    connection = sqlite3.connect(
+    connection: WriteConnection = sqlite3.connect(
         path,
+        factory=WriteConnection,
         isolation_level=None,
         check_same_thread=False,
         timeout=BUSY_TIMEOUT_S,

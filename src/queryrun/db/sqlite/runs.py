@@ -45,6 +45,7 @@ from queryrun.runs.store import (
     Accepted,
     CancelRequested,
     ClaimLimits,
+    ClaimPositions,
     Completed,
     ExpiredShare,
     Failed,
@@ -65,6 +66,7 @@ class SqliteRunStore:
         self._writer = writer
         self._reader = reader
         self._now = now
+        self._positions = ClaimPositions()
 
     def _now_ms(self) -> int:
         return to_ms(self._now())
@@ -153,6 +155,12 @@ class SqliteRunStore:
         rows = self._reader.read(lambda db: db.execute(SQL["usage_of_entity"], values).fetchall())
         return usage_of(rows, client_id)
 
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps."""
+        values = {"tenant_id": tenant_id}
+        row = self._reader.read(lambda db: db.execute(SQL["stored_by_tenant"], values).fetchone())
+        return int(row[0])
+
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
         rows = await self._reader.scan(lambda db: db.execute(SQL["counts"]).fetchall())
@@ -181,7 +189,7 @@ class SqliteRunStore:
         def unit(connection: sqlite3.Connection) -> list[Attempt]:
             now_ms = self._now_ms()
             claimant = claims.Claimant(node, now_ms, now_ms + _ms(lease_s))
-            return claims.claim(connection, claimant, limits)
+            return claims.claim(connection, claimant, limits, self._positions)
 
         return await self._writer.write(unit, durable=False)
 
@@ -381,6 +389,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limits: Qu
     for statement, limit in (
         ("queue_reaches", limits.per_entity),
         ("queue_of_client_reaches", limits.per_client),
+        ("queue_of_tenant_reaches", limits.per_tenant),
     ):
         beyond = {**values, "beyond": limit - 1}
         if limit and connection.execute(SQL[statement], beyond).fetchone() is not None:
@@ -400,7 +409,7 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
         until_ms = now_ms + _ms(request.cancel_on_disconnect_s) + LISTENER_GRACE_MS
         connection.execute(SQL["add_listener"], {"run_id": run_id, "until_ms": until_ms})
     transitions.record_creation(connection, seq, run, now_ms)
-    add_usage(connection, seq, now_ms, statement_bytes=len(request.sql.encode()))
+    add_usage(connection, request, now_ms, statement_bytes=len(request.sql.encode()))
     return run
 
 

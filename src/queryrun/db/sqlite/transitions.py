@@ -110,10 +110,10 @@ def _end(
     connection.execute(SQL["end_attempt"], {**kept, **end, "outcome": ATTEMPT_OUTCOMES[event]})
     if changed.file is not None:
         size = changed.file.size_bytes
-        add_usage(connection, stored.seq, now_ms, result_bytes=size, written_bytes=size)
+        add_usage(connection, changed.request, now_ms, result_bytes=size, written_bytes=size)
     else:
         (written,) = connection.execute(SQL["written_by_attempt"], end).fetchone()
-        add_usage(connection, stored.seq, now_ms, written_bytes=written)
+        add_usage(connection, changed.request, now_ms, written_bytes=written)
     connection.execute(SQL["record_usage"], {**values, **end})
     return changed
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from queryrun.db.sqlite.statements import SQL
+from queryrun.db.sqlite.pending import pending_of
 from queryrun.db.times import DAY_MS
+from queryrun.runs.model import RunRequest
 
 
 def add_usage(
     connection: sqlite3.Connection,
-    seq: int,
+    request: RunRequest,
     now_ms: int,
     *,
     statement_bytes: int = 0,
@@ -18,11 +19,5 @@ def add_usage(
     written_bytes: int = 0,
 ) -> None:
     """Add to what the run's client uses."""
-    values = {
-        "seq": seq,
-        "day": now_ms // DAY_MS,
-        "statement_bytes": statement_bytes,
-        "result_bytes": result_bytes,
-        "written_bytes": written_bytes,
-    }
-    connection.execute(SQL["add_usage"], values)
+    key = request.tenant_id, request.entity_id, request.client_id, now_ms // DAY_MS
+    pending_of(connection).add_usage(key, (statement_bytes, result_bytes, written_bytes))

@@ -15,13 +15,17 @@ from queryrun.db.usage_rows import (
     page_of,
     report_sql,
     report_values,
-    totals_of,
+    run_totals,
 )
 from queryrun.runs.usage import UsagePage, UsageQuery, UsageTotals
 
 _OF_RUN = (
     f"SELECT {SUMS} FROM usage_records WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id)"  # noqa: S608 - constants
     " GROUP BY outcome, cause"
+)
+_TABLES_OF_RUN = (
+    "SELECT tables FROM usage_records WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id)"
+    " AND tables IS NOT NULL"
 )
 _TAG = (
     "coalesce((SELECT json_extract(pair.value, '$[1]') FROM json_each(u.tags) pair"
@@ -40,7 +44,13 @@ class SqliteUsageStore:
     async def run_usage(self, run_id: str) -> UsageTotals:
         """The sum over the run's records."""
         values = {"run_id": run_id}
-        return totals_of(self._reader.read(lambda db: db.execute(_OF_RUN, values).fetchall()))
+        rows, tables = self._reader.read(
+            lambda db: (
+                db.execute(_OF_RUN, values).fetchall(),
+                db.execute(_TABLES_OF_RUN, values).fetchall(),
+            )
+        )
+        return run_totals(rows, tables)
 
     async def report(self, query: UsageQuery) -> UsagePage:
         """One page of sums."""

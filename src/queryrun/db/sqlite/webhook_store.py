@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from queryrun.db.rows import Values
+from queryrun.db.sqlite.pending import pending_of
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.sqlite.writer import Writer
@@ -47,9 +48,16 @@ def announce(
     connection: sqlite3.Connection, seq: int, run: Run, event: RunEvent | None, at_ms: int
 ) -> None:
     """Write what webhooks are notified of a change, in the unit of the change."""
+    if not pending_of(connection).has_webhooks(connection):
+        return
     for notified, code in events_of(run, event):
         values = {"seq": seq, "event": notified.value, "code": code, "at_ms": at_ms}
         connection.execute(SQL["announce"], values)
+
+
+def _has_webhooks(connection: sqlite3.Connection) -> bool:
+    """Deliveries of a webhook that is removed are not due any more."""
+    return bool(connection.execute(SQL["has_webhooks"]).fetchone()[0])
 
 
 class SqliteWebhookStore:
@@ -107,7 +115,7 @@ class SqliteWebhookStore:
 
     async def claim_deliveries(self, limits: ReceiverLimits) -> list[ClaimedDelivery]:
         """Begin attempts. A read first, so that nothing is written in vain."""
-        if limits.free <= 0:
+        if limits.free <= 0 or not self._reader.read(_has_webhooks):
             return []
         now = {"now_ms": self._now_ms()}
         rows = await self._reader.scan(lambda db: db.execute(SQL["due_receivers"], now).fetchall())

@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from queryrun.engines.io_plan import COLUMN
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.trino.typed import text
 
@@ -30,10 +31,14 @@ def plan_relation(explained: str, secrets: Collection[str]) -> str:
     No line in which one of `secrets` stands is shown.
     """
     lines = [line for line in plan_lines(json.loads(explained)) if not _contains_any(line, secrets)]
-    text_of_plan = "\n".join(lines) + "\n"
+    return plan_constant("\n".join(lines) + "\n")
+
+
+def plan_constant(text_of_plan: str) -> str:
+    """A query for the one row and column that Trino has; `RunFailed` for too large a plan."""
     if len(text_of_plan) > _MAX_CHARS:
         raise RunFailed.of(FailureCode.NOT_SUPPORTED, "The plan is too large to be shown")
-    return f'SELECT {text(text_of_plan)} AS "Query Plan"'
+    return f'SELECT {text(text_of_plan)} AS "{COLUMN}"'
 
 
 VALID_RELATION = 'SELECT true AS "Valid"'

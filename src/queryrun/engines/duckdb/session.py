@@ -26,12 +26,20 @@ from queryrun.engines.base import (
 )
 from queryrun.engines.duckdb.barrier import Barrier
 from queryrun.engines.duckdb.config import ATTACHED, limited
-from queryrun.engines.duckdb.explain import VALID_RELATION, explained_sql, plan_relation
+from queryrun.engines.duckdb.explain import (
+    VALID_RELATION,
+    explained_sql,
+    plan_constant,
+    plan_relation,
+)
 from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
+from queryrun.engines.duckdb.scan_sizes import tables_read
 from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
+from queryrun.engines.estimates import StatementEstimate, unknown_tables
+from queryrun.engines.io_plan import io_plan
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -282,7 +290,7 @@ class DuckDBSession:
 
     def usage(self) -> EngineUsage:
         """DuckDB's own count. Behind a barrier it counts copies in memory, which say nothing."""
-        return EngineUsage() if self._barrier else usage_of(self._connection)
+        return EngineUsage() if self._barrier else usage_of(self._connection, self.offered_tables)
 
     def renew(self) -> bool:
         """Go on with the next connection of the stock; False when it is used up."""
@@ -418,8 +426,20 @@ class DuckDBSession:
         self._connection.execute(f"{_BEFORE}{sql}\n)")
         if what == "validate":
             return VALID_RELATION
+        if what == "io":
+            return plan_constant(self._io_plan(sql))
         row = self._connection.execute(explained_sql(sql, what)).fetchone()
         return plan_relation(str(row[1]) if row else "[]", self._secret_paths())
+
+    def _io_plan(self, sql: str) -> str:
+        """Behind a barrier there is no file whose size could be told."""
+        offered = self.offered_tables
+        tables = (
+            unknown_tables(one.key for one in offered)
+            if self._barrier
+            else tables_read(self._connection, offered, sql)
+        )
+        return io_plan(StatementEstimate((), tables), self._location.catalog, self._location.schema)
 
     def _relation_at(self, error: duckdb.Error) -> int:
         """Where the statement begins in what failed: it is parsed bare, bound in parentheses."""

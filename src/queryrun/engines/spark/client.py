@@ -102,7 +102,23 @@ class SparkClient:
         found: DataType = response.schema.schema
         return found
 
-    def execute(self, sql: str, tag: str) -> Execution:
+    def explained(self, sql: str) -> str:
+        """The query's plan with its statistics, as text; it is planned and not executed.
+
+        Row counts that `ANALYZE TABLE` has stored are in it from now on.
+        """
+        pairs = [KeyValue(key="spark.sql.cbo.planStats.enabled", value="true")]
+        change = ConfigRequest.Operation(set=ConfigRequest.Set(pairs=pairs))
+        self._call(self.stub.Config, ConfigRequest(operation=change, **self.session))
+        cost = AnalyzePlanRequest.Explain.EXPLAIN_MODE_COST
+        explain = AnalyzePlanRequest.Explain(plan=_plan(sql), explain_mode=cost)
+        response = self._call(
+            self.stub.AnalyzePlan, AnalyzePlanRequest(explain=explain, **self.session)
+        )
+        found: str = response.explain.explain_string
+        return found
+
+    def execute(self, sql: str, tag: str, *more_tags: str) -> Execution:
         """What will run `sql` once its responses are read; it can be found by `tag`."""
         reattachable = ExecutePlanRequest.RequestOption(
             reattach_options=ReattachOptions(reattachable=True)
@@ -110,7 +126,7 @@ class SparkClient:
         request = ExecutePlanRequest(
             plan=_plan(sql),
             operation_id=str(uuid.uuid4()),
-            tags=[tag],
+            tags=[tag, *more_tags],
             request_options=[reattachable],
             **self.session,
         )

@@ -25,23 +25,16 @@ from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.endpoint import SparkEndpoint, endpoint_from_options, session_id_of
 from queryrun.engines.spark.error_details import SparkError
 from queryrun.engines.spark.failures import ErrorContext, failure_of
+from queryrun.engines.spark.preparing import Preparing
 from queryrun.engines.spark.stop import stop_work
 from queryrun.engines.spark.stream import RowStream
-from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, quoted
 from queryrun.engines.spark.types import fields_of
-from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RELEASE_BOUND_S = 4.0
 """How long a statement that was given up is waited for between two runs."""
-_SETTINGS = {
-    "spark.sql.ansi.enabled": "true",
-    "spark.sql.runSQLOnFiles": "false",
-    "spark.sql.execution.arrow.useLargeVarTypes": "false",
-}
-"""Errors instead of NULLs, no paths for tables, Arrow's usual strings."""
 
 
 def open_session(
@@ -85,13 +78,18 @@ class SparkSession:
         self._give = give
         self._client: SparkClient | None = None
         self._stream: RowStream | None = None
-        self._context = ErrorContext()
+        self._preparing: Preparing | None = None
         self._name = ""
+        self._traceparent = ""
 
     @property
     def output_path(self) -> str:
         """A named pipe in the spill directory."""
         return self._encoder.output_path
+
+    def set_traceparent(self, traceparent: str) -> None:
+        """A tag of the next statement's jobs (`traceparent=…`): Spark records no traces itself."""
+        self._traceparent = traceparent
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Start the statement under `name` and return as soon as Spark has analyzed it.
@@ -99,17 +97,17 @@ class SparkSession:
         It runs from then on, and is at most a few batches ahead of whoever reads its rows.
         """
         self._name = name or f"{WORK_PREFIX}unnamed-{uuid.uuid4()}"
-        self._context = ErrorContext(statement, BEFORE)
+        preparing = self._preparing = Preparing(
+            self._endpoint, statement, self._is_trino, self._time_zone, self._name
+        )
         with self._translated():
             client = self._client = SparkClient(
                 self._endpoint, session_id_of(self._name), give=self._give
             )
-            client.open(self._settings())
-            client.command(
-                f"USE {quoted(self._endpoint.catalog, self._endpoint.schema)}", self._name
-            )
-            sql = self._sql(client, statement, row_filter or RowFilter())
-            stream = self._stream = RowStream(client.execute(sql, self._name))
+            preparing.open(client)
+            sql = preparing.sql(client, row_filter or RowFilter())
+            tags = [f"traceparent={self._traceparent}"] if self._traceparent else []
+            stream = self._stream = RowStream(client.execute(sql, self._name, *tags))
             fields = fields_of(stream.schema())
             names = {field.arrow_name: field.name for field in fields}
             return self._encoder.rows(stream.reader(fields), names)
@@ -119,7 +117,8 @@ class SparkSession:
         if isinstance(error, duckdb.Error | SparkError):
             error = (self._stream and self._stream.error) or error
             if isinstance(error, SparkError):
-                return failure_of(error.details, self._context)
+                context = self._preparing.context if self._preparing else ErrorContext()
+                return failure_of(error.details, context)
             if not isinstance(error, duckdb.Error):
                 return error  # the stream broke on an error of ours
         return self._encoder.failure_of(error)
@@ -140,8 +139,8 @@ class SparkSession:
         return EngineProgress(self._stream.percent if self._stream else None)
 
     def usage(self) -> EngineUsage:
-        """Spark Connect's responses say nothing of what was read."""
-        return EngineUsage()
+        """What Spark has counted of a statement whose rows were all read; nothing of another."""
+        return self._stream.counters.usage() if self._stream else EngineUsage()
 
     def renew(self) -> bool:
         """Release the session on the server; the next statement gets one of its own."""
@@ -170,27 +169,6 @@ class SparkSession:
                 client.release()
             elif client.is_open:
                 stop_work(client, self._endpoint, self._name, time.monotonic() + RELEASE_BOUND_S)
-
-    def _translate(self, statement: str, tables: Tables, row_filter: RowFilter) -> str:
-        """Imported here: the translator is not small, and not every source needs it."""
-        from queryrun.engines.spark.trino_dialect import translated
-
-        return translated(statement, tables, row_filter, self._time_zone)
-
-    def _settings(self) -> Mapping[str, str]:
-        zone = {"spark.sql.session.timeZone": self._time_zone}
-        return {**_SETTINGS, **(TRANSLATED_SETTINGS if self._is_trino else zone)}
-
-    def _sql(self, client: SparkClient, statement: str, row_filter: RowFilter) -> str:
-        """What is sent for the statement: checked, its rows restricted, in parentheses."""
-        tables = Tables(client, self._endpoint, row_filter, self._name)
-        if self._is_trino:
-            self._context = ErrorContext(statement, is_translated=True)
-            return in_parentheses(self._translate(statement, tables, row_filter))
-        if tables.offer_for(statement):
-            return in_parentheses(statement)
-        self._context = ErrorContext(statement)
-        return statement
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow
 
+from queryrun.engines.spark.counters import Counters
 from queryrun.engines.spark.error_details import SparkError, SparkErrorDetails
 from queryrun.engines.spark.execution import Execution
 from queryrun.engines.spark.proto import DataType, ExecutePlanResponse
@@ -28,6 +29,7 @@ class RowStream:
         self.percent: float | None = None
         self.is_complete = False
         """Whether everything has been read."""
+        self.counters = Counters()
 
     def schema(self) -> DataType:
         """Start the statement and return its columns, as soon as Spark has analyzed it."""
@@ -80,6 +82,7 @@ class RowStream:
     def _note(self, response: ExecutePlanResponse) -> None:
         """Progress is the share of tasks that are done; Spark plans more of them as it goes."""
         self.is_complete = response.HasField("result_complete")
+        self.counters.note(response)
         if not response.HasField("execution_progress"):
             return
         stages = response.execution_progress.stages

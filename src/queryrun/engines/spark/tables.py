@@ -102,7 +102,7 @@ class Tables:
         names = {field.name.lower() for field in schema.struct.fields}
         if not self._row_filter.is_by_org or column.lower() not in names:
             return ""
-        ids = ", ".join(_text(org) for org in self._row_filter.org_ids)
+        ids = ", ".join(literal(org) for org in self._row_filter.org_ids)
         return f"CAST({quoted(column)} AS STRING) IN ({ids})"
 
     def _by_mark(self, schema: DataType, condition: str | None) -> str:
@@ -123,6 +123,6 @@ def quoted(*parts: str) -> str:
     return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
 
 
-def _text(value: str) -> str:
+def literal(value: str) -> str:
     """A string that Spark reads literally: its bytes in hexadecimal, so nothing is escaped."""
     return f"CAST(X'{value.encode().hex()}' AS STRING)"

@@ -37,7 +37,11 @@ _READ: Schema = {
 }
 _TABLE: Schema = {
     "name": _TEXT,
-    "columns": {"type": "array", "items": _TEXT, "description": "Those that are read."},
+    "columns": {
+        "type": ["array", "null"],
+        "items": _TEXT,
+        "description": "Those that are read. Null when they are unknown.",
+    },
     "files": _count("Files left after pruning."),
     "all_files": _count("Files of the table."),
     "partitions": _count("Partitions left after pruning; null for a table without any."),

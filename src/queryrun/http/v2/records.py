@@ -77,6 +77,15 @@ def usage_object(used: UsageTotals) -> dict[str, object]:
     }
 
 
+def run_usage_object(used: UsageTotals) -> dict[str, object]:
+    """What the attempts of one run have used, also by table."""
+    tables = [
+        {"name": one.name, "read_bytes": one.read_bytes, "read_rows": one.read_rows}
+        for one in used.tables
+    ]
+    return {**usage_object(used), "tables": tables}
+
+
 USAGE_FIGURES = (
     *("cpu_ms", "wall_ms", "peak_memory_bytes", "read_bytes", "read_rows", "spilled_bytes"),
     *("written_bytes", "downloads", "downloaded_bytes"),

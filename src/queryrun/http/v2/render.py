@@ -22,7 +22,7 @@ from queryrun.http.v2.records import (
     failure_object,
     file_object,
     progress_object,
-    usage_object,
+    run_usage_object,
 )
 from queryrun.http.v2.view import View
 from queryrun.runs.fields import FieldKind, RunField
@@ -138,7 +138,7 @@ def _cancellation(details: RunDetails) -> object:
 
 def _usage(details: RunDetails) -> object:
     used = details.extras.usage
-    return None if used is None else usage_object(used)
+    return None if used is None else run_usage_object(used)
 
 
 def _columns(details: RunDetails) -> object:

@@ -42,6 +42,17 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
     def bound(self, name: str, value: str, body: str) -> str:
         return f"transform(array({value}), {name} -> {body})[0]"
 
+    def state(self, parts: Sequence[tuple[str, str]]) -> str:
+        listed = ", ".join(f"'{name}', {sql}" for name, sql in parts)
+        return f"named_struct({listed})"
+
+    def folded(self, steps: int, state: str, next_state: str, first: str) -> str:
+        body = f"({state}, {self.fresh('n')}) -> {next_state}"
+        return f"aggregate(sequence(1, {steps}), {first}, {body})"
+
+    def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs them
+        self.refuse("A function with loops", at)
+
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         if max(node.limit or 0, node.offset or 0) > MAX_LIMIT:
             self.refuse(f"LIMIT or OFFSET beyond {MAX_LIMIT}", node.at)

@@ -67,10 +67,11 @@ def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
     `zone` is the Trino session's time zone. Raises `RunFailed` with line and column in the
     statement: for syntax, for names that mean nothing, types that do not go together, and
     for everything that would not mean in Spark what it means in Trino (`not_supported`).
-    Which rows of a table may be seen is not decided here: restrict the statement before.
+    Which rows of a table may be seen is not decided here: restrict the statement before. Of
+    EXPLAIN (TYPE IO) it is the query, for whoever asks Spark for its plan.
     """
     parsed = read(statement)
-    if parsed.explain not in {"", "validate"}:
+    if parsed.explain not in {"", "validate", "io"}:
         message = "EXPLAIN of a query that Spark runs is not supported"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
     if parsed.needs.every_column:
@@ -89,7 +90,8 @@ def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
     if len(sql) > MAX_TRANSLATED_CHARS:
         message = "The statement is too complex to be translated"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
-    if parsed.explain:  # Spark checks a query of which it needs no row, the rules of grouping too
+    if parsed.explain == "validate":
+        # Spark checks a query of which it needs no row, the rules of grouping too.
         checked = f"SELECT count(*) FROM ({sql}) AS q WHERE false"
         return Translated(f"SELECT true AS `Valid` FROM ({checked})", [Output("Valid", t.BOOLEAN)])
     settled_outputs = [replace(output, type=settled(output.type)) for output in outputs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from queryrun.sql.trino.ast_extra import ExtraExpr, ExtraRelation
+from queryrun.sql.trino.ast_extra import ExtraExpr, ExtraRelation, ExtraRoutine
 
 
 @dataclass(slots=True)
@@ -466,6 +466,9 @@ class Query:
     offset: int | None
     limit: int | None
     at: int
+    functions: tuple[ExtraRoutine, ...] = ()
+    """Of a whole statement: WITH FUNCTION."""
+    with_ties: bool = False
 
 
 Body: TypeAlias = Select | SetOperation | Values | Table | Query
@@ -486,7 +489,7 @@ class Show:
 
 @dataclass(slots=True)
 class Explain:
-    """EXPLAIN of a query. `what`: plan, analyze or validate."""
+    """EXPLAIN of a query. `what`: plan, analyze, validate or io."""
 
     what: str
     query: Query

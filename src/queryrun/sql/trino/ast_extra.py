@@ -15,3 +15,17 @@ class ExtraRelation:
 
     __slots__ = ()
     at: int
+
+
+class ExtraRoutine:
+    """A function that the statement defines for itself."""
+
+    __slots__ = ()
+    at: int
+
+
+class ExtraControl:
+    """A statement of such a function."""
+
+    __slots__ = ()
+    at: int

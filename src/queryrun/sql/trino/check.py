@@ -11,6 +11,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.guard import BEYOND_THE_CONTRACT, Refusal, Verdict
 from queryrun.sql.nesting import TOO_DEEP
 from queryrun.sql.trino import ast
+from queryrun.sql.trino.queries import ONE_ALONE
 from queryrun.sql.trino.tokens import Token, statements_in, tokens_of
 from queryrun.sql.trino.translate import read
 
@@ -32,8 +33,9 @@ def check_trino(statement: str) -> Verdict:
         return _too_deep(failed) or Verdict(statement)
     if statements_in(tokens) == 0:
         return Verdict("", Refusal.BLANK, "The statement is blank")
-    if statements_in(tokens) > 1:
-        return Verdict("", Refusal.SEVERAL_STATEMENTS, "Only one statement is allowed")
+    has_functions = any(tokens[n].text == "FUNCTION" for n in range(1, min(4, len(tokens))))
+    if not has_functions and statements_in(tokens) > 1:
+        return Verdict("", Refusal.SEVERAL_STATEMENTS, ONE_ALONE)
     first = next(token for token in tokens if token.text not in {";", "("})
     if first.kind == "word" and first.text in _OTHER_KINDS:
         return _wrong_kind(statement, first)
@@ -47,6 +49,8 @@ def _parsed(statement: str, tokens: list[Token], first: Token) -> Verdict:
     except RunFailed as failed:
         if refused := _too_deep(failed):
             return refused
+        if failed.failure.message == ONE_ALONE:
+            return Verdict("", Refusal.SEVERAL_STATEMENTS, ONE_ALONE)
         written = _writing(statement, tokens, failed)
         if written:
             return _wrong_kind(statement, written)

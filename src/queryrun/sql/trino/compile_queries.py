@@ -18,6 +18,7 @@ from queryrun.sql.trino import (
     functions_text,
     functions_time,
     functions_worker,
+    routines,
 )
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_relations import (
@@ -63,6 +64,8 @@ class QueryCompiler(RelationCompiler):
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         inner = Scope(parent=scope)
+        if node.functions:
+            routines.define(self, node.functions)
         for number, cte in enumerate(node.ctes):
             if any(cte.name.key == other.name.key for other in node.ctes[:number]):
                 message = f"WITH query name '{cte.name.text}' specified more than once"

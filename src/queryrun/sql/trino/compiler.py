@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, ast_json, casts, fine
+from queryrun.sql.trino import ast, ast_json, ast_patterns, casts, fine
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.scope import Output, Scope
 from queryrun.sql.trino.tokens import failure_at
@@ -39,6 +40,8 @@ class Compiler:
         """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
         self.closed: set[int] = set()
         """The scopes (by `id`) that no subquery may look into: those of outer joins' conditions."""
+        self.routines: list[Defined] = []
+        """The functions that the statement defines, as far as they may be called here."""
         self._numbers = 0
 
     # --- how DuckDB spells things; the compiler for another engine has its own ---------------
@@ -140,6 +143,28 @@ class Compiler:
         """SQL of `body`, in which the value has a name."""
         return f"list_transform([{value}], lambda {name}: {body})[1]"
 
+    # --- states of a function's variables -----------------------------------------------------
+
+    def state(self, parts: Sequence[tuple[str, str]]) -> str:
+        """A value with these named parts."""
+        return f"struct_pack({', '.join(f'{name} := {sql}' for name, sql in parts)})"
+
+    def folded(self, steps: int, state: str, next_state: str, first: str) -> str:
+        """The state after so many steps; `next_state` makes of the one called `state` the next."""
+        body = f"lambda {state}, {self.fresh('n')}: {next_state}"
+        return f"list_reduce(range({steps}), {body}, {first})"
+
+    def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - another engine refuses with it
+        """The result of the state that is done, after as many steps as it takes."""
+        rows = self.fresh("w")
+        over = self.failing(f"A function took more than {limit} steps")
+        step = f"CASE WHEN n >= {limit} THEN {over} ELSE n + 1 END"
+        return (
+            f"(WITH RECURSIVE {rows}({state}, n) AS (SELECT {first}, 0 UNION ALL "
+            f"SELECT {next_state}, {step} FROM {rows} WHERE {state}.pc >= 0) "
+            f"SELECT any_value({state}.r) FROM {rows} WHERE {state}.pc < 0)"
+        )
+
     # --- entry ------------------------------------------------------------------------------
 
     def expr(self, node: ast.Expr) -> Typed:
@@ -158,6 +183,14 @@ class Compiler:
 
     def call(self, node: ast.Call) -> Typed:
         """A function call; `CallCompiler` knows how."""
+        raise NotImplementedError
+
+    def is_aggregate(self, node: ast.Call) -> bool:
+        """Whether it is a function of several rows; `CallCompiler` knows."""
+        raise NotImplementedError
+
+    def is_known(self, name: str, routines: Sequence[Defined]) -> bool:
+        """Whether there is such a function, built in or among these; `CallCompiler` knows."""
         raise NotImplementedError
 
     def condition(self, node: ast.Expr, clause: str) -> str:
@@ -257,4 +290,7 @@ _METHODS: dict[type, str] = {
     ast_json.JsonQuery: "json_query",
     ast_json.JsonMade: "json_made",
     ast_json.JsonItem: "json_item",
+    ast_patterns.Given: "given",
+    ast_patterns.Mode: "lone_mode",
+    ast_patterns.LabelRows: "lone_label",
 }

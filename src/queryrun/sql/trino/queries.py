@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, json_forms
+from queryrun.sql.trino import ast, json_forms, pattern_forms, routine_forms
 from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
@@ -28,6 +28,7 @@ _LOOSE = (
     ast.IsNull, ast.IsDistinct, ast.Quantified,
 )  # fmt: skip
 """What `.*` does not follow: it binds to their last operand, which is no row."""
+ONE_ALONE = "Only one statement is allowed"
 _SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
 
 
@@ -44,16 +45,17 @@ class QueryParser(ExpressionParser):
 
     def statement_alone(self) -> ast.Statement:
         """The statement, after which nothing but semicolons may come."""
-        if statements_in(self.tokens) > 1:
-            raise failure_at(
-                FailureCode.NOT_ALLOWED, "Only one statement is allowed", self.statement, 0
-            )
+        has_functions = routine_forms.at_functions(self)
+        if not has_functions and statements_in(self.tokens) > 1:
+            raise failure_at(FailureCode.NOT_ALLOWED, ONE_ALONE, self.statement, 0)
         while self.take_op(";"):
             pass
         found = self._statement()
         while self.take_op(";"):
             pass
         if self.token.kind != "end":
+            if has_functions and self.tokens[self.index - 1].text == ";":
+                raise failure_at(FailureCode.NOT_ALLOWED, ONE_ALONE, self.statement, 0)
             self.fail("the statement should end here")
         return found
 
@@ -65,7 +67,13 @@ class QueryParser(ExpressionParser):
             return ast.Show("columns", self._table(), None, None, at)
         if self.at_word("EXPLAIN"):
             return self._explain()
-        return self.query()
+        return self._whole_query()
+
+    def _whole_query(self) -> ast.Query:
+        functions = routine_forms.functions(self)
+        found = self.query()
+        found.functions = functions
+        return found
 
     def _explain(self) -> ast.Explain:
         at = self.advance().at
@@ -77,21 +85,27 @@ class QueryParser(ExpressionParser):
             what = self._explain_options()
         if self.at_word("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
             self.refuse("EXPLAIN of a metadata statement is not supported", self.token.at)
-        return ast.Explain(what, self.query(), at)
+        return ast.Explain(what, self._whole_query(), at)
 
     def _explain_options(self) -> str:
-        """`(TYPE VALIDATE)`, `(FORMAT TEXT)`: what is shown has no other types and formats."""
+        """`(TYPE VALIDATE)`, `(TYPE IO, FORMAT JSON)`, `(FORMAT TEXT)`: what is shown has no other
+        types and formats. What is read is JSON in every format, as in Trino."""
         what = "plan"
+        json_at: int | None = None
         self.advance()
         while True:
             option = self.expect_word("TYPE", "FORMAT")
             word = self.advance()
-            if option.text == "TYPE" and word.text == "VALIDATE":
-                what = "validate"
+            if option.text == "TYPE" and word.text in {"VALIDATE", "IO"}:
+                what = word.text.lower()
+            elif option.text == "FORMAT" and word.text == "JSON":
+                json_at = word.at
             elif option.text != "FORMAT" or word.text != "TEXT":
                 self.refuse(f"EXPLAIN ({option.text} {word.text}) is not supported", word.at)
             if not self.take_op(","):
                 break
+        if json_at is not None and what != "io":
+            self.refuse("EXPLAIN (FORMAT JSON) is supported with TYPE IO", json_at)
         self.expect_op(")")
         return what
 
@@ -371,14 +385,20 @@ class QueryParser(ExpressionParser):
         relation = self._relation_primary()
         if self.at_word("TABLESAMPLE"):
             self.refuse("TABLESAMPLE is not supported", self.token.at)
-        if self.at_word("MATCH_RECOGNIZE"):
-            self.refuse("MATCH_RECOGNIZE is not supported", self.token.at)
-        if self.take_word("AS") or (self.at_name() and not self.at_word(*_NO_ALIAS)):
-            alias = self.name()
-            relation = ast.Aliased(relation, alias, self.names_in_brackets(), alias.at)
-        if self.at_word("MATCH_RECOGNIZE"):
-            self.refuse("MATCH_RECOGNIZE is not supported", self.token.at)
+        relation = self._with_alias(relation)
+        if self._at_pattern():
+            relation = self._with_alias(pattern_forms.match_recognize(self, relation))
         return relation
+
+    def _at_pattern(self) -> bool:
+        return self.at_word("MATCH_RECOGNIZE") and self.lookahead().text == "("
+
+    def _with_alias(self, relation: ast.Relation) -> ast.Relation:
+        is_named = self.at_name() and not self.at_word(*_NO_ALIAS)
+        if not self.take_word("AS") and not is_named:
+            return relation
+        alias = self.name()
+        return ast.Aliased(relation, alias, self.names_in_brackets(), alias.at)
 
     def _relation_primary(self) -> ast.Relation:
         token = self.token

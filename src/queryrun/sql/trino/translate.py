@@ -58,7 +58,7 @@ class Parsed:
     node: ast.Query | ast.Show
     needs: Needs
     explain: str = ""
-    """`plan`, `analyze` or `validate`: EXPLAIN, which returns the plan instead of the rows."""
+    """`plan`, `analyze`, `validate` or `io`: EXPLAIN, which returns a plan and no rows."""
 
 
 def read(statement: str) -> Parsed:

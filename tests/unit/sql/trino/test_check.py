@@ -29,6 +29,7 @@ def check(statement: str) -> Verdict:
         "SHOW CATALOGS",
         "DESCRIBE account",
         "DESC account",
+        "WITH FUNCTION f(x integer) RETURNS integer BEGIN SET x = 1; RETURN x; END SELECT f(1);",
     ],
 )
 def test_queries_and_metadata_are_accepted(statement: str) -> None:
@@ -154,3 +155,9 @@ def test_the_longest_statement_is_read() -> None:
     longest = "SELECT " + ",".join("1" for _ in range(200_000))
     assert check(longest).accepted
     assert check(" " * MAX_STATEMENT_CHARS + "1").refusal is Refusal.TOO_LONG
+
+
+def test_the_semicolons_of_a_function_end_no_statement() -> None:
+    function = "WITH FUNCTION f() RETURNS integer BEGIN DECLARE x integer; RETURN 1; END SELECT f()"
+    assert check(function).accepted
+    assert check(f"{function}; SELECT 2").refusal is Refusal.SEVERAL_STATEMENTS

@@ -54,6 +54,9 @@ def test_a_table_of_information_schema_needs_its_schema() -> None:
         ("EXPLAIN SELECT 1", "plan"),
         ("EXPLAIN (FORMAT TEXT) SELECT 1", "plan"),
         ("EXPLAIN (TYPE VALIDATE, FORMAT TEXT) SELECT 1", "validate"),
+        ("EXPLAIN (TYPE IO) SELECT 1", "io"),
+        ("EXPLAIN (TYPE IO, FORMAT JSON) SELECT 1", "io"),
+        ("EXPLAIN (FORMAT JSON, TYPE IO) SELECT 1", "io"),
         ("EXPLAIN ANALYZE SELECT 1", "analyze"),
         ("EXPLAIN ANALYZE VERBOSE WITH a AS (SELECT 1) TABLE a", "analyze"),
         ("SELECT 1", ""),
@@ -66,9 +69,9 @@ def test_explain_is_read(statement: str, what: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "column"),
     [
-        ("EXPLAIN (TYPE IO) SELECT 1", 15),
         ("EXPLAIN (TYPE DISTRIBUTED) SELECT 1", 15),
         ("EXPLAIN (FORMAT JSON) SELECT 1", 17),
+        ("EXPLAIN (TYPE VALIDATE, FORMAT JSON) SELECT 1", 32),
         ("EXPLAIN SHOW TABLES", 9),
         ("EXPLAIN EXPLAIN SELECT 1", 9),
         ("EXPLAIN DESCRIBE account", 9),

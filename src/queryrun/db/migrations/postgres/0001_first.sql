@@ -104,12 +104,15 @@ CREATE TABLE run_requests (
     max_retries      bigint NOT NULL CHECK (max_retries >= 0),
     extras           text NOT NULL,
     notify_url       text,
-    cancel_on_disconnect_s double precision
+    cancel_on_disconnect_s double precision,
+    traceparent      text
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
 CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, client_id, ready_ms, seq)
     WHERE state = 'accepted';
+-- Runs that wait out a back-off are among those that have had an attempt.
+CREATE INDEX runs_paused ON runs (source, ready_ms) WHERE state = 'accepted' AND attempt > 0;
 -- The slots in use.
 CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
     WHERE state IN ('in_progress', 'canceling');
@@ -131,6 +134,7 @@ CREATE TABLE attempts (
     run_seq           bigint NOT NULL,
     number            bigint NOT NULL,
     node              text COLLATE "C" NOT NULL,
+    settling_node     text COLLATE "C",
     claimed_ms        bigint NOT NULL,
     lease_until_ms    bigint NOT NULL,
     handle            text,
@@ -207,7 +211,7 @@ CREATE TABLE usage (
 
 -- The ledger: what each attempt has used, written with its end, and (attempt 0) what was downloaded
 -- of its run on a day. It outlives the runs. Days are counted since 1970; tags are as in
--- run_requests.
+-- run_requests, tables is a JSON array of [name, bytes, rows].
 CREATE TABLE usage_records (
     run_seq           bigint NOT NULL,
     attempt           bigint NOT NULL,
@@ -229,6 +233,7 @@ CREATE TABLE usage_records (
     written_bytes     bigint NOT NULL DEFAULT 0,
     downloads         bigint NOT NULL DEFAULT 0,
     downloaded_bytes  bigint NOT NULL DEFAULT 0,
+    tables            text,
     PRIMARY KEY (run_seq, attempt, day)
 );
 CREATE INDEX usage_of_days ON usage_records (tenant_id, day);

@@ -96,12 +96,15 @@ CREATE TABLE run_requests (
     max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
     extras           TEXT NOT NULL,
     notify_url       TEXT,
-    cancel_on_disconnect_s REAL
+    cancel_on_disconnect_s REAL,
+    traceparent      TEXT
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.
 CREATE INDEX runs_waiting ON runs (source, tenant_id, entity_id, client_id, ready_ms)
     WHERE state = 'accepted';
+-- Runs that wait out a back-off are among those that have had an attempt.
+CREATE INDEX runs_paused ON runs (source, ready_ms) WHERE state = 'accepted' AND attempt > 0;
 -- The slots in use.
 CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
     WHERE state IN ('in_progress', 'canceling');
@@ -123,6 +126,7 @@ CREATE TABLE attempts (
     run_seq           INTEGER NOT NULL,
     number            INTEGER NOT NULL,
     node              TEXT NOT NULL,
+    settling_node     TEXT,
     claimed_ms        INTEGER NOT NULL,
     lease_until_ms    INTEGER NOT NULL,
     handle            TEXT,
@@ -191,7 +195,7 @@ CREATE TABLE usage (
 
 -- The ledger: what each attempt has used, written with its end, and (attempt 0) what was downloaded
 -- of its run on a day. It outlives the runs. Days are counted since 1970; tags are as in
--- run_requests.
+-- run_requests, tables is a JSON array of [name, bytes, rows].
 CREATE TABLE usage_records (
     run_seq           INTEGER NOT NULL,
     attempt           INTEGER NOT NULL,
@@ -213,6 +217,7 @@ CREATE TABLE usage_records (
     written_bytes     INTEGER NOT NULL DEFAULT 0,
     downloads         INTEGER NOT NULL DEFAULT 0,
     downloaded_bytes  INTEGER NOT NULL DEFAULT 0,
+    tables            TEXT,
     PRIMARY KEY (run_seq, attempt, day)
 ) WITHOUT ROWID;
 CREATE INDEX usage_of_days ON usage_records (tenant_id, day);

@@ -7,14 +7,19 @@
 
 -- name: create_queue_has_room
 -- Whether one more run of this client may wait. Until the end of the transaction no other node may
--- add one of its entity. Index: runs_waiting, of which it reads as many entries as may wait.
+-- add one of its entity, or of its tenant where that has a limit. Index: runs_waiting, of which it
+-- reads as many entries as may wait.
 CREATE OR REPLACE FUNCTION pg_temp.queue_has_room(
     of_source text, of_tenant text, of_entity text, of_client text,
-    max_of_entity bigint, max_of_client bigint)
+    max_of_entity bigint, max_of_client bigint, max_of_tenant bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF max_of_entity = 0 AND max_of_client = 0 THEN
+    IF max_of_entity = 0 AND max_of_client = 0 AND max_of_tenant = 0 THEN
         RETURN true;
+    END IF;
+    IF max_of_tenant > 0 THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended(
+            of_source || E'\n' || of_tenant, {queue_lock}));
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(
         of_source || E'\n' || of_tenant || E'\n' || of_entity, {queue_lock}));
@@ -27,42 +32,86 @@ BEGIN
         SELECT 1 FROM runs r
         WHERE max_of_client > 0 AND r.state = 'accepted' AND r.source = of_source
             AND r.tenant_id = of_tenant AND r.entity_id = of_entity AND r.client_id = of_client
-        ORDER BY r.ready_ms, r.seq LIMIT 1 OFFSET greatest(max_of_client, 1) - 1);
+        ORDER BY r.ready_ms, r.seq LIMIT 1 OFFSET greatest(max_of_client, 1) - 1
+    ) AND NOT EXISTS (
+        SELECT 1 FROM runs r
+        WHERE max_of_tenant > 0 AND r.state = 'accepted' AND r.source = of_source
+            AND r.tenant_id = of_tenant
+        ORDER BY r.entity_id, r.client_id, r.ready_ms, r.seq
+        LIMIT 1 OFFSET greatest(max_of_tenant, 1) - 1);
 END $$;
 
 -- fragment: choice
--- Which runs are next, in which order. It reads the parameters sources, the limits, slots,
--- fair_slots and now_ms. `level` is how many runs an entity would have running with this one: the
+-- Which runs are next, in which order. It reads the parameters sources, the limits, where to begin,
+-- max_heads, slots, fair_slots and now_ms. `level` is how many runs an entity would have running with this one: the
 -- lowest level comes first, so that what runs is shared evenly.
 RECURSIVE given AS MATERIALIZED (
-    SELECT source, max_tenant, max_entity, max_client
-    FROM unnest(sources, tenant_limits, entity_limits, client_limits)
-        AS listed (source, max_tenant, max_entity, max_client)
-), groups (source, tenant_id, entity_id, client_id) AS (
-    -- The clients that have something waiting. It jumps through runs_waiting from each to the next,
-    -- so its cost grows with them and not with the queue.
-    SELECT w.source, first.tenant_id, first.entity_id, first.client_id
-    FROM given w CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
-        WHERE r.state = 'accepted' AND r.source = w.source
-        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) first
-    UNION ALL
-    SELECT g.source, next.tenant_id, next.entity_id, next.client_id
-    FROM groups g CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
-        WHERE r.state = 'accepted' AND r.source = g.source
-            AND (r.tenant_id, r.entity_id, r.client_id) > (g.tenant_id, g.entity_id, g.client_id)
-        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) next
+    SELECT source, max_tenant, max_entity, max_client, after_tenant COLLATE "C" AS after_tenant,
+        after_entity COLLATE "C" AS after_entity, after_client COLLATE "C" AS after_client
+    FROM unnest(sources, tenant_limits, entity_limits, client_limits,
+            after_tenants, after_entities, after_clients)
+        AS listed (source, max_tenant, max_entity, max_client,
+            after_tenant, after_entity, after_client)
 ), running AS MATERIALIZED (
     -- Every slot in use. Index: runs_held.
     SELECT source, tenant_id, entity_id, client_id, count(*) AS runs FROM runs
     WHERE state IN ('in_progress', 'canceling') GROUP BY source, tenant_id, entity_id, client_id
+), holders AS MATERIALIZED (
+    -- The entities that run, and how many of their tenant do; `max_tenant / holding` is the largest
+    -- share that one of them can have, because those that wait share too.
+    SELECT source, tenant_id, entity_id, sum(runs) AS runs, max_tenant, max_entity,
+        (sum(sum(runs)) OVER tenant) AS tenant_runs, (count(*) OVER tenant) AS holding
+    FROM running JOIN given USING (source)
+    GROUP BY source, tenant_id, entity_id, max_tenant, max_entity
+    WINDOW tenant AS (PARTITION BY source, tenant_id)
+), groups AS (
+    -- The clients that have something waiting, each with its run that is ready first. It jumps
+    -- through runs_waiting from each to the next, behind the given one and around, until it has
+    -- found max_heads of a source that may start something, and over the rest of an entity (skip 1)
+    -- or tenant (skip 2) that has no room. So its cost grows neither with the queue nor, beyond
+    -- that bound, with the clients.
+    SELECT source, after_tenant AS tenant_id, after_entity AS entity_id, after_client AS client_id,
+        NULL::bigint AS ready_ms, NULL::bigint AS seq, 0 AS skip, 0::bigint AS found,
+        false AS wrapped
+    FROM given
+    UNION ALL
+    SELECT g.source, next.tenant_id, next.entity_id, next.client_id, next.ready_ms, next.seq,
+        room.skip, g.found + CASE WHEN next.ready_ms <= now_ms AND room.skip = 0
+            AND (g.source, next.tenant_id, next.entity_id, next.client_id) NOT IN (
+                SELECT source, tenant_id, entity_id, client_id FROM running JOIN given USING (source)
+                WHERE runs >= max_client) THEN 1 ELSE 0 END,
+        next.wrapped
+    FROM groups g JOIN given USING (source) CROSS JOIN LATERAL (
+        (SELECT r.tenant_id, r.entity_id, r.client_id, r.ready_ms, r.seq, g.wrapped FROM runs r
+        WHERE r.state = 'accepted' AND r.source = g.source
+            AND (r.tenant_id, r.entity_id, r.client_id) > (g.tenant_id,
+                CASE WHEN g.skip > 1 THEN {last_id} ELSE g.entity_id END,
+                CASE WHEN g.skip > 0 THEN {last_id} ELSE g.client_id END)
+        ORDER BY r.tenant_id, r.entity_id, r.client_id, r.ready_ms, r.seq LIMIT 1)
+        UNION ALL
+        (SELECT r.tenant_id, r.entity_id, r.client_id, r.ready_ms, r.seq, true FROM runs r
+        WHERE NOT g.wrapped AND r.state = 'accepted' AND r.source = g.source
+        ORDER BY r.tenant_id, r.entity_id, r.client_id, r.ready_ms, r.seq LIMIT 1)
+        LIMIT 1) next
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN (g.source, next.tenant_id) IN (
+            SELECT source, tenant_id FROM holders WHERE holding >= max_tenant) THEN 2
+        WHEN (g.source, next.tenant_id, next.entity_id) IN (
+            SELECT source, tenant_id, entity_id FROM holders
+            WHERE runs >= max_entity OR (tenant_runs >= max_tenant
+                AND runs >= greatest(max_tenant / holding, 1))) THEN 1
+        WHEN slots = 0 AND (next.tenant_id, next.entity_id) IN (
+            SELECT tenant_id, entity_id FROM running) THEN 1
+        ELSE 0 END AS skip) room
+    WHERE g.found < max_heads AND NOT (next.wrapped
+        AND (next.tenant_id, next.entity_id, next.client_id)
+            > (given.after_tenant, given.after_entity, given.after_client))
 ), entities AS MATERIALIZED (
     -- The entities that run or wait; how many runs each has on the source, and on all of them.
     SELECT source, tenant_id, entity_id, sum(runs)::bigint AS runs,
         (sum(sum(runs)) OVER (PARTITION BY tenant_id, entity_id))::bigint AS runs_anywhere
     FROM (SELECT source, tenant_id, entity_id, runs FROM running
-        UNION ALL SELECT source, tenant_id, entity_id, 0 FROM groups) active
+        UNION ALL SELECT source, tenant_id, entity_id, 0 FROM groups WHERE seq IS NOT NULL) active
     GROUP BY source, tenant_id, entity_id
 ), shares AS MATERIALIZED (
     SELECT source, tenant_id, greatest(max_tenant / count(*), 1) AS share
@@ -81,12 +130,7 @@ RECURSIVE given AS MATERIALIZED (
         max_client - coalesce(running.runs, 0) AS client_room
     FROM groups g JOIN given USING (source)
     LEFT JOIN running USING (source, tenant_id, entity_id, client_id)
-    CROSS JOIN LATERAL (
-        SELECT r.ready_ms, r.seq FROM runs r
-        WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
-            AND r.entity_id = g.entity_id AND r.client_id = g.client_id AND r.ready_ms <= now_ms
-        ORDER BY r.ready_ms, r.seq LIMIT 1) head
-    WHERE max_client > coalesce(running.runs, 0)
+    WHERE skip = 0 AND ready_ms <= now_ms AND max_client > coalesce(running.runs, 0)
 ), heads AS MATERIALIZED (
     -- The oldest such run of each entity, no more of a tenant than it has room for.
     SELECT * FROM (
@@ -140,11 +184,13 @@ RECURSIVE given AS MATERIALIZED (
 
 -- name: create_claim_runs
 -- Claims the runs that are next. Claims of a source are taken one at a time, whoever asks: two nodes
--- that choose at once would choose the same runs, and exceed a tenant's limit together.
+-- that choose at once would choose the same runs, and exceed a tenant's limit together. A last row
+-- without a run says that there are clients which it has not considered.
 -- Indexes: runs_waiting, runs_held.
 CREATE OR REPLACE FUNCTION pg_temp.claim_runs(
     for_node text, lease_ms bigint, sources text[], tenant_limits bigint[], entity_limits bigint[],
-    client_limits bigint[], slots bigint, fair_slots bigint)
+    client_limits bigint[], after_tenants text[], after_entities text[], after_clients text[],
+    max_heads bigint, slots bigint, fair_slots bigint)
 RETURNS TABLE (run_seq bigint, number bigint, at_ms bigint, lease_until_ms bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -177,37 +223,23 @@ BEGIN
             ORDER BY max(position)) s
         ON CONFLICT (tenant_id, entity_id) DO UPDATE SET turn = excluded.turn
     ), {announce}
-    SELECT seq, attempt, updated_ms, now_ms + lease_ms FROM moved ORDER BY position;
+    (SELECT seq, attempt, updated_ms, now_ms + lease_ms FROM moved ORDER BY position)
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL WHERE EXISTS (SELECT FROM groups WHERE found >= max_heads);
 END $$;
 
 -- name: claim
 SELECT run_seq, number, at_ms, lease_until_ms FROM pg_temp.claim_runs(
     %(node)s::text, %(lease_ms)s, %(sources)s::text[], %(tenant_limits)s::bigint[],
-    %(entity_limits)s::bigint[], %(client_limits)s::bigint[], %(slots)s, %(fair_slots)s);
+    %(entity_limits)s::bigint[], %(client_limits)s::bigint[], %(after_tenants)s::text[],
+    %(after_entities)s::text[], %(after_clients)s::text[], %(max_heads)s, %(slots)s, %(fair_slots)s);
 
 -- name: next_ready
--- Milliseconds until the first run that waits out a back-off becomes ready. Index: runs_waiting.
-WITH RECURSIVE clock AS MATERIALIZED (
-    SELECT {now} AS ms
-), given AS (
-    SELECT unnest(%(sources)s::text[]) AS source
-), groups AS (
-    SELECT w.source, first.tenant_id, first.entity_id, first.client_id
-    FROM given w CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
-        WHERE r.state = 'accepted' AND r.source = w.source
-        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) first
-    UNION ALL
-    SELECT g.source, next.tenant_id, next.entity_id, next.client_id
-    FROM groups g CROSS JOIN LATERAL (
-        SELECT r.tenant_id, r.entity_id, r.client_id FROM runs r
-        WHERE r.state = 'accepted' AND r.source = g.source
-            AND (r.tenant_id, r.entity_id, r.client_id) > (g.tenant_id, g.entity_id, g.client_id)
-        ORDER BY r.tenant_id, r.entity_id, r.client_id LIMIT 1) next
-)
-SELECT min(later.ready_ms) - (SELECT ms FROM clock) FROM groups g CROSS JOIN LATERAL (
-    SELECT r.ready_ms FROM runs r
-    WHERE r.state = 'accepted' AND r.source = g.source AND r.tenant_id = g.tenant_id
-        AND r.entity_id = g.entity_id AND r.client_id = g.client_id
-        AND r.ready_ms > (SELECT ms FROM clock)
-    ORDER BY r.ready_ms LIMIT 1) later;
+-- Milliseconds until the first run that waits out a back-off becomes ready. Index: runs_paused.
+SELECT (SELECT min((
+        SELECT r.ready_ms FROM runs r
+        WHERE r.state = 'accepted' AND r.attempt > 0 AND r.source = given.source
+            AND r.ready_ms > clock.ms
+        ORDER BY r.ready_ms LIMIT 1))
+    FROM unnest(%(sources)s::text[]) AS given (source)) - clock.ms
+FROM (SELECT {now} AS ms OFFSET 0) clock;

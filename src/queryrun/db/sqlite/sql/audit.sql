@@ -7,8 +7,11 @@ SELECT position, digest, base_position, base_digest FROM audit_head;
 UPDATE audit_head SET position = :position, digest = :digest;
 
 -- name: add_audit_log
+-- Of all entries of a transaction at once.
 INSERT INTO audit_log (position, at_ms, content, digest)
-VALUES (:position, :at_ms, :content, :digest);
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+    json_extract(value, '$[3]')
+FROM json_each(:rows);
 
 -- name: audit_log
 -- Index: the primary key of audit_log.

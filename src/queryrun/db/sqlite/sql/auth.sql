@@ -18,9 +18,13 @@ LEFT JOIN entities e ON e.id = m.entity_id;
 
 -- name: client_of_token
 -- Runs for every request. Indexes: the primary key of tokens, the unique one on clients (id).
-{select_clients}
-WHERE c.id = (SELECT client_id FROM tokens WHERE digest = :digest AND expires_ms > :now_ms)
-    AND c.revoked_ms IS NULL
+SELECT c.id, c.tenant_id, c.name, c.scopes, c.created_ms, c.revoked_ms, c.org_ids,
+    c.expires_ms, e.id, e.tenant_id, e.name, t.expires_ms
+FROM tokens t
+JOIN clients c ON c.id = t.client_id AND c.revoked_ms IS NULL
+LEFT JOIN client_entities m ON m.client_id = c.id
+LEFT JOIN entities e ON e.id = m.entity_id
+WHERE t.digest = :digest
 ORDER BY m.position;
 
 -- name: tenants

@@ -3,8 +3,7 @@
 -- name: add_usage
 INSERT INTO usage (tenant_id, entity_id, client_id, statement_bytes, result_bytes, written_day,
     written_bytes)
-SELECT tenant_id, entity_id, client_id, :statement_bytes, :result_bytes, :day, :written_bytes
-FROM runs WHERE seq = :seq
+VALUES (:tenant_id, :entity_id, :client_id, :statement_bytes, :result_bytes, :day, :written_bytes)
 ON CONFLICT (tenant_id, entity_id, client_id, bucket) DO UPDATE SET
     statement_bytes = statement_bytes + excluded.statement_bytes,
     result_bytes = result_bytes + excluded.result_bytes,
@@ -31,12 +30,12 @@ SELECT coalesce(progress_size_bytes, 0) FROM attempts WHERE run_seq = :seq AND n
 -- Indexes: the primary keys of runs, attempts and run_requests.
 INSERT INTO usage_records (run_seq, attempt, day, run_id, tenant_id, entity_id, client_id, source,
     tags, outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
-    written_bytes)
+    written_bytes, tables)
 SELECT r.seq, a.number, a.ended_ms / 86400000, r.id, r.tenant_id, r.entity_id, r.client_id,
     r.source, q.tags, a.outcome, coalesce(a.failure_code, a.stop_reason, a.outcome),
     coalesce(:cpu_ms, a.progress_cpu_ms, 0), max(a.ended_ms - a.claimed_ms, 0),
     coalesce(:peak_memory_bytes, a.progress_memory_bytes, 0), :read_bytes, :read_rows,
-    :spilled_bytes, coalesce(r.file_size_bytes, a.progress_size_bytes, 0)
+    :spilled_bytes, coalesce(r.file_size_bytes, a.progress_size_bytes, 0), :tables
 FROM runs r JOIN attempts a ON a.run_seq = r.seq JOIN run_requests q ON q.run_seq = r.seq
 WHERE r.seq = :seq AND a.number = :number;
 
@@ -55,6 +54,9 @@ ON CONFLICT (run_seq, attempt, day) DO UPDATE SET downloads = downloads + 1,
 DELETE FROM usage_records WHERE (run_seq, attempt, day) IN (
     SELECT u.run_seq, u.attempt, u.day FROM tenants t
     JOIN usage_records u ON u.tenant_id = t.id AND u.day < :day LIMIT :limit);
+
+-- name: stored_by_tenant
+SELECT coalesce(sum(result_bytes), 0) FROM usage WHERE tenant_id = :tenant_id;
 
 -- name: usage_of_entity
 SELECT client_id, statement_bytes, result_bytes,

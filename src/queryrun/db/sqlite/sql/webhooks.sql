@@ -1,5 +1,8 @@
 -- Webhooks, and the outbox of their deliveries.
 
+-- name: has_webhooks
+SELECT EXISTS (SELECT 1 FROM webhooks);
+
 -- name: announce
 -- An event of a run, for each webhook that is told of it: in the unit of the event. The receiver of a
 -- notify_url is its origin. A run whose earlier event waits for a retry that is more than a minute
