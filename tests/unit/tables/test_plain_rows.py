@@ -67,10 +67,10 @@ def test_rows_are_those_that_another_reader_finds_whatever_the_size_of_a_block(
 
 
 def test_an_archive_of_short_members_has_all_its_rows(tmp_path: Path) -> None:
-    pieces = [b"a,b\r", b"\n"]
+    parts = [b"a,b\r", b"\n"]
     for number in range(50):
-        pieces += [b"%d,x\r" % number, b"\n"]
-    packed = b"".join(pa.compress(piece, "zstd", asbytes=True) for piece in pieces)
+        parts += [b"%d,x\r" % number, b"\n"]
+    packed = b"".join(pa.compress(part, "zstd", asbytes=True) for part in parts)
     path = tmp_path / "t.csv.zst"
     path.write_bytes(packed)
     assert _read(path, compression="zstd") == [[str(n), "x"] for n in range(50)]
