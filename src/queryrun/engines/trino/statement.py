@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 
 from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.guard import Refusal
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
+from queryrun.sql.trino.markers import ParameterMismatchError, Value
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
 from queryrun.sql.trino.tokens import failure_at, statements_in, tokens_of
-from queryrun.sql.trino.translate import read
+from queryrun.sql.trino.translate import Parsed, read
 from queryrun.sql.trino.typed import name, text
 
 _PASSED_ON = {"tables", "columns", "functions", "schemas", "catalogs"}
@@ -42,25 +44,31 @@ class PreparedStatement:
 
 
 def prepare(
-    statement: str, rules: RowRules, name_scope: NameScope, columns: Columns
+    statement: str,
+    rules: RowRules,
+    name_scope: NameScope,
+    columns: Columns,
+    values: Sequence[Value] = (),
 ) -> PreparedStatement:
-    """Read, check and rewrite one statement.
+    """Read, check and rewrite one statement; the values of `?` and `:name` become literals.
 
     Raises `RunFailed` with line and column: a syntax error, a statement that is no query, names
     out of reach.
     """
     blanked = _without_comments(statement)
-    node = _read(blanked)
-    if isinstance(node, ast.Show) and node.what not in _PASSED_ON:
-        message = f"SHOW {node.what.upper()} of a remote engine is not supported"
-        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, node.at)
+    parsed = _read(blanked, values)
+    node = parsed.node
+    if parsed.is_stats or (isinstance(node, ast.Show) and node.what not in _PASSED_ON):
+        what = "STATS" if parsed.is_stats or isinstance(node, ast.Query) else node.what.upper()
+        message = f"SHOW {what} of a remote engine is not supported"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
     if isinstance(node, ast.Show):
         return _show(node, name_scope, statement)
 
     def describe(tables: Sequence[ast.Table]) -> list[Facts]:
         return _facts(tables, statement, rules, name_scope, columns)
 
-    rewritten = restricted(blanked, node, rules, describe)
+    rewritten = restricted(blanked, node, rules, describe, parsed.marks)
     return PreparedStatement(rewritten.text, rewritten.position)
 
 
@@ -97,23 +105,18 @@ def _without_comments(statement: str) -> str:
     return "".join(kept)
 
 
-def _read(statement: str) -> ast.Query | ast.Show:
-    """Parsed; for a statement that does more than ask, the guard's words say so.
-
-    SHOW STATS would tell of rows that are not to be seen.
-    """
+def _read(statement: str, values: Sequence[Value]) -> Parsed:
+    """Parsed; for a statement that does more than ask, the guard's words say so."""
     try:
-        parsed = read(statement)
+        return read(statement, values)
+    except ParameterMismatchError:
+        raise
     except RunFailed:
         verdict = check_trino(statement)
-        if verdict.accepted:
+        if verdict.accepted or verdict.refusal is Refusal.BAD_PARAMETERS:
             raise
         failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
         raise RunFailed(failure) from None
-    if parsed.is_stats:
-        message = "SHOW STATS of a remote engine is not supported"
-        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
-    return parsed.node
 
 
 # --- metadata -------------------------------------------------------------------------------

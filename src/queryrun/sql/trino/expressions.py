@@ -211,8 +211,9 @@ class ExpressionParser(FormParser):
             return self._items()
         if token.kind == "unicode":
             return self._unicode_text(token)
-        if token.text == "?":
-            self.refuse("Parameters (?) are not supported in a statement", token.at)
+        if self.at_marker():
+            name, at, length = self.marker()
+            return self.markers.value(name, self.statement, at, length)
         self.fail("expected an expression")
 
     def _unicode_text(self, token: Token) -> Expr:
