@@ -186,9 +186,8 @@ SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.
 FROM runs r WHERE r.id = %(run_id)s AND (r.state || '') = 'accepted';
 
 -- name: counts
--- Runs that are not terminal, for metrics. Of the indexes that could serve the first part only
--- runs_waiting has ready_ms. Indexes: runs_waiting, runs_held.
-SELECT source, state, count(ready_ms) FROM runs WHERE state = 'accepted' GROUP BY source, state
+-- Runs that are not terminal, for metrics. Indexes: runs_waiting, runs_held.
+SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source, state
 UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
