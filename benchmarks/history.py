@@ -48,7 +48,7 @@ SELECT 'run-' || n, 't' || (n % {tenants}), 'e' || ((n / {tenants}) % {entities}
 """
 REQUESTS = """
 INSERT INTO run_requests SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]',
-    '[]', 3, '[]', NULL, NULL, NULL FROM runs
+    '[]', 3, '[]', NULL, NULL, '[]', NULL FROM runs
 """
 TAGS = """
 INSERT INTO run_tags SELECT tenant_id, 'team', CASE WHEN seq % 100 = 0 THEN 'few' ELSE 'most' END,

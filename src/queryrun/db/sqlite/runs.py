@@ -17,6 +17,7 @@ from queryrun.db.rows import (
     progress_of,
     progress_values,
     ref_values,
+    statement_bytes,
     usage_of,
 )
 from queryrun.db.sqlite import claims, transitions
@@ -154,6 +155,12 @@ class SqliteRunStore:
         values = {"tenant_id": tenant_id, "entity_id": entity_id, "day": day}
         rows = self._reader.read(lambda db: db.execute(SQL["usage_of_entity"], values).fetchall())
         return usage_of(rows, client_id)
+
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps."""
+        values = {"tenant_id": tenant_id}
+        row = self._reader.read(lambda db: db.execute(SQL["stored_by_tenant"], values).fetchone())
+        return int(row[0])
 
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
@@ -383,6 +390,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limits: Qu
     for statement, limit in (
         ("queue_reaches", limits.per_entity),
         ("queue_of_client_reaches", limits.per_client),
+        ("queue_of_tenant_reaches", limits.per_tenant),
     ):
         beyond = {**values, "beyond": limit - 1}
         if limit and connection.execute(SQL[statement], beyond).fetchone() is not None:
@@ -402,7 +410,7 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
         until_ms = now_ms + _ms(request.cancel_on_disconnect_s) + LISTENER_GRACE_MS
         connection.execute(SQL["add_listener"], {"run_id": run_id, "until_ms": until_ms})
     transitions.record_creation(connection, seq, run, now_ms)
-    add_usage(connection, request, now_ms, statement_bytes=len(request.sql.encode()))
+    add_usage(connection, request, now_ms, statement_bytes=statement_bytes(request))
     return run
 
 

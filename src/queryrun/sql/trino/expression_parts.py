@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.ast import Expr
+from queryrun.sql.trino.ast_patterns import LabelRows
 from queryrun.sql.trino.reader import Reader
 
 
@@ -41,6 +42,13 @@ class PartParser(Reader):
             call.is_star = True
             return
         if self.at_op(")"):
+            return
+        if self.at_name() and [self.lookahead(n).text for n in (1, 2, 3)] == [".", "*", ")"]:
+            ident = self.name()
+            label = ident.text if ident.is_quoted else ident.text.upper()
+            call.args = [LabelRows(label, ident.at)]
+            self.advance()
+            self.advance()
             return
         call.is_distinct = self.take_word("DISTINCT")
         if not call.is_distinct:
@@ -118,9 +126,16 @@ class PartParser(Reader):
             items.append(self._sort_item())
         return items
 
+    def refuse_lone_marker(self, expr: Expr, at: int) -> None:
+        """A number there would be a column's position, which a value must not become."""
+        if self.markers.is_mark(expr):
+            message = "A parameter is a value, and cannot say what is grouped or ordered by"
+            self.refuse(message, at)
+
     def _sort_item(self) -> ast.SortItem:
         at = self.token.at
         expr = self.expression()
+        self.refuse_lone_marker(expr, at)
         descending = self.take_word("DESC")
         if not descending:
             self.take_word("ASC")
@@ -128,6 +143,10 @@ class PartParser(Reader):
         if self.take_word("NULLS"):
             first = self.expect_word("FIRST", "LAST").text == "FIRST"
         return ast.SortItem(expr, descending, first, at)
+
+    def expressions(self) -> list[Expr]:
+        """One or more, with commas between."""
+        return self._expressions()
 
     def _expressions(self) -> list[Expr]:
         found = [self.expression()]

@@ -60,7 +60,7 @@ LIMIT 1 OFFSET %(many)s;
 -- fragment: room
 room AS MATERIALIZED (
     SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(tenant_id)s, %(entity_id)s,
-        %(client_id)s, %(max_of_entity)s, %(max_of_client)s)
+        %(client_id)s, %(max_of_entity)s, %(max_of_client)s, %(max_of_tenant)s)
 )
 
 -- fragment: insert_run
@@ -137,7 +137,7 @@ UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
     progress_cpu_ms = coalesce(held.cpu_ms, a.progress_cpu_ms),
     progress_memory_bytes = coalesce(held.memory_bytes, a.progress_memory_bytes)
 FROM held WHERE a.run_seq = held.seq AND a.number = held.number
-    AND a.node || '' = %(node)s AND coalesce(a.ended_ms, 0) = 0
+    AND coalesce(a.settling_node, a.node) = %(node)s AND coalesce(a.ended_ms, 0) = 0
 RETURNING held.run_id, held.number, held.state;
 
 -- name: progress
@@ -165,10 +165,11 @@ JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
 ORDER BY a.lease_until_ms, a.run_seq;
 
 -- name: take_over
+-- `node` stays: it names who ran the attempt, and may have died of it.
 -- Indexes: runs_id_key, attempts_pkey.
 WITH clock AS MATERIALIZED (SELECT {now} AS ms)
-UPDATE attempts a SET node = %(node)s, lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
-    progress_stage = NULL
+UPDATE attempts a SET settling_node = %(node)s,
+    lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s, progress_stage = NULL
 FROM runs r WHERE r.id = %(run_id)s AND r.attempt = %(number)s
     AND a.run_seq = r.seq AND a.number = r.attempt
     AND coalesce(a.ended_ms, 0) = 0 AND a.lease_until_ms <= (SELECT ms FROM clock);
@@ -230,7 +231,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
                 AND g.created_ms = x.created_ms AND g.run_seq = x.seq OFFSET 0) tagged))
 ), requested AS (
     DELETE FROM run_requests WHERE run_seq = ANY (ARRAY(SELECT seq FROM expired))
-    RETURNING run_seq, octet_length(sql) AS statement_bytes
+    RETURNING run_seq, octet_length(sql) + octet_length(parameters) - 2 AS statement_bytes
 ), subtracted AS (
     UPDATE usage u SET statement_bytes = u.statement_bytes - gone.statement_bytes,
         result_bytes = u.result_bytes - gone.result_bytes

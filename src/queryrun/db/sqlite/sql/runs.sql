@@ -76,6 +76,11 @@ SELECT 1 FROM runs INDEXED BY runs_waiting WHERE state = 'accepted' AND source =
     AND entity_id = :entity_id AND client_id = :client_id
 LIMIT 1 OFFSET :beyond;
 
+-- name: queue_of_tenant_reaches
+-- The same of the tenant with all its entities. Index: runs_waiting.
+SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+LIMIT 1 OFFSET :beyond;
+
 -- name: save_handle
 -- Indexes: the unique one on runs (id), the primary key of attempts.
 UPDATE attempts SET handle = :handle, file_key = :file_key
@@ -93,7 +98,7 @@ UPDATE attempts SET lease_until_ms = :lease_until_ms,
     progress_cpu_ms = coalesce(:cpu_ms, progress_cpu_ms),
     progress_memory_bytes = coalesce(:memory_bytes, progress_memory_bytes)
 WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number
-    AND node = :node AND ended_ms IS NULL;
+    AND coalesce(settling_node, node) = :node AND ended_ms IS NULL;
 
 -- name: state_of_attempt
 -- Index: the unique one on runs (id).
@@ -126,8 +131,9 @@ WHERE a.ended_ms IS NULL AND a.lease_until_ms <= :now_ms
 ORDER BY a.lease_until_ms, a.run_seq LIMIT :limit;
 
 -- name: take_over
+-- `node` stays: it names who ran the attempt, and may have died of it.
 -- Indexes: the unique one on runs (id), the primary key of attempts.
-UPDATE attempts SET node = :node, lease_until_ms = :lease_until_ms, progress_stage = NULL
+UPDATE attempts SET settling_node = :node, lease_until_ms = :lease_until_ms, progress_stage = NULL
 WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id AND attempt = :number)
     AND number = :number AND ended_ms IS NULL AND lease_until_ms <= :now_ms;
 
