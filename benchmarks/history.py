@@ -74,15 +74,15 @@ class Filled:
     """A full store and where its node processes find it."""
 
     name: str
-    place: str
+    address: str
 
     @contextmanager
     def store(self) -> Iterator[RunStore]:
         """Opened in this process."""
         database: Any = (
-            open_postgres(self.place)
+            open_postgres(self.address)
             if self.name == "PostgreSQL"
-            else open_sqlite(Path(self.place), lambda: datetime.now(UTC))
+            else open_sqlite(Path(self.address), lambda: datetime.now(UTC))
         )
         try:
             yield database.runs
@@ -189,13 +189,13 @@ async def _complete(store: RunStore, attempt: Attempt) -> None:
 
 
 def _queries() -> dict[str, RunQuery]:
-    mine, tenant = RunQuery("t1", client_id="c1"), RunQuery("t1")
+    own, tenant = RunQuery("t1", client_id="c1"), RunQuery("t1")
     failed, canceled = frozenset({RunState.FAILED}), frozenset({RunState.CANCELED})
     before = datetime(2001, 1, 1, tzinfo=UTC)
     return {
-        "all of a client": mine,
+        "all of a client": own,
         "all of a tenant": tenant,
-        "a state that none has": replace(mine, states=canceled),
+        "a state that none has": replace(own, states=canceled),
         "a state of a tenant that none has": replace(tenant, states=canceled),
         "a source that none has": replace(tenant, sources=frozenset({"other"})),
         "a state and a source": replace(

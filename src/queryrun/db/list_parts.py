@@ -31,14 +31,14 @@ class ListParts:
     owner: str
     owner_of_x: str
     scope: str
-    shown: str
+    within: str
     listed: str
     order: str
     values: dict[str, object]
 
     def put_into(self, statement: str) -> str:
         """The statement with its parts. They are texts of this program; values are bound."""
-        for name in ("owner", "owner_of_x", "scope", "shown", "listed", "order"):
+        for name in ("owner", "owner_of_x", "scope", "within", "listed", "order"):
             statement = statement.replace(f"<{name}>", getattr(self, name))
         return statement
 
@@ -61,7 +61,7 @@ def list_parts(
     listed = [is_one_of(f"{of_run}.state", "states")] if query.states else []
     if query.sources:
         listed.append(is_one_of(f"{of_run}.source", "sources"))
-    shown = _spans(query, named, seq, values) + _tags(query, named, seq, by_tag=by_tag)
+    within = _spans(query, named, seq, values) + _tags(query, named, seq, by_tag=by_tag)
     if by_tag:
         listed += [f"r.client_id = {named('client_id')}"] if by_client else []
         listed += [f"r.entity_id = {named('entity_id')}"] if query.entity_id is not None else []
@@ -70,7 +70,7 @@ def list_parts(
         " AND ".join(f"r.{column} = {named(column)}" for column in columns),
         " AND ".join(f"x.{column} = {named(column)}" for column in columns),
         "true" if query.entity_id is None else f"r.entity_id = {named('entity_id')}",
-        " AND ".join(shown) or "true",
+        " AND ".join(within) or "true",
         " AND ".join(listed) or "true",
         "ASC" if query.oldest_first else "DESC",
         values,
@@ -89,8 +89,8 @@ def _spans(query: RunQuery, named: Named, seq: str, values: dict[str, object]) -
     if query.after is not None:
         values |= {"after_ms": query.after[0], "after_seq": query.after[1]}
         sign = ">" if query.oldest_first else "<"
-        place = f"({named('after_ms')}, {named('after_seq')})"
-        found.append(f"(x.created_ms, {seq}) {sign} {place}")
+        point = f"({named('after_ms')}, {named('after_seq')})"
+        found.append(f"(x.created_ms, {seq}) {sign} {point}")
     return found
 
 

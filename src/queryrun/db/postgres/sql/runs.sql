@@ -26,7 +26,7 @@ WITH RECURSIVE stretches AS (
     SELECT found.created_ms, found.seq FROM stretches s CROSS JOIN LATERAL (
         SELECT x.created_ms, x.seq FROM runs x
         WHERE <owner_of_x> AND x.entity_id = s.entity_id AND x.source = s.source
-            AND x.state = s.state AND <shown>
+            AND x.state = s.state AND <within>
         ORDER BY x.created_ms <order>, x.seq <order> LIMIT <limit>) found
     WHERE <listed>
     ORDER BY found.created_ms <order>, found.seq <order> LIMIT <limit>
@@ -40,7 +40,7 @@ ORDER BY p.created_ms <order>, p.seq <order>;
 SELECT {run_columns} FROM run_tags x JOIN runs r ON r.seq = x.run_seq
 JOIN run_requests q ON q.run_seq = r.seq
 WHERE x.tenant_id = %(tenant_id)s AND x.name = %(name0)s AND x.value = %(value0)s
-    AND <shown> AND <listed>
+    AND <within> AND <listed>
 ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT <limit>;
 
 -- name: tag_is_common

@@ -29,7 +29,7 @@ WITH RECURSIVE stretches (entity_id, source, state) AS (
     WHERE <listed> AND r.seq IN (
         SELECT x.seq FROM runs x
         WHERE <owner_of_x> AND x.entity_id = s.entity_id AND x.source = s.source
-            AND x.state = s.state AND <shown>
+            AND x.state = s.state AND <within>
         ORDER BY x.created_ms <order>, x.seq <order> LIMIT :limit)
     ORDER BY r.created_ms <order>, r.seq <order> LIMIT :limit
 )
@@ -41,7 +41,7 @@ ORDER BY p.created_ms <order>, p.seq <order>;
 -- One page of a list of runs with a tag that not too many have. Index: the primary key of run_tags.
 SELECT {run_columns} FROM run_tags x CROSS JOIN runs r ON r.seq = x.run_seq
 JOIN run_requests q ON q.run_seq = r.seq
-WHERE x.tenant_id = :tenant_id AND x.name = :name0 AND x.value = :value0 AND <shown> AND <listed>
+WHERE x.tenant_id = :tenant_id AND x.name = :name0 AND x.value = :value0 AND <within> AND <listed>
 ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT :limit;
 
 -- name: tag_is_common
