@@ -36,6 +36,7 @@ from queryrun_client.errors import (
 )
 from queryrun_client.model import (
     Column,
+    DryRun,
     FileInfo,
     Options,
     Retry,
@@ -45,6 +46,7 @@ from queryrun_client.model import (
     State,
     SubmitOptions,
     Table,
+    TableEstimate,
     TokenStore,
 )
 from queryrun_client.sync import Client, Run
@@ -62,6 +64,7 @@ __all__ = [
     "Conflict",
     "DecryptFailed",
     "DownloadFailed",
+    "DryRun",
     "FileInfo",
     "Forbidden",
     "MissingPackage",
@@ -81,6 +84,7 @@ __all__ = [
     "StillRunning",
     "SubmitOptions",
     "Table",
+    "TableEstimate",
     "TokenStore",
     "TooManyRequests",
     "Unauthorized",

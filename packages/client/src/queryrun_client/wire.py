@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refusal, Refused, UnexpectedResponse, refused
-from queryrun_client.model import RunInfo, RunQuery, State, Submission, Table
+from queryrun_client.model import DryRun, RunInfo, RunQuery, State, Submission, Table
 
 _POSITION = re.compile(r"\(line (\d{1,9}), column (\d{1,9})\)\Z")
 JSON_HEADERS = {"accept": "application/json"}
@@ -37,6 +37,14 @@ class ApiVersion(Protocol):
 
     def submit(self, submission: Submission, key: str) -> Request:
         """Submit a statement; the server makes one run per key."""
+        ...
+
+    def dry_run(self, submission: Submission) -> Request:
+        """Ask what a run would read. Raises `Unsupported` where that cannot be asked."""
+        ...
+
+    def estimate(self, response: Response) -> DryRun:
+        """Read its response."""
         ...
 
     def read(self, run_id: str, wait_s: float = 0.0) -> Request:
