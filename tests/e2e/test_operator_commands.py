@@ -159,8 +159,8 @@ def test_an_operator_sets_limits_and_stops_runs(commands: Commands) -> None:
     (entity,) = commands.objects("admin", "entities", *ops)
     limit = ("admin", "set-limit", "entity", entity["id"], "runs_per_day")
     assert commands.object(*limit, "2", *ops)["value"] == 2
-    (shown,) = commands.objects("admin", "limits", *ops)
-    assert (shown["name"], shown["value"]) == ("runs_per_day", 2)
+    (listed,) = commands.objects("admin", "limits", *ops)
+    assert (listed["name"], listed["value"]) == ("runs_per_day", 2)
     (run_id,) = commands.lines("run", "--no-wait", RUNAWAY)
     commands.server.wait_until_claimed(run_id)
     (running,) = commands.objects("admin", "runs", *ops)
