@@ -134,6 +134,7 @@ CREATE TABLE attempts (
     run_seq           bigint NOT NULL,
     number            bigint NOT NULL,
     node              text COLLATE "C" NOT NULL,
+    settling_node     text COLLATE "C",
     claimed_ms        bigint NOT NULL,
     lease_until_ms    bigint NOT NULL,
     handle            text,

@@ -126,6 +126,7 @@ CREATE TABLE attempts (
     run_seq           INTEGER NOT NULL,
     number            INTEGER NOT NULL,
     node              TEXT NOT NULL,
+    settling_node     TEXT,
     claimed_ms        INTEGER NOT NULL,
     lease_until_ms    INTEGER NOT NULL,
     handle            TEXT,
