@@ -19,7 +19,7 @@ ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        "-p",
+        "-P",
         help="Server to use; see `login`. Default: QUERYRUN_PROFILE.",
         autocompletion=completing.profiles,
     ),
@@ -63,6 +63,18 @@ Expanded = Annotated[
 Pager = Annotated[bool, typer.Option("--pager", help="Read a wide or long table in less -S.")]
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", help="name=value; repeat for several: runs with all.")
+]
+
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME[:TYPE]=VALUE",
+        help="The value of :NAME in the statement, bound and never put into its text; "
+        "repeat for several. Without a type 12 is a bigint, 12.30 a decimal, true a boolean, "
+        "null NULL, and all else a text.",
+    ),
 ]
 
 KnownProfile = Annotated[
@@ -111,6 +123,7 @@ def run(
         typer.Option(help="Seconds after which the server cancels a run that nobody waits for."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="The run goes on whoever leaves.")] = False,
+    param: Parameters = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
     ] = True,
@@ -144,6 +157,7 @@ def run(
         source=source,
         timeout_s=timeout,
         tags=tuple(tag or ()),
+        parameters=tuple(param or ()),
         wait=wait,
         quiet=quiet,
         as_json=as_json,
@@ -168,6 +182,7 @@ def shell(
     expanded: Expanded = None,
     pager: Pager = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
+    param: Parameters = None,
     profile: ProfileName = None,
 ) -> None:
     """Type statements and see their rows: history, completion, several lines until ;
@@ -177,7 +192,7 @@ def shell(
     """
     from queryrun_cli.shell.loop import ShellOptions, run_shell
 
-    run_shell(ShellOptions(source, format, expanded, pager, quiet), profile)
+    run_shell(ShellOptions(source, format, expanded, pager, quiet, tuple(param or ())), profile)
 
 
 def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:

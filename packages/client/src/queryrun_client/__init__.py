@@ -49,6 +49,7 @@ from queryrun_client.model import (
     TableEstimate,
     TokenStore,
 )
+from queryrun_client.parameters import Parameter
 from queryrun_client.sync import Client, Run
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "NotConfigured",
     "NotFound",
     "Options",
+    "Parameter",
     "Refused",
     "Retry",
     "Run",

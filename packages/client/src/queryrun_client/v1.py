@@ -50,9 +50,9 @@ class ApiV1:
     base: str
 
     def submit(self, submission: Submission, key: str) -> Request:
-        """`POST /query/jobs`. `Unsupported` for tags and a timeout, which v1 does not have."""
-        if submission.tags or submission.timeout_s is not None:
-            raise Unsupported("tags and timeout_s do not exist in v1")
+        """`POST /query/jobs`. `Unsupported` for tags, parameters, a timeout and who is told."""
+        if submission.tags or submission.parameters or submission.timeout_s is not None:
+            raise Unsupported("tags, parameters and timeout_s do not exist in v1")
         if submission.notify_url or submission.cancel_on_disconnect_s is not None:
             message = "notify_url and cancel_on_disconnect_s do not exist in v1"
             raise Unsupported(message)

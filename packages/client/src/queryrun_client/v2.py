@@ -22,6 +22,7 @@ from queryrun_client.model import (
     Table,
     TableEstimate,
 )
+from queryrun_client.parameters import parameters_of
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -79,6 +80,7 @@ class ApiV2:
             "notify_url": submission.notify_url,
             "cancel_on_disconnect": submission.cancel_on_disconnect_s,
             "keep": submission.keep or None,
+            "parameters": parameters_of(submission.parameters) if submission.parameters else None,
         }
         body |= {name: value for name, value in optional.items() if value is not None}
         return post_request(f"{self.base}/v2/query_runs", body, key)

@@ -105,6 +105,7 @@ CREATE TABLE run_requests (
     extras           text NOT NULL,
     notify_url       text,
     cancel_on_disconnect_s double precision,
+    parameters       text NOT NULL,  -- JSON: [{name, type, value}, ...]
     traceparent      text
 );
 

@@ -97,6 +97,7 @@ CREATE TABLE run_requests (
     extras           TEXT NOT NULL,
     notify_url       TEXT,
     cancel_on_disconnect_s REAL,
+    parameters       TEXT NOT NULL,  -- JSON: [{name, type, value}, ...]
     traceparent      TEXT
 );
 

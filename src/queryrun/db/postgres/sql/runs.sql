@@ -192,7 +192,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
         AND g.run_seq = x.seq
 ), requested AS (
     DELETE FROM run_requests q USING expired x WHERE q.run_seq = x.seq
-    RETURNING q.run_seq, octet_length(q.sql) AS statement_bytes
+    RETURNING q.run_seq, octet_length(q.sql) + octet_length(q.parameters) - 2 AS statement_bytes
 ), subtracted AS (
     UPDATE usage u SET statement_bytes = u.statement_bytes - gone.statement_bytes,
         result_bytes = u.result_bytes - gone.result_bytes
