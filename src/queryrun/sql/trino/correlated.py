@@ -68,7 +68,7 @@ class Correlation:
         return False
 
     def _refuses_select(self, query: ast.Query, select: ast.Select, use: Use) -> bool:
-        if self._reaches_two_levels_up(select, use):
+        if self._spans_two_levels(select, use):
             return True
         if use in {Use.IN, Use.QUANTIFIED} and self._selects_out(select):
             return True
@@ -225,7 +225,7 @@ class Correlation:
 
     # --- where it is looked from ------------------------------------------------------------
 
-    def _reaches_two_levels_up(self, select: ast.Select, use: Use) -> bool:
+    def _spans_two_levels(self, select: ast.Select, use: Use) -> bool:
         """A subquery in this one that looks beyond this one."""
         if use is Use.EXISTS and self._is_global(select) and select.having is None:
             return False
