@@ -50,9 +50,9 @@ def test_an_interrupt_before_a_command_begins_is_no_traceback(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(main_module, "program", interrupted)
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exited:
         main_module.main()
-    assert ended.value.code == INTERRUPTED
+    assert exited.value.code == INTERRUPTED
     assert capsys.readouterr().err == ""
 
 
