@@ -120,10 +120,11 @@ def _server(
 
 def _check_access(access: Access) -> None:
     """A server that is not there, or that does not know the client, has broken no promise."""
+    from queryrun_cli.exits import describe
     from queryrun_client import Client, ClientError
 
     try:
         with Client(access.url, access.client_id, access.client_secret) as client:
             client.authenticate()
     except ClientError as error:
-        raise ConfigurationError(f"nothing was tested: {error}") from error
+        raise ConfigurationError(f"nothing was tested: {describe(error)}") from error

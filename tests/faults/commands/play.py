@@ -87,7 +87,7 @@ def judge(exited: Exit, situation: Situation, line: Line) -> str:
         return f"{words.group()!r} is of the program: {stderr[-400:]!r}"
     if line.command in situation.spares:
         return ""
-    if situation.words and not any(word in stderr for word in situation.words):
+    if situation.words and not any(word in exited.stdout + stderr for word in situation.words):
         return f"none of {situation.words} in {stderr[-400:]!r}"
     return ""
 

@@ -19,7 +19,7 @@ ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        "-p",
+        "-P",
         help="Server to use; see `login`. Default: QUERYRUN_PROFILE.",
         autocompletion=completing.profiles,
     ),
@@ -65,6 +65,18 @@ Tags = Annotated[
     list[str] | None, typer.Option("--tag", help="name=value; repeat for several: runs with all.")
 ]
 
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME[:TYPE]=VALUE",
+        help="The value of :NAME in the statement, bound and never put into its text; "
+        "repeat for several. Without a type 12 is a bigint, 12.30 a decimal, true a boolean, "
+        "null NULL, and all else a text.",
+    ),
+]
+
 KnownProfile = Annotated[
     str, typer.Argument(help="Name of a profile.", autocompletion=completing.profiles)
 ]
@@ -100,6 +112,18 @@ def run(
         float | None, typer.Option(help="Seconds after which the server stops the run.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="name=value, stored with the run.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what it would read, and run nothing.")
+    ] = False,
+    notify_url: Annotated[
+        str | None, typer.Option(help="Where the server sends the run's events: https://…")
+    ] = None,
+    cancel_on_disconnect: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which the server cancels a run that nobody waits for."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="The run goes on whoever leaves.")] = False,
+    param: Parameters = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
     ] = True,
@@ -123,7 +147,7 @@ def run(
     Ctrl-C cancels the run, waits until the server reports that its work has stopped, and exits
     with status 130. With --json the run itself is printed instead of its rows.
     """
-    from queryrun_cli.run import RunOptions, read_sql, run_script
+    from queryrun_cli.run import EndOptions, RunOptions, read_sql, run_script
     from queryrun_cli.table import TableOptions
 
     options = RunOptions(
@@ -133,12 +157,15 @@ def run(
         source=source,
         timeout_s=timeout,
         tags=tuple(tag or ()),
+        parameters=tuple(param or ()),
         wait=wait,
         quiet=quiet,
         as_json=as_json,
         table=TableOptions(expanded, types, pager),
         encryption_key=encryption_key,
         private_key=private_key,
+        ending=EndOptions(notify_url, cancel_on_disconnect, keep),
+        dry=dry_run,
     )
     run_script(options, profile)
 
@@ -155,6 +182,7 @@ def shell(
     expanded: Expanded = None,
     pager: Pager = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
+    param: Parameters = None,
     profile: ProfileName = None,
 ) -> None:
     """Type statements and see their rows: history, completion, several lines until ;
@@ -164,7 +192,7 @@ def shell(
     """
     from queryrun_cli.shell.loop import ShellOptions, run_shell
 
-    run_shell(ShellOptions(source, format, expanded, pager, quiet), profile)
+    run_shell(ShellOptions(source, format, expanded, pager, quiet, tuple(param or ())), profile)
 
 
 def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:

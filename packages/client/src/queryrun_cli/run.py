@@ -14,11 +14,13 @@ from uuid import uuid4
 import typer
 
 from queryrun_cli import exits
+from queryrun_cli.dry import print_dry_run
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
+from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
-from queryrun_cli.statements import statements_of
+from queryrun_cli.statements import statements_of, with_used
 from queryrun_cli.table import DEFAULT_TABLE, MAX_ROWS, TableOptions, print_paged, table_of
 from queryrun_cli.texts import run_object, tags_of
 from queryrun_client import Run, SubmitOptions, Unsupported, formats
@@ -31,6 +33,15 @@ _STDOUT = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
+class EndOptions:
+    """Who is told of a run's end, and what becomes of it when nobody waits any more."""
+
+    notify_url: str | None = None
+    cancel_on_disconnect_s: float | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """The options of `run`."""
 
@@ -40,12 +51,15 @@ class RunOptions:
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
     wait: bool = True
     quiet: bool = False
     as_json: bool = False
     table: TableOptions = DEFAULT_TABLE
     encryption_key: str | None = None
     private_key: Path | None = None
+    ending: EndOptions = EndOptions()
+    dry: bool = False
 
     @property
     def prints_table(self) -> bool:
@@ -105,8 +119,13 @@ def run_script(options: RunOptions, profile: str | None) -> None:
     if len(statements) < 2:  # as it is, so that a failure's line is the file's
         run_statement(options, profile)
         return
+    given = parameters_of(options.parameters)
+    if unused := set(given) - {name for sql in statements for name in with_used(given, sql)}:
+        raise CommandError(f"no statement has the parameter :{min(unused)}")
     for sql in statements:
-        run_statement(replace(options, sql=sql), profile)
+        used = tuple(with_used({text.partition("=")[0].partition(":")[0]: text
+                                for text in options.parameters}, sql).values())  # fmt: skip
+        run_statement(replace(options, sql=sql, parameters=used), profile)
 
 
 def run_statement(options: RunOptions, profile: str | None) -> None:
@@ -115,6 +134,11 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
     if options.format is not None and options.format not in (*FORMATS, "table"):
         raise typer.BadParameter(f"use one of table, {', '.join(FORMATS)}", param_hint="--format")
     server = find_server(profile)
+    if options.dry:
+        with exits.translated(), connect(server, quiet=options.quiet) as client:
+            found = client.dry_run(options.sql, **_submit_options(options))
+        print_dry_run(found, as_json=options.as_json)
+        return
     # CI systems send SIGTERM: treat it as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with exits.translated(), connect(server, options.private_key, quiet=options.quiet) as client:
@@ -177,6 +201,14 @@ def _submit_options(options: RunOptions) -> SubmitOptions:
         submit_options["timeout_s"] = options.timeout_s
     if options.encryption_key is not None:
         submit_options["encryption_key"] = public_key(options.encryption_key)
+    if options.ending.notify_url is not None:
+        submit_options["notify_url"] = options.ending.notify_url
+    if options.ending.cancel_on_disconnect_s is not None:
+        submit_options["cancel_on_disconnect_s"] = options.ending.cancel_on_disconnect_s
+    if options.ending.keep:
+        submit_options["keep"] = True
+    if options.parameters:
+        submit_options["parameters"] = parameters_of(options.parameters)
     if options.tags:
         submit_options["tags"] = tags_of(options.tags)
     return submit_options

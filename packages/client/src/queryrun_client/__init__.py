@@ -36,6 +36,7 @@ from queryrun_client.errors import (
 )
 from queryrun_client.model import (
     Column,
+    DryRun,
     FileInfo,
     Options,
     Retry,
@@ -45,8 +46,10 @@ from queryrun_client.model import (
     State,
     SubmitOptions,
     Table,
+    TableEstimate,
     TokenStore,
 )
+from queryrun_client.parameters import Parameter
 from queryrun_client.sync import Client, Run
 
 __all__ = [
@@ -62,12 +65,14 @@ __all__ = [
     "Conflict",
     "DecryptFailed",
     "DownloadFailed",
+    "DryRun",
     "FileInfo",
     "Forbidden",
     "MissingPackage",
     "NotConfigured",
     "NotFound",
     "Options",
+    "Parameter",
     "Refused",
     "Retry",
     "Run",
@@ -81,6 +86,7 @@ __all__ = [
     "StillRunning",
     "SubmitOptions",
     "Table",
+    "TableEstimate",
     "TokenStore",
     "TooManyRequests",
     "Unauthorized",

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, json_forms, pattern_forms, routine_forms
+from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.expressions import ExpressionParser
+from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
 _NO_ALIAS = frozenset(
@@ -32,12 +36,14 @@ ONE_ALONE = "Only one statement is allowed"
 _SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
 
 
-def parse(statement: str) -> ast.Statement:
-    """The one statement that the text is; trailing semicolons are allowed.
+def parse(statement: str, values: Sequence[Value] = ()) -> tuple[ast.Statement, list[Mark]]:
+    """The one statement that the text is, and its markers; trailing semicolons are allowed.
 
-    Raises `RunFailed`: a syntax error with its position, or what of Trino's we do not offer.
+    `values` stand where `?` and `:name` do. Raises `RunFailed`: a syntax error with its position,
+    what of Trino's we do not offer, and `ParameterMismatchError`.
     """
-    return QueryParser(statement).statement_alone()
+    parser = QueryParser(statement, values)
+    return parser.statement_alone(), parser.markers.found
 
 
 class QueryParser(ExpressionParser):
@@ -57,6 +63,7 @@ class QueryParser(ExpressionParser):
             if has_functions and self.tokens[self.index - 1].text == ";":
                 raise failure_at(FailureCode.NOT_ALLOWED, ONE_ALONE, self.statement, 0)
             self.fail("the statement should end here")
+        self.markers.check_all_used(self.statement)
         return found
 
     def _statement(self) -> ast.Statement:
@@ -146,8 +153,12 @@ class QueryParser(ExpressionParser):
         body = self._set_operation()
         order = self.order_by() if self.at_words("ORDER", "BY") else []
         offset, limit = self._offset(), self._limit()
+        with_ties = self.tokens[self.index - 1].text == "TIES" and limit is not None
         self.leave()
-        return ast.Query(ctes, recursive, body, order, offset, limit, at)
+        if with_ties and not order:
+            message = "FETCH FIRST WITH TIES clause requires ORDER BY"
+            raise failure_at(FailureCode.TYPE_MISMATCH, message, self.statement, at)
+        return ast.Query(ctes, recursive, body, order, offset, limit, at, with_ties=with_ties)
 
     def _cte(self) -> ast.Cte:
         name = self.name()
@@ -177,12 +188,14 @@ class QueryParser(ExpressionParser):
             message = "FETCH FIRST row count must be positive (actual value: 0)"
             raise failure_at(FailureCode.INVALID_VALUE, message, self.statement, at)
         self.expect_word("ROW", "ROWS")
-        if self.at_word("WITH"):
-            self.refuse("FETCH FIRST … WITH TIES is not supported", self.token.at)
-        self.expect_word("ONLY")
+        if not self.take_words("WITH", "TIES"):
+            self.expect_word("ONLY")
         return count
 
     def _count(self) -> int:
+        if self.at_marker():
+            name, at, length = self.marker()
+            return self.markers.count(name, self.statement, at, length)
         if self.token.kind != "integer":
             self.fail("expected a number of rows")
         return int(self.advance().text)
@@ -329,8 +342,12 @@ class QueryParser(ExpressionParser):
             self.advance()
             self.advance()
             return []
+        at = self.token.at
         found = self.expression()
-        return found.items if isinstance(found, ast.RowOf) else [found]
+        items: list[ast.Expr] = found.items if isinstance(found, ast.RowOf) else [found]
+        for item in items:
+            self.refuse_lone_marker(item, at)
+        return items
 
     def _windows(self) -> dict[str, ast.Window]:
         self.advance()
@@ -383,12 +400,20 @@ class QueryParser(ExpressionParser):
 
     def _aliased(self) -> ast.Relation:
         relation = self._relation_primary()
-        if self.at_word("TABLESAMPLE"):
-            self.refuse("TABLESAMPLE is not supported", self.token.at)
         relation = self._with_alias(relation)
         if self._at_pattern():
             relation = self._with_alias(pattern_forms.match_recognize(self, relation))
+        if self.at_word("TABLESAMPLE"):
+            return self._sampled(relation)
         return relation
+
+    def _sampled(self, relation: ast.Relation) -> ast.Relation:
+        at = self.advance().at
+        kind = self.expect_word("BERNOULLI", "SYSTEM").text
+        self.expect_op("(")
+        percentage = self.expression()
+        self.expect_op(")")
+        return Sampled(relation, kind, percentage, at)
 
     def _at_pattern(self) -> bool:
         return self.at_word("MATCH_RECOGNIZE") and self.lookahead().text == "("
