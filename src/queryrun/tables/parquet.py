@@ -169,8 +169,9 @@ def _group(connection: DuckDBPyConnection, table: TableSnapshot, indexes: list[i
     if namesakes:
         first, second = map(cut, namesakes)
         file = displayed(table.files[indexes[0]].found.name)
-        problem = f"'{file}' has two columns '{first}' and '{second}', which SQL does not tell apart"
-        raise unreadable(table.table.name, f"{problem}; rename one and write the file again")
+        problem = f"'{file}' has two columns '{first}' and '{second}'"
+        advice = "which SQL does not tell apart; rename one and write the file again"
+        raise unreadable(table.table.name, f"{problem}, {advice}")
     wide = _too_wide(elements)
     described = _relation([sample], "")
     read = readable(connection, table.table.name, described, described, wide)

@@ -153,11 +153,11 @@ class _Iceberg:
         """Rows with the columns that the table has by now: of a new one none has a value."""
         rows = _rows(chance, [key for key in KEYS if key != "__HIVE_DEFAULT_PARTITION__"])
         arrays = []
-        for wanted in self.table.schema().as_arrow():
+        for required in self.table.schema().as_arrow():
             by_id = {1: "id", 2: "k", 3: "day", 4: "amount"}
-            field_id = int(wanted.metadata[b"PARQUET:field_id"])
+            field_id = int(required.metadata[b"PARQUET:field_id"])
             known = rows[by_id[field_id]] if field_id in by_id else pa.nulls(rows.num_rows)
-            arrays.append(known.cast(wanted.type))
+            arrays.append(known.cast(required.type))
         return pa.Table.from_arrays(arrays, schema=self.table.schema().as_arrow())
 
     def append(self, chance: random.Random) -> None:
