@@ -103,6 +103,20 @@ class ReadsContract:
         assert [await store.queue_position(run.id) for run in runs] == [None, 0, 1]
         assert await store.queue_position(str(uuid4())) is None
 
+    async def test_the_longest_queues_are_those_of_entities_on_a_source(
+        self, store: RunStore
+    ) -> None:
+        for entity, source, count in (
+            ("entity-1", "live", 3),
+            ("entity-2", "live", 1),
+            ("entity-1", "warehouse", 2),
+        ):
+            for _ in range(count):
+                await submitted(store, request(entity=entity, source=source))
+        await claimed(store, "warehouse")
+        longest = {("live", "entity-1"): 3, ("live", "entity-2"): 1}
+        assert await store.longest_queues(limit=2) == longest
+
     async def test_counts_are_by_source_and_state(self, store: RunStore) -> None:
         done, stopped, _ = [await started(store) for _ in range(3)]
         await store.complete(done.ref, FILE)

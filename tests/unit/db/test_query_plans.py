@@ -87,6 +87,7 @@ def steps_of_claim(connection: sqlite3.Connection) -> int:
         ("queue_of_client_reaches", "runs_waiting"),
         ("queue_position", "runs_waiting"),
         ("counts", "runs_held"),
+        ("longest_queues", "runs_waiting"),
         ("started_times", "runs_held"),
         ("expired_runs", "runs_ended"),
         ("extend_lease", "sqlite_autoindex_runs_1"),

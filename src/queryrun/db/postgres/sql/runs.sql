@@ -193,6 +193,11 @@ UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 
+-- name: longest_queues
+-- The entities with most runs waiting on a source, for metrics. Index: runs_waiting.
+SELECT source, entity_id, count(*) FROM runs WHERE state = 'accepted'
+GROUP BY source, tenant_id, entity_id ORDER BY count(*) DESC, source, entity_id LIMIT %(limit)s;
+
 -- name: started_times
 -- Milliseconds since each run that is started and not terminal was started first. There are as many
 -- as slots. Indexes: runs_held, run_events_pkey.
