@@ -13,6 +13,7 @@ from queryrun.sql.trino import ast, ast_json, ast_patterns, casts, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.cast_checks import CastSite
+from queryrun.sql.trino.correlated import Resolved, Use
 from queryrun.sql.trino.scope import Output, Scope
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, exact, name, text
@@ -41,6 +42,8 @@ class Compiler:
         """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
         self.closed: set[int] = set()
         """The scopes (by `id`) that no subquery may look into: those of outer joins' conditions."""
+        self.names: dict[int, Resolved] = {}
+        """Where the names of the statement (by `id`) were found."""
         self.routines: list[Defined] = []
         """The functions that the statement defines, as far as they may be called here."""
         self._numbers = 0
@@ -185,6 +188,10 @@ class Compiler:
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         """A subquery; `QueryCompiler` knows how."""
+        raise NotImplementedError
+
+    def subquery(self, node: ast.Query, use: Use, at: int) -> tuple[str, list[Output]]:
+        """A subquery of an expression; refused where Trino refuses it."""
         raise NotImplementedError
 
     def call(self, node: ast.Call) -> Typed:
