@@ -12,13 +12,13 @@ SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 CELLS  ?= 100000
 COUNT  ?= 100000
-EXTRAS := $(addprefix --extra ,aws postgres trino spark lake demo decrypt arrow pandas zstd)
+EXTRAS := $(addprefix --extra ,aws postgres trino spark lake otel demo decrypt arrow pandas zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults terminal-picture
+.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -144,6 +144,14 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
 	@touch $@
 
+otel-collector: .cache/bin/otelcol ## build the OpenTelemetry collector that tests use, into .cache/ (needs Go)
+
+.cache/bin/otelcol: $(wildcard tests/e2e/collector/go.* tests/e2e/collector/*.go)
+	@mkdir -p $(@D)
+	@command -v go >/dev/null || { echo "otel-collector needs Go 1.26 or newer"; exit 1; }
+	@cd tests/e2e/collector && go build -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ .
+	@touch $@
+
 trino-server: setup ## fetch the Trino that tests use, into .cache/ (0.4 GB; needs Maven, and Java 24 or newer to run)
 	@$(BIN)/python -m tests.trino_process
 	@$(BIN)/python -m tests.conformance fetch
@@ -186,7 +194,7 @@ lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/$(LOCK) pyproject.toml packages/client/pyproject.toml $(EXTRAS) --group dev \
 	  --no-emit-package queryrun-client -o requirements.lock
-	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark --extra lake \
+	@$(BIN)/$(LOCK) pyproject.toml --extra aws --extra postgres --extra trino --extra spark --extra lake --extra otel \
 	  --no-emit-package queryrun-client --constraints requirements.lock -o deploy/requirements.lock
 	@printf 'hatchling\nsetuptools\ndumb-init\n' | $(BIN)/$(LOCK) - \
 	  --constraints requirements.lock -o deploy/build.lock

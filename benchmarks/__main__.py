@@ -19,6 +19,7 @@ from benchmarks import (
     scale,
     table,
     tpch,
+    tracing,
 )
 
 ALL: dict[str, Callable[[], None]] = {
@@ -34,6 +35,7 @@ ALL: dict[str, Callable[[], None]] = {
     "tpch": tpch.measure,
     "results": results.measure,
     "scale": scale.measure,
+    "tracing": tracing.measure,
 }
 
 

@@ -29,6 +29,7 @@ from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.metrics import RunMetrics
 from queryrun.sql.trino.tokens import RESERVED
+from queryrun.tracing.export import SpanMetrics
 from queryrun.webhooks.metrics import WebhookMetrics
 from queryrun.wiring.gauges import register_gauges
 from queryrun.wiring.sandbox import NodeSandbox, register_sandbox
@@ -57,6 +58,7 @@ SECTIONS = {
     "RetrySettings": "[retries]",
     "RateSettings": "[rates]",
     "LimitSettings": "[limits]",
+    "TracingSettings": "[tracing]",
     "LogSettings": "[log]",
     "AuditSettings": "[audit]",
     "WebhookSettings": "[webhooks]",
@@ -169,6 +171,7 @@ def metrics_page() -> str:
     WebhookMetrics(registry)
     register_sandbox(NodeSandbox(SandboxMode.REQUIRED, SandboxSupport(1, True)), registry)
     register_log_gauge(registry, lambda: 0)
+    SpanMetrics.on(registry)
     parts = [
         "# Metrics\n",
         "`GET /metrics` of each node, in Prometheus' text format. `docs/generate.py` writes this "

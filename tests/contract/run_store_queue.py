@@ -120,6 +120,16 @@ class QueueContract:
         other = request(client="a", entity="entity-2")
         await store.accept(other, run_id=str(uuid4()), queue_limits=both)
 
+    async def test_a_tenant_has_a_queue_limit_of_all_its_entities(self, store: RunStore) -> None:
+        three = QueueLimits(per_entity=2, per_tenant=3)
+        for entity in ("a", "b", "c"):
+            one = request(entity=entity)
+            await store.accept(one, run_id=str(uuid4()), queue_limits=three)
+        with pytest.raises(QueueFull, match="your entity has 2 or your tenant has 3 query runs"):
+            await store.accept(request(entity="d"), run_id=str(uuid4()), queue_limits=three)
+        for other in (request(tenant="tenant-2"), request(source="warehouse")):
+            await store.accept(other, run_id=str(uuid4()), queue_limits=three)
+
     async def test_a_running_run_does_not_fill_the_queue(self, store: RunStore) -> None:
         await started(store)
         await store.accept(request(), run_id=str(uuid4()), queue_limits=QueueLimits(1))
@@ -452,10 +462,12 @@ class QueueContract:
         assert entity == Usage(2 * statement, size, size)
         assert client == Usage(statement, size, size)
         assert await store.usage(TENANT, "entity-2", CLIENT) == (Usage(), Usage())
+        assert (await store.stored_bytes(TENANT), await store.stored_bytes("other")) == (size, 0)
         await raw.pass_time(24 * 3600)
         assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(statement, size, 0)
         await store.remove_expired(retention_s=0, limit=10)
         assert (await store.usage(TENANT, ENTITY, CLIENT))[1] == Usage(0, 0, 0)
+        assert await store.stored_bytes(TENANT) == 0
 
     async def test_what_a_failed_attempt_had_written_counts_as_written(
         self, store: RunStore

@@ -20,6 +20,24 @@ pytestmark = pytest.mark.anyio
 SORT = "SELECT i, hash(i) AS h FROM range(60000000) t(i) ORDER BY h"
 
 
+async def test_what_runs_on_a_source_is_limited_while_it_runs(made: MadeHome) -> None:
+    """Set over HTTP, it holds for what begins from then on; removed, the source's own does."""
+    async with open_node(made) as harness:
+        limits = harness.node.database.limits
+        await limits.set_limit(Level.SOURCE, "live", "running", 1)
+        assert harness.node.runs.limiter is not None
+        harness.node.runs.limiter.forget()
+        first, second = [await harness.submit(RUNAWAY) for _ in range(2)]
+        await harness.wait_computing(first)
+        assert (await harness.read(second)).state is RunState.ACCEPTED
+        await limits.set_limit(Level.SOURCE, "live", "running", None)
+        harness.node.runs.limiter.forget()
+        third = await harness.submit(RUNAWAY)
+        await harness.wait_computing(second)
+        for run_id in (first, second, third):
+            await harness.cancel(run_id)
+
+
 async def with_limit(harness: NodeHarness, name: str, value: int, sql: str) -> Run:
     """A run of the caller whose entity has this limit."""
     entity_id = harness.made.entity.id

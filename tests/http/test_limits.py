@@ -125,6 +125,45 @@ async def test_a_lower_queue_is_the_queue(harness: AppHarness) -> None:
     assert 1 in [one["limit"] for one in queued]
 
 
+async def test_the_entities_of_a_tenant_share_its_queue(harness: AppHarness) -> None:
+    await set_limit(harness, "tenant", TENANT, "queued", 2)
+    await harness.create()
+    token = await harness.new_token(GLOBEX)
+    other = await harness.call("POST", "/v2/query_runs", json=SELECT, token=token)
+    assert other.status_code == 201
+    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    assert_problem(response, 429)
+    (entry,) = response.json()["errors"]
+    assert (entry["code"], "your tenant has 2" in entry["message"]) == ("queue_full", True)
+    assert (await limit_of(harness, "queued", "tenant"))["limit"] == 2
+
+
+async def test_a_tenants_stored_bytes_are_those_of_all_its_entities(harness: AppHarness) -> None:
+    await set_limit(harness, "tenant", TENANT, "stored_bytes", 1000)
+    for _ in range(2):
+        await completed(harness)
+    limit = await limit_of(harness, "stored_bytes", "tenant")
+    assert (limit["limit"], limit["used"], limit["left"]) == (1000, 12, 988)
+
+
+async def test_runs_of_a_day_are_those_that_ended(harness: AppHarness) -> None:
+    await set_limit(harness, "entity", ACME.id, "runs_per_day", 2)
+    for _ in range(2):
+        await completed(harness)
+    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    assert_problem(response, 429)
+    assert "'runs_per_day'" in response.json()["errors"][0]["message"]
+    await new_day(harness)
+    await harness.create()
+
+
+@pytest.mark.parametrize(("value", "status"), [(0, 400), (1, 200), (None, 200)])
+async def test_what_runs_on_a_source_is_at_least_one(
+    harness: AppHarness, value: int | None, status: int
+) -> None:
+    assert (await set_limit(harness, "source", "live", "running", value)).status_code == status
+
+
 async def test_a_limit_that_is_removed_is_gone(harness: AppHarness) -> None:
     await set_limit(harness, "entity", ACME.id, "read_bytes_per_day", 1)
     await completed(harness)
@@ -153,7 +192,7 @@ async def test_nobody_raises_their_own_tenant_and_sees_another(harness: AppHarne
     ("level", "name", "value"),
     [
         ("tenant", "nothing", 1),
-        ("tenant", "queued", 1),
+        ("tenant", "running", 1),
         ("planet", "cpu_s", 1),
         ("tenant", "cpu_s", -1),
         ("tenant", "cpu_s", 2**53),

@@ -37,3 +37,11 @@ def output_of(code: str, *arguments: str) -> str:
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip()
+
+
+def test_a_node_that_records_no_traces_imports_nothing_of_it() -> None:
+    code = (
+        "import sys, queryrun.cli.serve, queryrun.wiring.node\n"
+        "sys.exit(any(n.startswith('opentelemetry') or n == 'grpc' for n in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

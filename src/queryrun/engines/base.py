@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -347,6 +347,15 @@ class RelayConnection(Protocol):
         self, connection: socket.socket, options: Mapping[str, str], secret: str | None
     ) -> None:
         """Serve until either side closes, and close it. Blocking; in a thread of its own."""
+        ...
+
+
+@runtime_checkable
+class TracedSession(Protocol):
+    """An `EngineSession` that can tell its engine which trace the work belongs to."""
+
+    def set_traceparent(self, traceparent: str) -> None:
+        """The span (W3C Trace Context) of the next statement; empty: none. Before `plan`."""
         ...
 
 

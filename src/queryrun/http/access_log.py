@@ -42,6 +42,8 @@ def _fields(request: ApiRequest) -> dict[str, str]:
         fields["entity_id"] = request.authorized.entity_id
         if request.authorized.login:
             fields["login"] = request.authorized.login
+    if request.trace is not None:
+        fields["trace_id"] = request.trace.trace_id
     if request.run_id is not None:
         fields["run_id"] = request.run_id[:64]
     return fields

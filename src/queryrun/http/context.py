@@ -39,6 +39,7 @@ from queryrun.runs.model import DeletedRows
 from queryrun.runs.requests import AsyncRequestStore
 from queryrun.runs.statements import StatementStore
 from queryrun.runs.tables import TableCatalog
+from queryrun.runs.trace import Tracer
 from queryrun.services.base import RecentResults
 from queryrun.services.turns import TurnSlots
 from queryrun.webhooks.secrets import Sealer
@@ -198,6 +199,8 @@ class AppContext:
     callers: KnownCallers = field(default_factory=KnownCallers)
     """Who was authorized lately; the server lets them not wait for strangers."""
     make_limiter: MakeLimiter | None = None
+    tracer: Tracer | None = None
+    """Records traces; None: nobody does."""
     """How rates are counted. None: by this node alone, in memory."""
     limiters: RateLimiters = field(init=False)
     """Derived from the settings."""

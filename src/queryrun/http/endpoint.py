@@ -39,6 +39,7 @@ from queryrun.http.operations import Operation
 from queryrun.http.problems import response_for
 from queryrun.http.request import ApiRequest
 from queryrun.http.response_headers import add_headers
+from queryrun.http.trace import read_trace, record_request
 
 
 class Endpoint:
@@ -59,6 +60,7 @@ class Endpoint:
             return
         start_s = perf_counter()
         request = ApiRequest(scope, receive, self._route)
+        read_trace(self._app.tracer, request)
         response = await self._respond(request)
         compress(request, response)
         add_headers(request, response)
@@ -71,6 +73,7 @@ class Endpoint:
                     await response(scope, receive, send)
         finally:
             access_log.record(self._app.metrics, request, response.status_code, duration_s)
+            record_request(self._app.tracer, request, response.status_code, duration_s)
 
     async def _respond(self, request: ApiRequest) -> Response:
         """The handler's response, or the response for an error."""

@@ -15,6 +15,7 @@ from queryrun.http.api_version import api_version_of
 from queryrun.http.ids import new_id
 from queryrun.http.rate_limits import Quota
 from queryrun.runs.model import IdempotencyKey
+from queryrun.tracing.context import TraceContext
 
 MAX_QUERY_PARAMETERS = 500
 
@@ -46,6 +47,10 @@ class ApiRequest(Request):
         self.idempotency_key: IdempotencyKey | None = None
         """Set once the key is known to be unused: the outcome is stored under it."""
         self.deadline: asyncio.Timeout | None = None
+        self.trace: TraceContext | None = None
+        """Its span, or what the caller says (`http/trace.py`)."""
+        self.is_traced = False
+        """Whether `trace` is a span of ours."""
         self._first_headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._query_items: list[tuple[str, str]] | None = None
 

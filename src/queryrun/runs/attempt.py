@@ -34,7 +34,9 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.outcome import STORE_RETRY_S, Observed, OutcomeWriter, StopRequest
 from queryrun.runs.quotas import ResultRoom
+from queryrun.runs.trace import AttemptTrace, StopTrace
 from queryrun.runs.used import attempt_usage
+from queryrun.tracing.context import parse_traceparent
 from queryrun.worker.errors import EXIT_NOT_SET_UP, NotSetUp, WorkerDied
 from queryrun.worker.frames import Done, Execute, Progress, StageReached
 from queryrun.worker.frames import Failed as WorkerFailed
@@ -78,6 +80,9 @@ class AttemptRunner:
         self._log = log.bind(
             run_id=attempt.run.id, attempt=attempt.ref.number, entity=attempt.run.request.entity_id
         )
+        self._trace = AttemptTrace(context.tracer, attempt)
+        if (traced := parse_traceparent(attempt.run.request.traceparent)) is not None:
+            self._log = self._log.bind(trace_id=traced.trace_id)
         self._confirmation = StopConfirmation(attempt, context, self._log)
         self._outcome = OutcomeWriter(
             attempt, context, self._observed, self._time_limit_s(), self._log
@@ -246,6 +251,7 @@ class AttemptRunner:
             return full
         frame = self._execute_frame(room)
         permit = self._context.results.upload_permit(self._observed.file_key)
+        self._trace.mark("engine")
         end = await worker.execute(frame, self._on_progress, permit)
         self._observed.used = end.used
         if isinstance(end, Done):
@@ -299,11 +305,13 @@ class AttemptRunner:
             org_column=policy.org_column,
             org_ids=run.request.org_ids,
             lease_deadline_s=self._lease_deadline_s or 0.0,
+            traceparent=self._trace.traceparent,
         )
 
     def _on_progress(self, frame: StageReached | Progress) -> None:
         """Keep what the worker reports. Its numbers never decrease (`worker/control.py`)."""
         if isinstance(frame, StageReached):
+            self._trace.mark(frame.stage)
             self._observed.progress = replace(self._observed.progress, stage=Stage(frame.stage))
         else:
             self._observed.progress = replace(
@@ -345,8 +353,10 @@ class AttemptRunner:
         A run may be read as finished, or start its next attempt, the moment the outcome is written.
         Nothing of this attempt may then still run.
         """
+        self._trace.mark("written")
         if isinstance(outcome, Done) and worker is not None:
             outcome = await self._take_over_file(worker, outcome)
+            self._trace.mark("committed")
         if outcome is not None and _is_clean(outcome):
             await self._stop_remote_leftovers(outcome)
             run = await self._outcome.finished(outcome)
@@ -361,6 +371,9 @@ class AttemptRunner:
         await self._discard_file()
         stop = stop.then(StopStep.FILE_REMOVED)
         request = self._stop_request
+        if request is not None:
+            how = request.reason, request.stage, request.at_s, stop.engine_stop, stop.moments
+            self._trace.stopped(StopTrace(*how))
         run = await self._outcome.stopped(outcome, request, stop)
         if run is None and (request is None or request.reason not in _CANCELS):
             # A cancel arrived while we stopped for another reason; the work is stopped already.
@@ -434,6 +447,7 @@ class AttemptRunner:
         outcome = run.state.value if run is not None else "lost"
         self._context.metrics.attempts.labels(self.attempt.run.request.source, outcome).inc()
         self._log.info("attempt_finished", outcome=outcome)
+        self._trace.finished(run)
         if run is not None:
             self._context.notifier.publish(run)
         return run

@@ -29,6 +29,7 @@ from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
+from queryrun.runs.trace import Tracer
 from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
 from queryrun.sql.validate import TableColumns, Validation
@@ -136,3 +137,5 @@ class AttemptContext:
     quotas: Quotas
     now: Callable[[], datetime]
     limiter: Limiter | None = None
+    tracer: Tracer | None = None
+    """Records the traces of runs; None: nobody does."""

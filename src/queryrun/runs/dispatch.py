@@ -208,7 +208,7 @@ class Dispatcher:
         for attempt in await self._context.store.claim(
             self._context.node,
             lease_s=self._options.lease_s,
-            limits=self._limits(max(free, 0), max(fair, 0)),
+            limits=await self._limits(max(free, 0), max(fair, 0)),
         ):
             self._start_attempt(attempt, self._lease_deadline_s(requested_s))
 
@@ -217,13 +217,17 @@ class Dispatcher:
         fence_s = self._options.fence_s
         return None if fence_s is None else requested_s + fence_s
 
-    def _limits(self, free: int, fair: int) -> ClaimLimits:
+    async def _limits(self, free: int, fair: int) -> ClaimLimits:
         sources = self._sources()
         policies = {source: self._context.policy(source) for source in sources}
+        limiter = self._context.limiter
+        running = {source: policy.running_per_tenant for source, policy in policies.items()}
+        if limiter is not None:
+            running = {source: await limiter.running(source, n) for source, n in running.items()}
         return ClaimLimits(
             sources,
             free,
-            {source: policy.running_per_tenant for source, policy in policies.items()},
+            running,
             {source: policy.running_per_entity for source, policy in policies.items()},
             {source: policy.running_per_client for source, policy in policies.items()},
             fair_slots=fair,

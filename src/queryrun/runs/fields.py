@@ -261,6 +261,7 @@ _INTERNAL = (
     RunField("max_retries", _INTEGER, "request.max_retries", "max_retries", _REQUESTS),
     RunField("org_ids", FieldKind.WORDS, "request.org_ids", "org_ids", _REQUESTS),
     RunField("extras", FieldKind.PAIRS, "request.extras", "extras", _REQUESTS),
+    RunField("traceparent", _TEXT, "request.traceparent", "traceparent", _REQUESTS),
     RunField("file_key", _TEXT, "file.key", "file_key", set_by=RunEvent.COMPLETE),
     RunField(
         "failure_code", _TEXT, "failure.code", "failure_code",

@@ -20,6 +20,7 @@ from queryrun.runs.limits import (
     Level,
     Limited,
     LimitReached,
+    LimitScope,
     LimitState,
     LimitStore,
     LimitValue,
@@ -118,11 +119,18 @@ class Limiter:
             return given
         entity = [one for one in values if one.level is Level.ENTITY]
         client = [one for one in values if one.level is Level.CLIENT]
+        tenant = [one for one in values if one.level is Level.TENANT]
         return replace(
             given,
             per_entity=_smaller(given.per_entity, tightest(entity, "queued")),
             per_client=_smaller(given.per_client, tightest(client, "queued")),
+            per_tenant=_smaller(given.per_tenant, tightest(tenant, "queued")),
         )
+
+    async def running(self, source: str, given: int) -> int:
+        """How many runs of a tenant may run on the source, with its own limit `given` (0: none)."""
+        scope = LimitScope("", "", "", source)
+        return _smaller(given, tightest(await self.values(scope), "running"))
 
     async def check_estimate(
         self, request: Limited, estimate: StatementEstimate
@@ -175,6 +183,8 @@ class Limiter:
                 request.tenant_id, request.entity_id, request.client_id
             )
             whose = entity if limit.level is Level.ENTITY else client
+            if limit.level is Level.TENANT:
+                return LimitState(limit, await self.runs.stored_bytes(request.tenant_id))
             return LimitState(limit, whose.result_bytes)
         return LimitState(limit)
 

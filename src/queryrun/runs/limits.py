@@ -57,6 +57,8 @@ class LimitKind:
     figure: str = ""
     is_size: bool = False
     levels: tuple[Level, ...] = tuple(Level)
+    min_value: int = 0
+    """What runs may at least be allowed: with 0 nothing is."""
 
 
 _OF_STATEMENT = (
@@ -72,11 +74,15 @@ _OF_STATEMENT = (
 _OF_NOW = (
     LimitKind(
         "queued", "runs", Period.NOW, "runs that wait on a source",
-        levels=(Level.ENTITY, Level.CLIENT),
+        levels=(Level.TENANT, Level.ENTITY, Level.CLIENT),
+    ),
+    LimitKind(
+        "running", "runs", Period.NOW, "runs of a tenant that run on a source",
+        levels=(Level.SOURCE,), min_value=1,
     ),
     LimitKind(
         "stored_bytes", "bytes", Period.NOW, "result files that are kept", is_size=True,
-        levels=(Level.ENTITY, Level.CLIENT),
+        levels=(Level.TENANT, Level.ENTITY, Level.CLIENT),
     ),
     LimitKind("submits_per_minute", "runs", Period.MINUTE, "submits in a minute"),
 )  # fmt: skip
@@ -86,6 +92,7 @@ _ADDED_UP = (
     ("written_bytes", "bytes", "result files written", "written_bytes"),
     ("spill_bytes", "bytes", "intermediate results on disk", "spilled_bytes"),
     ("downloaded_bytes", "bytes", "result files downloaded", "downloaded_bytes"),
+    ("runs", "runs", "runs that ended after an attempt", "runs"),
 )
 _OF_PERIODS = tuple(
     LimitKind(f"{name}_per_{period}", unit, period, f"{meaning}, in a {period}", figure,

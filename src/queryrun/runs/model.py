@@ -123,6 +123,8 @@ class RunRequest:
     """Where events of this run are sent, beside its client's webhooks."""
     cancel_on_disconnect_s: float | None = None
     """Cancel the run when nobody has listened to it for so long. None: it is kept."""
+    traceparent: str | None = None
+    """The span that submitted it, as W3C's header has it. None: nobody traces it."""
 
 
 @dataclass(frozen=True, slots=True)

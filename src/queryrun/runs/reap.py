@@ -196,6 +196,8 @@ class Reaper:
         else:
             run = await self._write_lost(attempt)
             await self._context.files.discard(attempt.file_key)
+        if self._context.tracer is not None:
+            self._context.tracer.attempt_lost(attempt, run)
         self._context.notifier.publish(run)
 
     async def _write_canceled(self, attempt: Attempt, engine_stop: EngineStop) -> Run:

@@ -89,20 +89,26 @@ class ClaimPositions:
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many runs may wait on a source, counted for each entity and client. 0: no limit."""
+    """How many runs may wait on a source, counted for each entity and client, and for the tenant
+    with all of its entities. 0: no limit."""
 
     per_entity: int = 0
     per_client: int = 0
     """Of a client in one entity."""
+    per_tenant: int = 0
 
     def full(self, source: str) -> QueueFull:
-        """The refusal. It tells a caller of its own runs and of nobody else's."""
+        """The refusal. It tells a caller of its own runs; of others only that the tenant's queue
+        may be what is full."""
         entity, client = self.per_entity, self.per_client
         who, limit = (
             ("client", client) if 0 < client < (entity or client + 1) else ("entity", entity)
         )
+        owners = [(who, limit)] if limit else []
+        owners += [("tenant", self.per_tenant)] if self.per_tenant else []
+        has = " or ".join(f"your {who} has {limit}" for who, limit in owners)
         return QueueFull(
-            f"your {who} has {limit} query runs waiting on {source}, as many as may wait",
+            f"{has} query runs waiting on {source}, as many as may wait",
             QUEUE_FULL_RETRY_AFTER_S,
         )
 
@@ -434,6 +440,11 @@ class RunStore(Protocol):
     async def usage(self, tenant_id: str, entity_id: str, client_id: str) -> tuple[Usage, Usage]:
         """What the entity, and this client in it, use. Exact: counted in the same transactions
         as the runs. Costs one entry per client of the entity (on PostgreSQL, up to 16)."""
+        ...
+
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps. Costs one entry for each client of
+        its entities (on PostgreSQL, up to 16)."""
         ...
 
     async def counts(self) -> dict[tuple[str, RunState], int]:

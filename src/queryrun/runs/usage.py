@@ -14,6 +14,9 @@ from typing import Protocol
 from queryrun.engines.base import TableRead
 from queryrun.runs.model import AttemptOutcome
 
+ENDS_RUNS = (AttemptOutcome.COMPLETE, AttemptOutcome.FAILED, AttemptOutcome.CANCELED)
+"""The outcomes of an attempt that end its run."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptUsage:
@@ -58,6 +61,11 @@ class UsageTotals:
     downloads: int = 0
     downloaded_bytes: int = 0
     tables: tuple[TableRead, ...] = field(default=(), kw_only=True)
+
+    @property
+    def runs(self) -> int:
+        """Runs that ended after an attempt: at most one of a run's attempts ends it."""
+        return sum(self.count(one) for one in ENDS_RUNS)
 
     def count(self, outcome: AttemptOutcome) -> int:
         """How many attempts had this outcome."""

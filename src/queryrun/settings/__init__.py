@@ -423,6 +423,31 @@ class WebhookSettings(Section, frozen=True):
     """The same, to one receiver."""
 
 
+class TracingSettings(Section, frozen=True):
+    """Traces of requests and runs for OpenTelemetry (docs/how-to/tracing.md). Needs
+    `queryrun[otel]`."""
+
+    endpoint: str = ""
+    """Where a collector listens: `http://collector:4318`, or `http://collector:4317` for gRPC.
+    Empty: nothing is recorded; a `traceparent` is still kept with the run and passed on."""
+    protocol: Literal["http/protobuf", "grpc"] = "http/protobuf"
+    """How spans are sent, in OTLP."""
+    service_name: str = "queryrun"
+    """What the service is called in the traces (`service.name`)."""
+    sample: float = 1.0
+    """The share of the traces that begin here which is recorded, from 0 to 1. A request with a
+    `traceparent` is recorded when its caller records it."""
+    max_spans: int = 8192
+    """Spans that wait to be sent. More are dropped, and counted (`queryrun_spans_total`)."""
+    timeout_s: float = 5.0
+    """How long the collector may take to respond."""
+    headers_file: str = ""
+    """A file with headers for the collector, `Name: value` on each line: a token, perhaps."""
+    ca_file: str = ""
+    """The certificates of the authorities that the collector is believed by, for `https://`. Empty:
+    the system's, or with gRPC those that it brings."""
+
+
 class LogSettings(Section, frozen=True):
     """The log, on standard error. Lines that nobody reads are dropped, and counted."""
 
@@ -474,6 +499,8 @@ class Settings(Section, frozen=True):
     """See `[audit]`."""
     webhooks: WebhookSettings = WebhookSettings()
     """See `[webhooks]`."""
+    tracing: TracingSettings = TracingSettings()
+    """See `[tracing]`."""
     log: LogSettings = LogSettings()
     """See `[log]`."""
     sources: dict[str, SourceSettings] = msgspec.field(

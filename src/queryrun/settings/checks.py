@@ -137,8 +137,9 @@ def _limit_value(where: str, level: Level, name: str, value: float | str) -> int
     if isinstance(value, str) and not kind.is_size:
         raise ConfigurationError(f"{where} must be a whole number")
     number = size_bytes(value, where) if isinstance(value, str) else value
-    if isinstance(number, bool) or number != int(number) or not 0 <= number <= MAX_VALUE:
-        raise ConfigurationError(f"{where} must be a whole number, 0 or more")
+    in_range = kind.min_value <= number <= MAX_VALUE
+    if isinstance(number, bool) or number != int(number) or not in_range:
+        raise ConfigurationError(f"{where} must be a whole number, {kind.min_value} or more")
     return int(number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Sequence
@@ -82,6 +83,7 @@ from queryrun.wiring.resources import NodeResources, open_resources
 from queryrun.wiring.sandbox import LOOPBACK, NodeSandbox, node_sandbox, register_sandbox
 from queryrun.wiring.secrets import metrics_token
 from queryrun.wiring.sources import SourceResolver
+from queryrun.wiring.tracing import NodeTracing, make_tracing
 from queryrun.wiring.webhooks import Webhooks, make_webhooks
 
 log = structlog.get_logger()
@@ -132,6 +134,7 @@ class Node:
     audit: AuditSealer
     webhooks: Webhooks
     disconnects: DisconnectWatch
+    tracing: NodeTracing
     connections: Connections
     callers: KnownCallers
 
@@ -152,6 +155,8 @@ class Node:
         Call on the main thread: the kernel kills the workers when the thread that started them
         exits.
         """
+        if self.tracing.exporter is not None:
+            self.tracing.exporter.start()
         await self.resources.pool.start()
         self.health.on_recovery(self.dispatcher.resync)
         self.health.start()
@@ -229,6 +234,8 @@ class Node:
         if self.resources.credentials is not None:
             await self.resources.credentials.close()
         await self.resources.pool.close()
+        if self.tracing.exporter is not None:
+            await asyncio.to_thread(self.tracing.exporter.close)
         self.database.close()
         self.resources.lock.close()
 
@@ -279,6 +286,9 @@ def build_node(
     link_key = _link_key(settings.path(settings.results.link_key_file))
     node = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
     cluster = ClusterWatch(database.nodes, node_facts(settings, node, link_key))
+    tracing = make_tracing(settings, node, metrics.registry)
+    if tracing.tracer is not None:
+        notifier.add_listener(tracing.tracer.run_changed)
     attempts = AttemptContext(
         node=node,
         store=resources.runs,
@@ -297,6 +307,7 @@ def build_node(
         quotas=quotas,
         now=now,
         limiter=limiter,
+        tracer=tracing.tracer,
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
@@ -367,6 +378,7 @@ def build_node(
         now=now,
         callers=callers,
         make_limiter=make_limiter(database),
+        tracer=tracing.tracer,
         ready=readiness(
             health,
             dispatcher,
@@ -417,6 +429,7 @@ def build_node(
         tasks=tasks,
         clock_watch=clock_watch,
         revocations=_revocation_watch(database, notifier),
+        tracing=tracing,
         audit=AuditSealer(database.audit),
         webhooks=webhooks,
         disconnects=DisconnectWatch(resources.runs, database.audit, notifier.publish),

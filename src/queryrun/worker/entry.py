@@ -13,6 +13,7 @@ from queryrun.engines.base import (
     EngineSession,
     EngineUsage,
     RowFilter,
+    TracedSession,
     work_name,
 )
 from queryrun.engines.registry import preload
@@ -55,6 +56,8 @@ class SourceSession:
 
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
+        if isinstance(self._engine, TracedSession):
+            self._engine.set_traceparent(execute.traceparent)
         written = write_result(self._engine, self._job(execute), self._results, report)
         columns = tuple((one.name, result_type(one.type)) for one in written.columns)
         return Done(written.rows, written.size_bytes, written.sha256, columns)

@@ -69,6 +69,8 @@ class Execute(Frame, frozen=True, tag="execute"):
     lease_deadline_s: float = 0.0
     """When the worker exits on its own unless an `ExtendLease` moves that; 0: never. On the
     monotonic clock, which all processes of a machine share."""
+    traceparent: str = ""
+    """The span of the engine's work, for an engine that can be told; empty: there is none."""
 
 
 class ExtendLease(Frame, frozen=True, tag="extend_lease"):

@@ -31,7 +31,8 @@ WITH added AS (
     FROM generate_series(1, %s) n RETURNING seq
 )
 INSERT INTO run_requests
-SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 3, '[]', NULL, NULL
+SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 3, '[]', NULL, NULL,
+    NULL
 FROM added
 """
 CHOICE = (

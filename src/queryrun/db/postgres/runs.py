@@ -253,6 +253,14 @@ class PostgresRunStore:
         )
         return usage_of([tuple(one or 0 for one in row) for row in rows], client_id)
 
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps."""
+        values = {"tenant_id": tenant_id}
+        rows = await self._connections.read(
+            lambda db: db.execute(self._sql["stored_by_tenant"], values).fetchall()
+        )
+        return int(rows[0][0])
+
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
         rows = await self._connections.read(lambda db: db.execute(self._sql["counts"]).fetchall())
@@ -547,6 +555,10 @@ def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
 def _new_run_values(request: RunRequest, run_id: str, limits: QueueLimits) -> Values:
     """What `accept` binds. It takes the times of the new run from the database's clock."""
     statement_bytes = len(request.sql.encode())
-    queue = {"max_of_entity": limits.per_entity, "max_of_client": limits.per_client}
+    queue = {
+        "max_of_entity": limits.per_entity,
+        "max_of_client": limits.per_client,
+        "max_of_tenant": limits.per_tenant,
+    }
     used = {"statement_bytes": statement_bytes}
     return {**creation_values(_new_run(request, run_id)), **queue, **used}

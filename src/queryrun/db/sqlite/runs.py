@@ -155,6 +155,12 @@ class SqliteRunStore:
         rows = self._reader.read(lambda db: db.execute(SQL["usage_of_entity"], values).fetchall())
         return usage_of(rows, client_id)
 
+    async def stored_bytes(self, tenant_id: str) -> int:
+        """The size of all result files that the tenant keeps."""
+        values = {"tenant_id": tenant_id}
+        row = self._reader.read(lambda db: db.execute(SQL["stored_by_tenant"], values).fetchone())
+        return int(row[0])
+
     async def counts(self) -> dict[tuple[str, RunState], int]:
         """Runs that have not finished, by source and state."""
         rows = await self._reader.scan(lambda db: db.execute(SQL["counts"]).fetchall())
@@ -383,6 +389,7 @@ def _check_queue(connection: sqlite3.Connection, request: RunRequest, limits: Qu
     for statement, limit in (
         ("queue_reaches", limits.per_entity),
         ("queue_of_client_reaches", limits.per_client),
+        ("queue_of_tenant_reaches", limits.per_tenant),
     ):
         beyond = {**values, "beyond": limit - 1}
         if limit and connection.execute(SQL[statement], beyond).fetchone() is not None:

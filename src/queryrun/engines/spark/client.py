@@ -118,7 +118,7 @@ class SparkClient:
         found: str = response.explain.explain_string
         return found
 
-    def execute(self, sql: str, tag: str) -> Execution:
+    def execute(self, sql: str, tag: str, *more_tags: str) -> Execution:
         """What will run `sql` once its responses are read; it can be found by `tag`."""
         reattachable = ExecutePlanRequest.RequestOption(
             reattach_options=ReattachOptions(reattachable=True)
@@ -126,7 +126,7 @@ class SparkClient:
         request = ExecutePlanRequest(
             plan=_plan(sql),
             operation_id=str(uuid.uuid4()),
-            tags=[tag],
+            tags=[tag, *more_tags],
             request_options=[reattachable],
             **self.session,
         )

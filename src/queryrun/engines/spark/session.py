@@ -80,11 +80,16 @@ class SparkSession:
         self._stream: RowStream | None = None
         self._preparing: Preparing | None = None
         self._name = ""
+        self._traceparent = ""
 
     @property
     def output_path(self) -> str:
         """A named pipe in the spill directory."""
         return self._encoder.output_path
+
+    def set_traceparent(self, traceparent: str) -> None:
+        """A tag of the next statement's jobs (`traceparent=…`): Spark records no traces itself."""
+        self._traceparent = traceparent
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Start the statement under `name` and return as soon as Spark has analyzed it.
@@ -101,7 +106,8 @@ class SparkSession:
             )
             preparing.open(client)
             sql = preparing.sql(client, row_filter or RowFilter())
-            stream = self._stream = RowStream(client.execute(sql, self._name))
+            tags = [f"traceparent={self._traceparent}"] if self._traceparent else []
+            stream = self._stream = RowStream(client.execute(sql, self._name, *tags))
             fields = fields_of(stream.schema())
             names = {field.arrow_name: field.name for field in fields}
             return self._encoder.rows(stream.reader(fields), names)

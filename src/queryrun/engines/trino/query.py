@@ -52,6 +52,8 @@ class QueryRequest:
     name: str
     time_zone: str
     encodings: Sequence[str] = ENCODINGS
+    traceparent: str = ""
+    """The span that Trino's own are children of, where it records traces; empty: none."""
 
 
 class Query:
@@ -61,6 +63,7 @@ class Query:
         self._endpoint = endpoint
         self._query_request = request
         self._http = endpoint.http()
+        self._http.headers.update(_trace_headers(request.traceparent))
         self._request = _request(endpoint, request, self._http)
         self._channel: Channel[Page] = Channel()
         self._segments = Segments(endpoint.segments_http())
@@ -193,6 +196,14 @@ class Query:
             return  # the caller repeats it; the remote-stop process looks by name
         finally:
             self._cancels.release()
+
+
+def _trace_headers(traceparent: str) -> dict[str, str]:
+    """The trace token, which is the trace's id, is also shown with the query in Trino."""
+    parts = traceparent.split("-")
+    if len(parts) < 2:
+        return {}
+    return {"traceparent": traceparent, "X-Trino-Trace-Token": parts[1]}
 
 
 def _request(

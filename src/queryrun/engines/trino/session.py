@@ -72,6 +72,7 @@ class TrinoSession:
         self._time_zone = time_zone
         self._encodings = encodings
         self._name = _NAMELESS
+        self._traceparent = ""
         self._query: Query | None = None
         self._context = ErrorContext()
         self._stream_error: BaseException | None = None
@@ -81,6 +82,10 @@ class TrinoSession:
     def output_path(self) -> str:
         """The encoder's pipe."""
         return self._encoder.output_path
+
+    def set_traceparent(self, traceparent: str) -> None:
+        """Sent with each request about the next statement."""
+        self._traceparent = traceparent
 
     def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
         """Start the statement at Trino under `name` and wait until its columns are known.
@@ -167,7 +172,9 @@ class TrinoSession:
         return query.columns
 
     def _started(self, text: str) -> Query:
-        request = QueryRequest(text, self._name, self._time_zone, self._encodings)
+        request = QueryRequest(
+            text, self._name, self._time_zone, self._encodings, self._traceparent
+        )
         self._query = query = Query(self._endpoint, request)
         query.start()
         return query

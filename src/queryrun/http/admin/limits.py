@@ -52,8 +52,9 @@ async def set_limit(app: AppContext, request: ApiRequest) -> Response:
         raise InvalidRequest.of(
             "name", f"'name' of a limit of a {body.level} must be one of {names}"
         )
-    if body.value is not None and not 0 <= body.value <= MAX_VALUE:
-        raise InvalidRequest.of("value", f"'value' must be from 0 to {MAX_VALUE}, or null")
+    if body.value is not None and not kind.min_value <= body.value <= MAX_VALUE:
+        message = f"'value' must be from {kind.min_value} to {MAX_VALUE}, or null"
+        raise InvalidRequest.of("value", message)
     await _check_subject(app, request, body)
     await record(
         app,

@@ -23,6 +23,7 @@ from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
+from queryrun.http.trace import traceparent_of_run
 from queryrun.http.unread import permitted
 from queryrun.http.v1.body import BY_NAME, JobBody, parse_job_body
 from queryrun.http.v1.render import INDEX_JOIN, STATUS_SPELLINGS, job_body, job_object
@@ -61,7 +62,7 @@ async def create_job(app: AppContext, request: ApiRequest) -> Response:
     body = parse_job_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
-    run_request = _run_request(app.runs, request, body, org_ids)
+    run_request = _run_request(app, request, body, org_ids)
     write = idempotency.write_for(request, 200, lambda run: job_body(run, links_of(app)))
     request.run_id = new_id()
     accepted = await submit(
@@ -125,7 +126,7 @@ async def list_jobs(app: AppContext, request: ApiRequest) -> Response:
 
 
 def _run_request(
-    context: RequestContext, request: ApiRequest, body: JobBody, org_ids: tuple[str, ...]
+    app: AppContext, request: ApiRequest, body: JobBody, org_ids: tuple[str, ...]
 ) -> RunRequest:
     """The body and who sent it, in the core's terms."""
     principal = request.principal
@@ -133,12 +134,13 @@ def _run_request(
         tenant_id=principal.tenant_id,
         entity_id=principal.entity_id,
         client_id=principal.client_id,
-        source=_source(context, body.source_data),
+        source=_source(app.runs, body.source_data),
         sql=body.query,
         output=body.output,
         deleted_rows=body.deleted_rows,
         org_ids=org_ids,
         extras=(INDEX_JOIN,) if body.use_index_join else (),
+        traceparent=traceparent_of_run(app.tracer, request),
     )
 
 

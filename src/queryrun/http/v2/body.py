@@ -51,6 +51,7 @@ class CreateBody:
         org_ids: tuple[str, ...],
         default_source: str,
         read_deleted: DeletedRows,
+        traceparent: str | None = None,
     ) -> RunRequest:
         """The body and who sent it, in the core's terms. `read_deleted` is what the service reads
         for `read_deleted: true` (contract H3)."""
@@ -67,6 +68,7 @@ class CreateBody:
             org_ids=org_ids,
             notify_url=self.notify_url,
             cancel_on_disconnect_s=self.cancel_on_disconnect_s,
+            traceparent=traceparent,
         )
 
 

@@ -17,6 +17,7 @@ from queryrun.http.prefer import cancel_wait_s, preference_of, wait_for_end
 from queryrun.http.properties import key_warning
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
+from queryrun.http.trace import traceparent_of_run
 from queryrun.http.unread import permitted
 from queryrun.http.v2.body import BY_NAME, parse_create_body
 from queryrun.http.v2.dry_run import is_dry_run, respond_dry
@@ -53,7 +54,11 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
         notify_url = await check_notify_url(app, request, body.notify_url)
         body = replace(body, notify_url=notify_url)
     run_request = body.run_request(
-        request.principal, org_ids, app.runs.default_source, app.settings.read_deleted
+        request.principal,
+        org_ids,
+        app.runs.default_source,
+        app.settings.read_deleted,
+        None if is_dry else traceparent_of_run(app.tracer, request),
     )
     if is_dry:
         return await respond_dry(app, run_request)

@@ -21,7 +21,14 @@ from queryrun.http.v2.records import USAGE_FIGURES, usage_object
 from queryrun.http.v2.view import MAX_PAGE_SIZE
 from queryrun.runs.model import AttemptOutcome
 from queryrun.runs.read import read_usage
-from queryrun.runs.usage import UsageDimension, UsageKey, UsagePage, UsageQuery, UsageTotals
+from queryrun.runs.usage import (
+    ENDS_RUNS,
+    UsageDimension,
+    UsageKey,
+    UsagePage,
+    UsageQuery,
+    UsageTotals,
+)
 
 DEFAULT_PAGE_SIZE = 30
 MAX_DAYS = 400
@@ -29,8 +36,6 @@ MAX_DAYS = 400
 TAG_PREFIX = "tag:"
 FORMATS = ("json", "csv")
 
-_TERMINAL = (AttemptOutcome.COMPLETE, AttemptOutcome.FAILED, AttemptOutcome.CANCELED)
-"""What ends a run: at most one of its attempts has one of these."""
 _NAMES = {
     UsageDimension.DAY: "day",
     UsageDimension.ENTITY: "entity_id",
@@ -180,7 +185,7 @@ def _key_object(query: UsageQuery, key: UsageKey) -> dict[str, object]:
 
 def _row_object(sums: UsageTotals) -> dict[str, object]:
     """The runs that ended, by how, and the figures."""
-    runs = {outcome.value: sums.count(outcome) for outcome in _TERMINAL}
+    runs = {outcome.value: sums.count(outcome) for outcome in ENDS_RUNS}
     return {"runs": runs, **usage_object(sums)}
 
 

@@ -104,7 +104,8 @@ CREATE TABLE run_requests (
     max_retries      bigint NOT NULL CHECK (max_retries >= 0),
     extras           text NOT NULL,
     notify_url       text,
-    cancel_on_disconnect_s double precision
+    cancel_on_disconnect_s double precision,
+    traceparent      text
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.

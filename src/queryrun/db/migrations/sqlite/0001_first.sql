@@ -96,7 +96,8 @@ CREATE TABLE run_requests (
     max_retries      INTEGER NOT NULL CHECK (max_retries >= 0),
     extras           TEXT NOT NULL,
     notify_url       TEXT,
-    cancel_on_disconnect_s REAL
+    cancel_on_disconnect_s REAL,
+    traceparent      TEXT
 );
 
 -- The queue: the oldest of each client is the first entry of its stretch of the index.

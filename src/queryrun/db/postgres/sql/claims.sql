@@ -7,14 +7,19 @@
 
 -- name: create_queue_has_room
 -- Whether one more run of this client may wait. Until the end of the transaction no other node may
--- add one of its entity. Index: runs_waiting, of which it reads as many entries as may wait.
+-- add one of its entity, or of its tenant where that has a limit. Index: runs_waiting, of which it
+-- reads as many entries as may wait.
 CREATE OR REPLACE FUNCTION pg_temp.queue_has_room(
     of_source text, of_tenant text, of_entity text, of_client text,
-    max_of_entity bigint, max_of_client bigint)
+    max_of_entity bigint, max_of_client bigint, max_of_tenant bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF max_of_entity = 0 AND max_of_client = 0 THEN
+    IF max_of_entity = 0 AND max_of_client = 0 AND max_of_tenant = 0 THEN
         RETURN true;
+    END IF;
+    IF max_of_tenant > 0 THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended(
+            of_source || E'\n' || of_tenant, {queue_lock}));
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended(
         of_source || E'\n' || of_tenant || E'\n' || of_entity, {queue_lock}));
@@ -27,7 +32,13 @@ BEGIN
         SELECT 1 FROM runs r
         WHERE max_of_client > 0 AND r.state = 'accepted' AND r.source = of_source
             AND r.tenant_id = of_tenant AND r.entity_id = of_entity AND r.client_id = of_client
-        ORDER BY r.ready_ms, r.seq LIMIT 1 OFFSET greatest(max_of_client, 1) - 1);
+        ORDER BY r.ready_ms, r.seq LIMIT 1 OFFSET greatest(max_of_client, 1) - 1
+    ) AND NOT EXISTS (
+        SELECT 1 FROM runs r
+        WHERE max_of_tenant > 0 AND r.state = 'accepted' AND r.source = of_source
+            AND r.tenant_id = of_tenant
+        ORDER BY r.entity_id, r.client_id, r.ready_ms, r.seq
+        LIMIT 1 OFFSET greatest(max_of_tenant, 1) - 1);
 END $$;
 
 -- fragment: choice

@@ -25,7 +25,7 @@ JOIN run_requests q ON q.run_seq = r.seq
 -- fragment: room
 room AS MATERIALIZED (
     SELECT 1 WHERE pg_temp.queue_has_room(%(source)s, %(tenant_id)s, %(entity_id)s,
-        %(client_id)s, %(max_of_entity)s, %(max_of_client)s)
+        %(client_id)s, %(max_of_entity)s, %(max_of_client)s, %(max_of_tenant)s)
 )
 
 -- fragment: insert_run

@@ -18,6 +18,9 @@ DELETE FROM usage_records WHERE (run_seq, attempt, day) IN (
     SELECT u.run_seq, u.attempt, u.day FROM tenants t
     JOIN usage_records u ON u.tenant_id = t.id AND u.day < %(day)s LIMIT %(limit)s);
 
+-- name: stored_by_tenant
+SELECT coalesce(sum(result_bytes), 0)::bigint FROM usage WHERE tenant_id = %(tenant_id)s;
+
 -- name: usage_of_entity
 WITH clock AS MATERIALIZED (SELECT {now} AS ms)
 SELECT client_id, sum(statement_bytes)::bigint, sum(result_bytes)::bigint,

@@ -35,6 +35,11 @@ SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id =
     AND entity_id = :entity_id AND client_id = :client_id
 LIMIT 1 OFFSET :beyond;
 
+-- name: queue_of_tenant_reaches
+-- The same of the tenant with all its entities. Index: runs_waiting.
+SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+LIMIT 1 OFFSET :beyond;
+
 -- name: save_handle
 -- Indexes: the unique one on runs (id), the primary key of attempts.
 UPDATE attempts SET handle = :handle, file_key = :file_key

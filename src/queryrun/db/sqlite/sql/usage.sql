@@ -55,6 +55,9 @@ DELETE FROM usage_records WHERE (run_seq, attempt, day) IN (
     SELECT u.run_seq, u.attempt, u.day FROM tenants t
     JOIN usage_records u ON u.tenant_id = t.id AND u.day < :day LIMIT :limit);
 
+-- name: stored_by_tenant
+SELECT coalesce(sum(result_bytes), 0) FROM usage WHERE tenant_id = :tenant_id;
+
 -- name: usage_of_entity
 SELECT client_id, statement_bytes, result_bytes,
     CASE WHEN written_day = :day THEN written_bytes ELSE 0 END
