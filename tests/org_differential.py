@@ -159,7 +159,9 @@ def pairs(directory: Path) -> list[Pair]:
     ]
 
 
-def differences(count: int, seed: int, progress: Callable[[int], None] = int) -> list[str]:
+def differences(
+    count: int, seed: int, progress: Callable[[int], object] = lambda _: None
+) -> list[str]:
     """Ask so many statements of every pair in turn. `progress` is told how many were asked."""
     found: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
