@@ -59,7 +59,6 @@ def test_what_is_no_query_is_not_sent(statement: str) -> None:
     "statement",
     [
         "SELECT * FROM TABLE(system.query('DROP TABLE t'))",
-        "SELECT * FROM t MATCH_RECOGNIZE (MEASURES a AS b PATTERN (a) DEFINE a AS true)",
         "SELECT * FROM t TABLESAMPLE BERNOULLI (10)",
     ],
 )

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
-from queryrun.sql.trino import ast, ast_json, routines, sql_json
+from queryrun.sql.trino import ast, ast_json, ast_patterns, routines, sql_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
-from queryrun.sql.trino.scope import did_you_mean
+from queryrun.sql.trino.scope import Column, did_you_mean
 from queryrun.sql.trino.signatures import Signature, apply, repeats
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -87,6 +88,7 @@ class CallCompiler(ExpressionCompiler):
     def __init__(self, statement: str, zone: str) -> None:
         super().__init__(statement, zone)
         self.windows: dict[str, ast.Window] = {}
+        self._list: tuple[str, str] | None = None
 
     def call(self, node: ast.Call) -> Typed:
         if self.routines and (found := self._own(node)) is not None:
@@ -208,6 +210,22 @@ class CallCompiler(ExpressionCompiler):
     def json_made(self, node: ast_json.JsonMade) -> Typed:
         return sql_json.made(self, node)
 
+    def given(self, node: ast_patterns.Given) -> Typed:
+        return node.value
+
+    def lone_mode(self, node: ast_patterns.Mode) -> Typed:
+        message = f"{node.word} semantics is supported only in row pattern recognition"
+        self.mismatch(message, node.at)
+
+    def lone_label(self, node: ast_patterns.LabelRows) -> Typed:
+        message = "label.* syntax is only supported as the only argument of row pattern count"
+        self.mismatch(f"{message} function", node.at)
+
+    def usable_column(self, column: Column, at: int) -> Column:
+        """The column, if Trino has a type for it."""
+        self.usable(column, at)
+        return column
+
     def json_item(self, node: ast_json.JsonItem) -> Typed:
         return Typed(node.sql, t.VARCHAR)
 
@@ -251,6 +269,8 @@ class CallCompiler(ExpressionCompiler):
         self, node: ast.Call, function: str, args: Sequence[str], also_where: str = ""
     ) -> str:
         """The aggregate with its DISTINCT, ORDER BY, FILTER and OVER."""
+        if self._list is not None:
+            return self._of_list(function, args, also_where)
         if node.over and (node.filter is not None or node.is_distinct):
             self.refuse("FILTER or DISTINCT together with OVER", node.at)
         distinct = "DISTINCT " if node.is_distinct else ""
@@ -266,6 +286,30 @@ class CallCompiler(ExpressionCompiler):
         if conditions:
             sql += f" FILTER (WHERE {' AND '.join(conditions)})"
         return sql + (f" OVER ({self.over(node.over)})" if node.over else "")
+
+    @contextmanager
+    def over_list(self, base: str, item: str) -> Iterator[None]:
+        """Aggregates are of a list for a while, each of whose entries is called `item`."""
+        before, self._list = self._list, (base, item)
+        try:
+            yield
+        finally:
+            self._list = before
+
+    def _of_list(self, function: str, args: Sequence[str], also_where: str) -> str:
+        base, item = self._list or ("", "")
+        if also_where:
+            base = f"list_filter({base}, lambda {item}: {also_where})"
+        if list(args) == ["*"]:
+            return f"len({base})"
+        if function.startswith("arg_m"):
+            pairs = f"list_transform({base}, lambda {item}: row({args[1]}, {args[0]}))"
+            known = f"list_filter({pairs}, lambda {item}: {item}[1] IS NOT NULL)"
+            return f"(list_{'max' if 'max' in function else 'min'}({known}))[2]"
+        values = f"list_transform({base}, lambda {item}: {args[0]})"
+        if function == "list":
+            return f"CASE WHEN len({base}) > 0 THEN {values} END"
+        return f"list_aggregate({values}, '{function}')"
 
     def order(self, items: Sequence[ast.SortItem]) -> str:
         """The entries of an ORDER BY that sorts rows of the source."""

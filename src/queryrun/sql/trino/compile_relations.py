@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from queryrun.sql.trino import (
     ast,
     ast_json,
+    ast_patterns,
     information,
+    patterns,
     sql_json,
 )
 from queryrun.sql.trino import types as t
@@ -72,6 +74,8 @@ class RelationCompiler(CallCompiler):
                 return self._aliased(node, outer, Joined("", []))
             case ast.Join():
                 return self._join(node, outer)
+            case ast_patterns.Matched():
+                return self.matched(node, outer, "", [])
             case _:
                 self.refuse("Such a relation", node.at)
 
@@ -88,6 +92,8 @@ class RelationCompiler(CallCompiler):
                 return self._unnest(inner, outer, left, alias, node.columns)
             case ast_json.JsonTable():
                 return self._json_table(inner, outer, left, alias, node.columns)
+            case ast_patterns.Matched():
+                return self.matched(inner, outer, alias, node.columns)
             case _:
                 self.refuse("An alias for a join in brackets", node.at)
         if node.columns:
@@ -170,6 +176,21 @@ class RelationCompiler(CallCompiler):
         lateral = "LATERAL " if node.is_lateral else ""
         found = columns_of(renamed, sql_alias, alias)
         return Joined(f"{lateral}({sql}) AS {sql_alias}({numbered(renamed)})", found)
+
+    def matched(
+        self,
+        node: ast_patterns.Matched,
+        outer: Scope,
+        alias: str,
+        columns: Sequence[ast.Ident],
+    ) -> Joined:
+        """MATCH_RECOGNIZE."""
+        source = self.relation(node.relation, outer)
+        sql, outputs = patterns.compiled(self, node, source.sql, source.columns)
+        renamed = self._renamed(outputs, columns, node.at)
+        sql_alias = self.fresh("r")
+        found = columns_of(renamed, sql_alias, alias)
+        return Joined(f"({sql}) AS {sql_alias}({numbered(renamed)})", found)
 
     def _json_table(
         self,

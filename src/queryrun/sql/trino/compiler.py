@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, ast_json, casts, fine
+from queryrun.sql.trino import ast, ast_json, ast_patterns, casts, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.cast_checks import CastSite
@@ -290,4 +290,7 @@ _METHODS: dict[type, str] = {
     ast_json.JsonQuery: "json_query",
     ast_json.JsonMade: "json_made",
     ast_json.JsonItem: "json_item",
+    ast_patterns.Given: "given",
+    ast_patterns.Mode: "lone_mode",
+    ast_patterns.LabelRows: "lone_label",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.ast import Expr
+from queryrun.sql.trino.ast_patterns import LabelRows
 from queryrun.sql.trino.reader import Reader
 
 
@@ -41,6 +42,13 @@ class PartParser(Reader):
             call.is_star = True
             return
         if self.at_op(")"):
+            return
+        if self.at_name() and [self.lookahead(n).text for n in (1, 2, 3)] == [".", "*", ")"]:
+            ident = self.name()
+            label = ident.text if ident.is_quoted else ident.text.upper()
+            call.args = [LabelRows(label, ident.at)]
+            self.advance()
+            self.advance()
             return
         call.is_distinct = self.take_word("DISTINCT")
         if not call.is_distinct:
@@ -128,6 +136,10 @@ class PartParser(Reader):
         if self.take_word("NULLS"):
             first = self.expect_word("FIRST", "LAST").text == "FIRST"
         return ast.SortItem(expr, descending, first, at)
+
+    def expressions(self) -> list[Expr]:
+        """One or more, with commas between."""
+        return self._expressions()
 
     def _expressions(self) -> list[Expr]:
         found = [self.expression()]

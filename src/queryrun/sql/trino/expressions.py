@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.ast import Expr
+from queryrun.sql.trino.ast_patterns import Mode
 from queryrun.sql.trino.expression_forms import READERS, FormParser
 
 _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
@@ -258,11 +259,21 @@ class ExpressionParser(FormParser):
         if word in _TYPED_LITERALS and self.lookahead().kind == "string":
             self.advance()
             return ast.TypedLiteral(word.lower(), self.text(), token.at)
+        is_mode = word in {"RUNNING", "FINAL"} and self.lookahead(2).text == "("
+        if is_mode and self.lookahead().kind in {"word", "quoted"}:
+            return self._mode()
         if word in _NOT_OFFERED:
             self.refuse(f"{word} is not supported", token.at)
         if not self.at_name():
             self.fail("expected an expression")
         return self._name()
+
+    def _mode(self) -> Expr:
+        token = self.advance()
+        call = self._worded() if self.token.kind == "word" else self._name()
+        if not isinstance(call, ast.Call):
+            self.fail("expected a function")
+        return Mode(token.text, call, token.at)
 
     def _name(self) -> Expr:
         first = self.name()

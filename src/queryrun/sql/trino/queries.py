@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, json_forms, routine_forms
+from queryrun.sql.trino import ast, json_forms, pattern_forms, routine_forms
 from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
@@ -385,14 +385,20 @@ class QueryParser(ExpressionParser):
         relation = self._relation_primary()
         if self.at_word("TABLESAMPLE"):
             self.refuse("TABLESAMPLE is not supported", self.token.at)
-        if self.at_word("MATCH_RECOGNIZE"):
-            self.refuse("MATCH_RECOGNIZE is not supported", self.token.at)
-        if self.take_word("AS") or (self.at_name() and not self.at_word(*_NO_ALIAS)):
-            alias = self.name()
-            relation = ast.Aliased(relation, alias, self.names_in_brackets(), alias.at)
-        if self.at_word("MATCH_RECOGNIZE"):
-            self.refuse("MATCH_RECOGNIZE is not supported", self.token.at)
+        relation = self._with_alias(relation)
+        if self._at_pattern():
+            relation = self._with_alias(pattern_forms.match_recognize(self, relation))
         return relation
+
+    def _at_pattern(self) -> bool:
+        return self.at_word("MATCH_RECOGNIZE") and self.lookahead().text == "("
+
+    def _with_alias(self, relation: ast.Relation) -> ast.Relation:
+        is_named = self.at_name() and not self.at_word(*_NO_ALIAS)
+        if not self.take_word("AS") and not is_named:
+            return relation
+        alias = self.name()
+        return ast.Aliased(relation, alias, self.names_in_brackets(), alias.at)
 
     def _relation_primary(self) -> ast.Relation:
         token = self.token

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from queryrun.errors import FailureCode
 from queryrun.sql.position import SourcePosition
-from queryrun.sql.trino import ast
+from queryrun.sql.trino import ast, ast_patterns
 from queryrun.sql.trino.tokens import failure_at, tokens_of
 from queryrun.sql.trino.typed import name, text
 
@@ -331,6 +331,10 @@ class _Finder:
                     yield from self._inside(join.on, ctes)
                 case ast.Derived(query=query):
                     yield from self.query(query, ctes)
+                case ast_patterns.Matched() as matched:
+                    pending.append(matched.relation)
+                    for slot in ("partition", "order", "measures", "definitions"):
+                        yield from self._inside(getattr(matched, slot), ctes)
                 case other:
                     yield from self._inside(other, ctes)
 

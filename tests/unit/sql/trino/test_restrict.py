@@ -80,6 +80,10 @@ def test_tables_in_a_list_are_restricted() -> None:
         "SELECT id FROM plain GROUP BY id HAVING id > (SELECT max(id) FROM account)",
         "SELECT * FROM UNNEST(ARRAY[(SELECT max(id) FROM account)]) u (x)",
         "SELECT * FROM JSON_TABLE((SELECT max(j) FROM account), 'lax $' COLUMNS(a bigint))",
+        "SELECT * FROM (SELECT id FROM account) "
+        "MATCH_RECOGNIZE (ORDER BY id MEASURES id AS x PATTERN (A) DEFINE A AS true)",
+        "SELECT * FROM plain MATCH_RECOGNIZE (ORDER BY id MEASURES id AS x PATTERN (A) "
+        "DEFINE A AS id IN (SELECT id FROM account))",
         "VALUES (SELECT max(id) FROM account)",
         "SELECT id FROM plain UNION ALL (SELECT id FROM account)",
         "WITH w AS (SELECT id FROM account) SELECT * FROM w",

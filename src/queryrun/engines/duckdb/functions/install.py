@@ -12,11 +12,22 @@ from queryrun.engines.duckdb.functions import (
     json_sql,
     numbers,
     patterns,
+    row_patterns,
     words,
 )
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, used_by
 
-MODULES = (addresses, binary, documents, formatting, json_sql, numbers, patterns, words)
+MODULES = (
+    addresses,
+    binary,
+    documents,
+    formatting,
+    json_sql,
+    numbers,
+    patterns,
+    row_patterns,
+    words,
+)
 """Each registers its functions when it is imported."""
 
 
