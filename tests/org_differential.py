@@ -119,7 +119,7 @@ class Generator:
 
 @dataclass(slots=True)
 class Pair:
-    """The same source with everybody's rows and with one org's, asked the same statements."""
+    """The same source with everybody's rows and with one org's, given the same statements."""
 
     options: list[dict[str, str]]
     directory: Path
@@ -162,7 +162,7 @@ def pairs(directory: Path) -> list[Pair]:
 def differences(
     count: int, seed: int, progress: Callable[[int], object] = lambda _: None
 ) -> list[str]:
-    """Ask so many statements of every pair in turn. `progress` is told how many were asked."""
+    """Ask so many statements of every pair in turn. `progress` is told how many there were."""
     found: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
         requests = pairs(Path(directory))
@@ -203,12 +203,12 @@ def _outcome(session: DuckDBSession, statement: str) -> str:
 
 
 def main() -> None:
-    """Print every difference, and how many there were. 10,000 statements are asked twice each,
+    """Print every difference, and how many there were. 10,000 statements are run twice each,
     behind barriers of their own: about eleven minutes of one core."""
 
-    def progress(asked: int) -> None:
-        if asked % 500 == 0:
-            print(f"{asked:,} of {count:,}", file=sys.stderr, flush=True)
+    def progress(requested: int) -> None:
+        if requested % 500 == 0:
+            print(f"{requested:,} of {count:,}", file=sys.stderr, flush=True)
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1

@@ -7,7 +7,7 @@ Neither holds the state of a run: the store is the truth.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -126,7 +126,7 @@ class AttemptContext:
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
-    worker_config: Callable[[str, str], Awaitable[WorkerConfig]]
+    worker_config: Callable[[str, str, Sequence[str]], Awaitable[WorkerConfig]]
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth
