@@ -18,7 +18,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults terminal-picture
+.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults command-faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -124,6 +124,9 @@ simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; pr
 faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
 	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
 
+command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence
+	@$(BIN)/python -m tests.faults.commands
+
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)
 
@@ -143,6 +146,14 @@ s3-server: .cache/bin/versitygw ## build the S3 server that tests use, into .cac
 	@command -v go >/dev/null || { echo "s3-server needs Go 1.25 or newer"; exit 1; }
 	@GOBIN=$(CURDIR)/$(@D) go install -trimpath $(S3_SERVER)
 	@touch $@
+
+promtool: .cache/bin/promtool ## fetch the tool that checks alert rules and dashboard, into .cache/ (from Debian's or Ubuntu's package)
+
+.cache/bin/promtool:
+	@mkdir -p $(@D) && rm -rf .cache/prometheus && mkdir -p .cache/prometheus
+	@command -v apt-get dpkg-deb >/dev/null || { echo "promtool is in the package prometheus of Debian and Ubuntu"; exit 1; }
+	@cd .cache/prometheus && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .
+	@cp .cache/prometheus/usr/bin/promtool $@ && rm -rf .cache/prometheus
 
 otel-collector: .cache/bin/otelcol ## build the OpenTelemetry collector that tests use, into .cache/ (needs Go)
 

@@ -19,6 +19,7 @@ class Cause(StrEnum):
     IO_ERROR = "io_error"
     READ_ONLY = "read_only"
     MISSING = "missing"
+    NOT_OPENED = "not_opened"
     REPLACED = "replaced"
     CORRUPT = "corrupt"
     NOT_PERMITTED = "not_permitted"
@@ -49,6 +50,7 @@ _SENTENCES = {
     Cause.IO_ERROR: "the disk reports an input/output error",
     Cause.READ_ONLY: "the file system is read-only",
     Cause.MISSING: "it does not exist",
+    Cause.NOT_OPENED: "it cannot be opened: it is missing, or this user may not read it",
     Cause.REPLACED: "it was replaced by another file",
     Cause.CORRUPT: "it is damaged, or no database",
     Cause.NOT_PERMITTED: "this user has no permission",
@@ -96,7 +98,7 @@ _BY_SQLITE_CODE = {
     13: Cause.DISK_FULL,  # SQLITE_FULL
     10: Cause.IO_ERROR,  # SQLITE_IOERR
     8: Cause.READ_ONLY,  # SQLITE_READONLY
-    14: Cause.MISSING,  # SQLITE_CANTOPEN
+    14: Cause.NOT_OPENED,  # SQLITE_CANTOPEN
     11: Cause.CORRUPT,  # SQLITE_CORRUPT
     26: Cause.CORRUPT,  # SQLITE_NOTADB
     7: Cause.NO_MEMORY,  # SQLITE_NOMEM

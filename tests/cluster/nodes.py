@@ -63,13 +63,14 @@ class Cluster:
         environ: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         program: Sequence[str] = SERVE,
+        port: int = 0,
     ) -> Server:
         """Start another node. `prefix` comes before its command line. A node without the role `api`
         gets no token and serves probes only.
         """
         home = self._new_home()
         command = [*prefix, sys.executable, *program, "--home", str(home), "--roles", roles]
-        process, url = start_serving(command, self.log, self.environ | dict(environ or {}))
+        process, url = start_serving(command, self.log, self.environ | dict(environ or {}), port)
         http = httpx.Client(base_url=url, timeout=60)
         node = Server(process, url, http, self.made)
         self.nodes.append(node)

@@ -240,6 +240,9 @@ class LeasesContract:
         assert sorted(won) == [False, False, True]
         assert await store.extend("node-a", [attempt.ref], lease_s=LEASE_S) == []
         assert await store.expired_leases() == []
+        await raw.pass_time(LEASE_S)
+        [left] = await store.expired_leases()
+        assert left.node == "node-a", "the record names who ran it, not who settles it"
 
     async def test_a_lease_extended_in_time_is_not_taken_over(
         self, store: RunStore, raw: RawDatabase

@@ -11,6 +11,7 @@ import pytest
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from tests.contract.engine import EngineContract, Statements
+from tests.contract.parameters import ParameterContract
 
 
 @pytest.fixture
@@ -53,5 +54,20 @@ class TestDuckDBOverADatabase(EngineContract):
         with duckdb.connect(str(path)) as connection:
             connection.execute("CREATE TABLE account AS SELECT unnest([1, 2, 3]) AS id")
         session = open_session({"database": str(path)}, limits)
+        yield session
+        session.close()
+
+
+class TestDuckDBInTrinosSql(ParameterContract):
+    """What a source speaks unless it is set otherwise."""
+
+    @pytest.fixture
+    def session(self, tmp_path: Path, limits: EngineLimits) -> Iterator[DuckDBSession]:
+        (tmp_path / "data").mkdir()
+        with duckdb.connect() as connection:
+            target = tmp_path / "data" / "account.parquet"
+            connection.execute(f"COPY (SELECT unnest([1, 2, 3]) AS id) TO '{target}'")
+        options = {"data_dir": str(tmp_path / "data"), "dialect": "trino"}
+        session = open_session(options, limits)
         yield session
         session.close()

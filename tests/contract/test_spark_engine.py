@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +24,9 @@ from queryrun.results.formats import ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
 from queryrun.results.write import write_result
+from queryrun.sql.trino.markers import Value
 from tests.contract.engine import EngineContract, Statements
+from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
 from tests.spark_server import SparkServer, sql
 
@@ -92,11 +94,17 @@ class RememberingSession:
         self._session = session
         self.names: list[str] = []
 
-    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+    def plan(
+        self,
+        statement: str,
+        row_filter: RowFilter | None = None,
+        name: str = "",
+        values: Sequence[Value] = (),
+    ) -> Rows:
         """Under a name of its own where none is given."""
         name = name or work_name(uuid.uuid4().hex, 1)
         self.names.append(name)
-        return self._session.plan(statement, row_filter, name)
+        return self._session.plan(statement, row_filter, name, values)
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self._session, attribute)
@@ -268,7 +276,7 @@ class TestSpark(EngineContract):
         assert file.read_text() == "id,note\n1,x\n2,x\n3,x\n"
 
 
-class TestSparkInTrinosSql(EngineContract):
+class TestSparkInTrinosSql(ParameterContract, EngineContract):
     """The same in the SQL that every source speaks, unless it is set otherwise."""
 
     @pytest.fixture

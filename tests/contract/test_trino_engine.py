@@ -28,6 +28,7 @@ from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
+from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
 from tests.trino_server import TrinoServer
 
@@ -99,7 +100,7 @@ def read(rows: Rows) -> list[tuple[object, ...]]:
     return rows.connection.execute(f"SELECT * FROM (\n{rows.relation})").fetchall()
 
 
-class TestTrino(EngineContract):
+class TestTrino(ParameterContract, EngineContract):
     """Over the memory connector."""
 
     @pytest.fixture

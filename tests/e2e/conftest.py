@@ -245,12 +245,13 @@ def wait_logged(log: Path, *words: str) -> str:
 
 
 def start_serving(
-    command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None
+    command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None, port: int = 0
 ) -> tuple[subprocess.Popen[str], str]:
-    """Start a server process on a free loopback port. Returns it and its URL once it listens."""
+    """Start a server process on a free loopback port, or on this one. Returns it and its URL once
+    it listens."""
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", "0"],
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -7,11 +7,14 @@ import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from queryrun.cli.home import init_home
+from queryrun_client import Client
 from tests.e2e.conftest import Server, ServerHarness
 from tests.e2e.terminal import CTRL_C, CTRL_D, ENTER, TAB, Terminal
 from tests.e2e.test_cli import COMMAND, Shell
@@ -206,3 +209,71 @@ def test_a_reader_that_has_enough_is_no_message(home: Shell) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("x\n", "")
+
+
+# --- parameters -----------------------------------------------------------------------------
+
+
+def test_a_parameter_is_bound_by_the_type_that_its_form_or_its_name_says(home: Shell) -> None:
+    out = home.ok(
+        "run",
+        "SELECT :n + 1 AS n, :price AS price, :code AS code, date_add('day', 1, :day) AS day",
+        "-p", "n=41", "-p", "price=12.30", "-p", "code=007", "-p", "day:date=2024-02-28",
+    )  # fmt: skip
+    assert out == "n,price,code,day\n42,12.30,007,2024-02-29\n"
+
+
+def test_what_would_be_sql_in_a_statement_is_a_text_as_a_parameter(home: Shell) -> None:
+    attack = "x' OR '1'='1'; DROP TABLE t --"
+    assert home.ok("run", "SELECT :x = 'x' AS equal", "-p", f"x={attack}") == "equal\nfalse\n"
+    assert home.ok("run", "SELECT :x AS x", "-p", f"x={attack}") == f"x\n{attack}\n"
+
+
+def test_statements_of_a_file_get_the_parameters_that_they_name(home: Shell) -> None:
+    script = "SELECT :a AS a; SELECT :b AS b;"
+    assert home.ok("run", "-p", "a=1", "-p", "b=2", stdin=script) == "a\n1\nb\n2\n"
+    refused = home("run", "-p", "a=1", "-p", "c=2", stdin=script)
+    assert refused.returncode == 1
+    assert "no statement has the parameter :c" in refused.stderr
+
+
+def test_a_parameter_that_is_missing_or_unused_is_said_before_there_is_a_run(home: Shell) -> None:
+    for arguments, words in (
+        (["SELECT :day"], "the parameter :day"),
+        (["SELECT 1", "-p", "day=1"], "no parameter :day"),
+        (["SELECT :day", "-p", "day:date=31.1.2024"], "write it as 2024-01-31"),
+    ):
+        refused = home("run", *arguments)
+        assert refused.returncode == 1
+        assert words in refused.stderr
+
+
+def test_a_shell_keeps_parameters_for_the_statements_that_name_them(home: Shell) -> None:
+    script = "\\set day:date=2024-01-31\nSELECT :day AS day;\nSELECT 1 AS a;\n\\unset day\n\\set\n"
+    done = home("shell", "-p", "n=1", stdin=script)
+    assert done.stdout == (
+        "Parameters: :n, :day.\nday\n2024-01-31\na\n1\nParameters: :n.\nParameters: :n.\n"
+    )
+    missing = home("shell", stdin="SELECT :day;")
+    assert missing.returncode == 1
+    assert "the parameter :day" in missing.stderr
+
+
+def test_the_client_binds_values_of_python_and_gets_the_same_back(served: Server) -> None:
+    issued = served.made.issued
+    values = {
+        "amount": Decimal("12.30"),
+        "day": date(2024, 2, 29),
+        "at": datetime(2024, 2, 29, 23, 59, 59, 123456),
+        "moment": datetime(2024, 2, 29, 12, tzinfo=UTC),
+        "text": "o'clock; DROP TABLE rates --",
+        "nothing": None,
+        "ids": [3, 1, None],
+    }
+    sql = f"SELECT {', '.join(f':{name} AS {name}' for name in values)}"
+    with Client(served.url, issued.client.id, issued.secret) as client:
+        (row,) = client.to_arrow(sql, parameters=values).to_pylist()
+        assert {name: row[name] for name in values} == values
+        assert client.to_arrow("SELECT ? + ? AS sum", parameters=[40, 2]).to_pylist() == [
+            {"sum": 42}
+        ]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,8 +24,10 @@ from queryrun.engines.base import (
     Rows,
 )
 from queryrun.engines.duckdb.session import open_session as open_duckdb
+from queryrun.engines.statements import opened_for
 from queryrun.results.local import LocalResultStore, LocalResultWriter
 from queryrun.results.store import SharedFile
+from queryrun.sql.trino.markers import Value
 from queryrun.worker.entry import SourceSession
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
@@ -58,7 +62,7 @@ def open_session(config: WorkerConfig, _node: NodeServices) -> SourceSession:
     limits = EngineLimits(config.memory_bytes, config.threads, config.spill_dir, config.spill_bytes)
     engine = open_duckdb(config.source.options, limits, config.time_zone)
     results = HeldResults(Path(config.results.options["directory"]))
-    return HeldSession(engine, results, config.time_zone)
+    return HeldSession(engine, results, config)
 
 
 def main(control: socket.socket) -> NoReturn:
@@ -69,8 +73,9 @@ def main(control: socket.socket) -> NoReturn:
 class HeldSession(SourceSession):
     """Sets where to block, then runs as the real one."""
 
-    def __init__(self, engine: EngineSession, results: HeldResults, time_zone: str) -> None:
-        super().__init__(HeldEngine(engine, results.hold_point), results, time_zone)
+    def __init__(self, engine: EngineSession, results: HeldResults, config: WorkerConfig) -> None:
+        held, opened = HeldEngine(engine, results.hold_point), partial(opened_for, config.source)
+        super().__init__(held, results, config.time_zone, opened)
         self._hold_point = results.hold_point
 
     def run(self, execute: Execute, report: Report) -> Done:
@@ -88,10 +93,16 @@ class HeldEngine:
         self._hold_point = hold_point
         self.output_path = engine.output_path
 
-    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+    def plan(
+        self,
+        statement: str,
+        row_filter: RowFilter | None = None,
+        name: str = "",
+        values: Sequence[Value] = (),
+    ) -> Rows:
         """Held at `planning`."""
         self._hold_point.hold_at("planning")
-        return self._engine.plan(statement, row_filter, name)
+        return self._engine.plan(statement, row_filter, name, values)
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """As the real one."""

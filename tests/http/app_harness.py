@@ -4,7 +4,7 @@ words, results in memory, and a dispatcher that tests move by hand."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -46,6 +46,7 @@ from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import TableColumns, Validation, validate_trino
 from queryrun.webhooks.secrets import Sealer
 from queryrun.webhooks.target import Wall, parse_networks
@@ -79,7 +80,13 @@ class FakeGuard:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
+    async def check(
+        self,
+        statement: str,
+        dialect: str,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
+    ) -> Verdict:
         """The verdict of a guard that knows three words."""
         await self.go_on.wait()
         if self.broken:
@@ -91,10 +98,14 @@ class FakeGuard:
         return Verdict(statement)
 
     async def validate(
-        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+        self,
+        statement: str,
+        tables: tuple[TableColumns, ...] | None,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
     ) -> Validation:
         """As the guard's process would."""
-        return validate_trino(statement, tables)
+        return validate_trino(statement, tables, parameters)
 
 
 class MemoryResults:

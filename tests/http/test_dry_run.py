@@ -13,6 +13,7 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.estimates import Certainty, StatementEstimate, TableEstimate
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
+from queryrun.sql.parameters import Parameter
 from tests.http.app_harness import ACME, PUBLIC_URL, SELECT, AppHarness
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,12 @@ class KnownEstimates:
         self.requests: list[tuple[str, str, str, RowFilter]] = []
 
     async def estimate(
-        self, source: str, entity_id: str, sql: str, row_filter: RowFilter
+        self,
+        source: str,
+        entity_id: str,
+        sql: str,
+        row_filter: RowFilter,
+        parameters: tuple[Parameter, ...] = (),
     ) -> StatementEstimate | None:
         """What the test says."""
         self.requests.append((source, entity_id, sql, row_filter))

@@ -7,7 +7,7 @@ made true in `meant`, so that valid requests are accepted and invalid ones stay 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -49,6 +49,7 @@ from queryrun.runs.store import (
     QueueLimits,
 )
 from queryrun.sql.guard import Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import TableColumns, Validation
 from queryrun.webhooks.target import MAX_URL_CHARS
 from tests.conftest import Clock
@@ -66,12 +67,22 @@ PUBLIC_KEY = (
 class WillingGuard:
     """Accepts everything: what statements are refused is not what is tested here."""
 
-    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
+    async def check(
+        self,
+        statement: str,
+        dialect: str,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
+    ) -> Verdict:
         """Always yes."""
         return Verdict(statement)
 
     async def validate(
-        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+        self,
+        statement: str,
+        tables: tuple[TableColumns, ...] | None,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
     ) -> Validation:
         """Always fine."""
         return Validation()

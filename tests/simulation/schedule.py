@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CUT_NODE = "cut node off"
     STORE_AWAY = "store away"
     LOSE_REPLIES = "lose replies"
+    LATE_COMMITS = "commit what callers have given up"
     STEP_CLOCK = "step the clock of a store that its node owns"
 
 
@@ -64,6 +65,7 @@ _FAULTS = (
     Kind.CUT_NODE,
     Kind.STORE_AWAY,
     Kind.LOSE_REPLIES,
+    Kind.LATE_COMMITS,
 )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.runs import SqliteRunStore
-from queryrun.errors import Unavailable
+from queryrun.errors import QueryrunError, Unavailable
 
 _TIMEOUT_S = 5.0
 """When a caller gives up on a store that does not answer."""
@@ -68,6 +71,8 @@ class Link:
         self._dice = dice
         self.is_cut = False
         self.loses_replies = False
+        self.commits_late = False
+        self._late: set[asyncio.Task[Any]] = set()
         self.is_dead = False
 
     def __getattr__(self, name: str) -> Any:
@@ -84,12 +89,29 @@ class Link:
         if self.is_cut or self._backend.is_away:
             await asyncio.sleep(self._dice.choice((0.0, 0.1, _TIMEOUT_S)))
             raise Unavailable("the store does not answer")
+        if self.commits_late and self._dice.random() < 0.3:
+            self._commit_later(partial(method, *args, **kwargs))
+            await asyncio.sleep(self._dice.choice((0.0, 0.1, _TIMEOUT_S)))
+            raise Unavailable("the connection was lost")
         result = await method(*args, **kwargs)
         await asyncio.sleep(self._delay_s())
         await self._unless_dead()
         if self.is_cut or (self.loses_replies and self._dice.random() < 0.3):
             raise Unavailable("the reply was lost")
         return result
+
+    def _commit_later(self, unit: Callable[[], Awaitable[Any]]) -> None:
+        """A server that shares its data goes on with what it was sent, also when the network is
+        gone and the caller has given up; whoever sent it may be dead by then."""
+
+        async def commit() -> None:
+            await asyncio.sleep(self._dice.choice((0.01, 0.5, 3.0, 12.0)))
+            with suppress(QueryrunError):
+                await unit()
+
+        task = asyncio.get_running_loop().create_task(commit(), context=contextvars.Context())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def _unless_dead(self) -> None:
         """What a killed process has begun never goes on."""

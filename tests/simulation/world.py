@@ -254,6 +254,9 @@ class World:
             case Kind.LOSE_REPLIES:
                 self.faults += 1
                 await self._during(index, "loses_replies", one.duration_s)
+            case Kind.LATE_COMMITS:
+                self.faults += 1
+                await self._during(index, "commits_late", one.duration_s)
             case Kind.STORE_AWAY:
                 self.backend.is_away = True
                 await asyncio.sleep(one.duration_s)

@@ -14,6 +14,7 @@ _WHAT_TO_DO = {
     Cause.DISK_FULL: "free some space, and try again",
     Cause.READ_ONLY: "mount it writable, or give another --home",
     Cause.MISSING: "look whether the home is there and this user may write to it",
+    Cause.NOT_OPENED: "look whether the home is there, and run as the user that owns it",
     Cause.NOT_PERMITTED: "run as the user that owns the home",
     Cause.IO_ERROR: "look into the kernel's log: the disk may be failing",
 }

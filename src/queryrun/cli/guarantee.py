@@ -78,6 +78,7 @@ def cancel_suite(
         holds = run_on_own_server(options, console, _source(engine, urls))
     else:
         access, local = _server(url, client_id, client_secret_file, server_pid, server_home)
+        _check_access(access)
         holds = run_against(access, local, options, console)
     sys.exit(0 if holds else 1)
 
@@ -115,3 +116,15 @@ def _server(
         raise ConfigurationError("--url needs --client-id and --client-secret-file")
     access = Access(url, client_id, secret_file.read_text(encoding="utf-8").strip())
     return access, Local(ServerProcesses(pid), home) if pid is not None else None
+
+
+def _check_access(access: Access) -> None:
+    """A server that is not there, or that does not know the client, has broken no promise."""
+    from queryrun_cli.exits import describe
+    from queryrun_client import Client, ClientError
+
+    try:
+        with Client(access.url, access.client_id, access.client_secret) as client:
+            client.authenticate()
+    except ClientError as error:
+        raise ConfigurationError(f"nothing was tested: {describe(error)}") from error

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import typer
 
+from queryrun.cli.existing import home_settings
 from queryrun.engines.base import Inspector, ListedTable
 from queryrun.errors import ConfigurationError
-from queryrun.settings.file import load
 
 
 def inspector(home: Path, source: str | None, entity: str) -> Inspector:
     """What reads an entity's files. Raises `ConfigurationError` when there is no such data."""
-    settings = load(home)
+    settings = home_settings(home)
     name = source or settings.default_source
     if name not in settings.sources:
         raise ConfigurationError(f"no source is named {name!r}")

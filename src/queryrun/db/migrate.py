@@ -68,3 +68,11 @@ def too_new(version: int, oldest_program: int, newest: int) -> ConfigurationErro
         f"the database has schema {version}, for programs that know migration {oldest_program};"
         f" this one knows {newest}: use a newer program"
     )
+
+
+def not_ours(table: str) -> ConfigurationError:
+    """A database with tables of another program in it: its tables might have the names of ours."""
+    return ConfigurationError(
+        f"the database has a table {table!r} and none of this program's: it is another program's, "
+        "or was not restored whole; give this one an empty database, or restore its backup"
+    )

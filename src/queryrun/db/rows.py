@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter, itemgetter
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -21,11 +21,13 @@ from queryrun.runs.model import (
     AttemptRef,
     Run,
     RunEventRecord,
+    RunRequest,
     Stage,
 )
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.state import RunEvent, RunState
 from queryrun.runs.store import Usage
+from queryrun.sql.parameters import Parameter
 
 Row = tuple[Any, ...]
 Values = Mapping[str, object]
@@ -37,6 +39,7 @@ ALIASES = {Table.RUNS: "r", Table.RUN_REQUESTS: "q"}
 _JSON = msgspec.json.Encoder()
 _PAIRS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _WORDS = msgspec.json.Decoder(tuple[str, ...])
+_PARAMETERS = msgspec.json.Decoder(tuple[Parameter, ...])
 
 
 LISTENER_GRACE_MS = 3000
@@ -49,6 +52,12 @@ CANCELLABLE = frozenset({RunState.ACCEPTED, RunState.IN_PROGRESS})
 def json_text(items: Sequence[object]) -> str:
     """Compact JSON, as text, for columns that hold short lists."""
     return _JSON.encode(items).decode()
+
+
+def statement_bytes(request: RunRequest) -> int:
+    """What is kept of the statement: its text and the values of its parameters, which are nothing
+    when there are none (`[]`). The statements that remove runs subtract the same."""
+    return len(request.sql.encode()) + len(_JSON.encode(request.parameters)) - len("[]")
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -67,15 +76,19 @@ def _decoder(field: RunField) -> Callable[[Any], Any] | None:
         FieldKind.TIME: from_ms,
         FieldKind.PAIRS: _PAIRS.decode,
         FieldKind.WORDS: _WORDS.decode,
+        FieldKind.PARAMETERS: _PARAMETERS.decode,
     }
     return decoders.get(field.kind)
+
+
+_AS_JSON = (FieldKind.PAIRS, FieldKind.WORDS, FieldKind.PARAMETERS)
 
 
 def _encoder(field: RunField) -> Callable[[Any], Any] | None:
     """From the record's value, which is not None, to the column's; None when they are the same."""
     if field.kind is FieldKind.TIME:
         return to_ms
-    return json_text if field.kind in (FieldKind.PAIRS, FieldKind.WORDS) else None
+    return json_text if field.kind in _AS_JSON else None
 
 
 # --- from a row to a run --------------------------------------------------------------------
@@ -132,6 +145,8 @@ def _part_maker(part: type[Any], hint: Any, path: str) -> Make:
 
 def _record_in(hint: Any) -> type[Any] | None:
     """The dataclass that the type is, or may be; None when it is a plain value."""
+    if get_origin(hint) is tuple:
+        return None
     candidates = get_args(hint) or (hint,)
     return next((one for one in candidates if isinstance(one, type) and is_dataclass(one)), None)
 

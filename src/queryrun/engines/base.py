@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from queryrun.sql.trino.markers import Value
+
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
@@ -371,12 +373,18 @@ class EngineSession(Protocol):
         """
         ...
 
-    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+    def plan(
+        self,
+        statement: str,
+        row_filter: RowFilter | None = None,
+        name: str = "",
+        values: Sequence[Value] = (),
+    ) -> Rows:
         """Bind the statement and return its columns and rows. Embedded engines compute later.
 
         `row_filter` says which rows the statement may see; None is `RowFilter()`. `name`
         (`work_name`) is the name of the work in a remote engine, set before it starts; embedded
-        engines ignore it.
+        engines ignore it. `values` are those of `?` and `:name` in Trino's SQL.
 
         Raises `RunFailed` with line and column for a statement the engine refuses.
         """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from queryrun.engines.base import RowFilter
+from queryrun.sql.trino.markers import Value
 
 
 class Certainty(StrEnum):
@@ -86,8 +87,13 @@ def _sum(values: Iterable[int | None]) -> int | None:
 class Estimator(Protocol):
     """Estimates statements on one entity's source. Runs in a process of its own; reads no rows."""
 
-    def estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
-        """Plan the statement. Raises `RunFailed` as the run would before it reads anything."""
+    def estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> StatementEstimate:
+        """Plan the statement; `values` are those of `?` and `:name`.
+
+        Raises `RunFailed` as the run would before it reads anything.
+        """
         ...
 
     def close(self) -> None:

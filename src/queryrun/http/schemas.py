@@ -14,6 +14,7 @@ from queryrun.http.v2.draft_schemas import DRAFT_SCHEMAS
 from queryrun.http.v2.dry_run_schema import DRY_RUN
 from queryrun.http.v2.fields import DEFAULT_FIELDS
 from queryrun.http.v2.limits_schema import LIMITS_OF_CALLER
+from queryrun.http.v2.parameters import SCHEMA as STATEMENT_PARAMETER
 from queryrun.http.v2.render import FIELDS, PARTS
 from queryrun.http.v2.webhook_routes import WEBHOOK_SCHEMAS
 from queryrun.results.formats import ContentType
@@ -385,6 +386,7 @@ HEALTH: Schema = {
 
 SCHEMAS: dict[str, Schema] = {
     "CreateQueryRun": create_body_schema(),
+    "StatementParameter": STATEMENT_PARAMETER,
     "QueryRun": QUERY_RUN,
     "QueryRunList": LIST,
     "File": FILE,

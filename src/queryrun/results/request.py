@@ -7,6 +7,7 @@ from typing import Protocol
 
 from queryrun.engines.base import Column, RowFilter
 from queryrun.results.formats import ContentEncoding, ContentType
+from queryrun.sql.trino.markers import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class WriteRequest:
     row_filter: RowFilter = field(default_factory=RowFilter)
     name: str = ""
     """Identifies the work on a remote engine (`engines.base.work_name`)."""
+    values: tuple[Value, ...] = field(default=(), repr=False)
+    """Of `?` and `:name` in the statement."""
 
 
 @dataclass(frozen=True, slots=True)

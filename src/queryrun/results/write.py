@@ -45,7 +45,7 @@ def write_result(
     left under the key. A result over a limit fails, it is never truncated.
     """
     report.stage("planning")
-    rows = session.plan(request.sql, request.row_filter, request.name)
+    rows = session.plan(request.sql, request.row_filter, request.name, request.values)
     writer = store.open(request.file_key)
     try:
         written = _Pipeline(session, rows, request, writer, report).write()

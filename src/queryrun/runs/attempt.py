@@ -291,6 +291,7 @@ class AttemptRunner:
             run_id=run.id,
             attempt=self.ref.number,
             sql=run.request.sql,
+            parameters=run.request.parameters,
             file_key=self._observed.file_key,
             content_type=output.content_type.value,
             content_encoding=output.content_encoding.value,

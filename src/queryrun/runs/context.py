@@ -32,6 +32,7 @@ from queryrun.runs.store import RunStore
 from queryrun.runs.trace import Tracer
 from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
@@ -41,7 +42,13 @@ from queryrun.worker.worker import Worker
 class StatementGuard(Protocol):
     """Decides whether a statement may be accepted, without stalling the event loop."""
 
-    async def check(self, statement: str, dialect: str, entity_id: str = "") -> Verdict:
+    async def check(
+        self,
+        statement: str,
+        dialect: str,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
+    ) -> Verdict:
         """The verdict on one statement in its source's dialect; entities take turns.
 
         Never raises for a bad statement.
@@ -49,14 +56,20 @@ class StatementGuard(Protocol):
         ...
 
     async def validate(
-        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+        self,
+        statement: str,
+        tables: tuple[TableColumns, ...] | None,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
     ) -> Validation:
         """What the compiler says of a statement in Trino's SQL; without tables only its syntax."""
         ...
 
 
-Estimate = Callable[[str, str, str, RowFilter], Awaitable[StatementEstimate | None]]
-"""(source, entity id, statement, rows) -> `estimate.StatementEstimates.estimate`."""
+Estimate = Callable[
+    [str, str, str, RowFilter, tuple[Parameter, ...]], Awaitable[StatementEstimate | None]
+]
+"""(source, entity id, statement, rows, parameters) -> `estimate.StatementEstimates.estimate`."""
 
 
 @dataclass(frozen=True, slots=True)

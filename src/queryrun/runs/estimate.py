@@ -13,13 +13,19 @@ from queryrun.runs.limits import LimitReached, LimitState
 from queryrun.runs.model import RunRequest
 from queryrun.runs.submit import refused, row_filter
 from queryrun.sql.guard import within
+from queryrun.sql.parameters import Parameter
 
 
 class StatementEstimates(Protocol):
     """Plans statements without stalling the event loop (`services.estimate` implements it)."""
 
     async def estimate(
-        self, source: str, entity_id: str, sql: str, row_filter: RowFilter
+        self,
+        source: str,
+        entity_id: str,
+        sql: str,
+        row_filter: RowFilter,
+        parameters: tuple[Parameter, ...] = (),
     ) -> StatementEstimate | None:
         """What the statement would read; None when the source's engine does not say.
 
@@ -59,14 +65,20 @@ async def dry_run(
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
     verdict = within(
-        await context.guard.check(request.sql, policy.dialect, request.entity_id),
+        await context.guard.check(
+            request.sql, policy.dialect, request.entity_id, request.parameters
+        ),
         context.statements,
     )
     if not verdict.accepted:
         raise refused(verdict)
     try:
         estimate = await estimates.estimate(
-            request.source, request.entity_id, request.sql, row_filter(request, policy)
+            request.source,
+            request.entity_id,
+            request.sql,
+            row_filter(request, policy),
+            request.parameters,
         )
     except RunFailed as failed:
         if failed.failure.code is FailureCode.ENGINE_UNAVAILABLE:

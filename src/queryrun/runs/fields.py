@@ -33,6 +33,8 @@ class FieldKind(Enum):
     """Tuple of `str`; a column keeps JSON."""
     PAIRS = auto()
     """Tuple of pairs of `str`; a column keeps JSON."""
+    PARAMETERS = auto()
+    """Tuple of `Parameter`; a column keeps JSON."""
     RECORD = auto()
     """A nested record, or a list of them. Its parts are fields too, if they are stored."""
 
@@ -191,6 +193,11 @@ _VISIBLE = (
         "tags", FieldKind.PAIRS, "request.tags", "tags", _REQUESTS,
         visibility=_ON_REQUEST,
         description="Names and values that the submitter gave it.",
+    ),
+    RunField(
+        "parameters", FieldKind.PARAMETERS, "request.parameters", "parameters", _REQUESTS,
+        visibility=_ON_REQUEST,
+        description="The values of `?` and `:name` in the statement, as submitted.",
     ),
     RunField(
         "source", _TEXT, "request.source", "source",

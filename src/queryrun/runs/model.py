@@ -10,6 +10,7 @@ from enum import StrEnum
 from queryrun.errors import Failure
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.state import RunEvent, RunState
+from queryrun.sql.parameters import Parameter
 
 DEFAULT_MAX_RETRIES = 3
 """Attempts after the first one, unless a source overrides it (contract F8)."""
@@ -123,6 +124,8 @@ class RunRequest:
     """Where events of this run are sent, beside its client's webhooks."""
     cancel_on_disconnect_s: float | None = None
     """Cancel the run when nobody has listened to it for so long. None: it is kept."""
+    parameters: tuple[Parameter, ...] = field(default=(), repr=False)
+    """The values of `?` and `:name` in the statement."""
     traceparent: str | None = None
     """The span that submitted it, as W3C's header has it. None: nobody traces it."""
 

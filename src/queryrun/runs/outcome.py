@@ -153,6 +153,7 @@ class OutcomeWriter:
             failure,
             self._context.health,
             FailedAttempt(
+                number=self._attempt.ref.number,
                 began_s=self._observed.claimed_s,
                 written_bytes=self._observed.progress.size_bytes + self._spilled_bytes(),
                 is_embedded=not self._context.remote.is_remote(self._attempt.run.request.source),

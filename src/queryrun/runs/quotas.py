@@ -55,6 +55,7 @@ class Quotas:
             return
         cached = await self._cached(request)
         size = len(request.sql.encode())
+        size += sum(len((one.value or "").encode()) for one in request.parameters)
         for who, used, limit in (
             ("entity", cached.entity_bytes, self._entity.statements),
             ("client", cached.client_bytes, self._client.statements),

@@ -155,6 +155,7 @@ class Reaper:
             "expired_attempt_recovered",
             run_id=attempt.ref.run_id,
             attempt=attempt.ref.number,
+            lost_node=attempt.node,
             state=attempt.run.state,
             engine_stop=engine_stop,
         )

@@ -21,6 +21,9 @@ _OF_STORAGE = {FailureCode.STORAGE_FULL, FailureCode.STORAGE_FAILED}
 _STORAGE_PARTS = ("results", "spill")
 LITTLE_BYTES = 1024 * 1024
 """Whoever has written no more than this has not filled a disk."""
+UNSEEN_FAULTS = 3
+"""Attempts of a run that a fault of storage may end for nothing although no probe has seen it. More
+of them on one run are charged: perhaps it is what the run reads or writes, and would not end."""
 
 
 class WaitReasons:
@@ -49,6 +52,8 @@ class WaitReasons:
 class FailedAttempt:
     """What a failed attempt tells of the node it ran on."""
 
+    number: int
+    """Which attempt of its run it was, from 1."""
     began_s: float
     """When it began, on the monotonic clock."""
     written_bytes: float
@@ -60,6 +65,11 @@ class FailedAttempt:
         is_full = problem.cause in {Cause.DISK_FULL, Cause.QUOTA, Cause.FILE_TOO_LARGE}
         return is_full and self.written_bytes > LITTLE_BYTES
 
+    def is_early_for(self, failure: Failure) -> bool:
+        """Whether a fault of storage that no probe has seen costs the run nothing yet."""
+        is_own = failure.code is FailureCode.STORAGE_FULL and self.written_bytes > LITTLE_BYTES
+        return self.number <= UNSEEN_FAULTS and not is_own
+
 
 async def shortage_behind(
     failure: Failure, health: NodeHealth, attempt: FailedAttempt
@@ -67,8 +77,9 @@ async def shortage_behind(
     """Why the node could not run the statement; None when the failure is the statement's own.
 
     A full disk is the node's shortage only when it is still full without the attempt's own files;
-    of an attempt that wrote nearly nothing also when it has been full meanwhile. An embedded engine
-    has nothing of its own that could be away, so what it lacks is the node's.
+    of an attempt that wrote nearly nothing also when it has been full meanwhile. A fault between
+    two probes is nobody's either, for the first attempts of a run. An embedded engine has nothing
+    of its own that could be away, so what it lacks is the node's.
     """
     if attempt.lost_directory:
         return "spill: a directory of the statement was removed while it ran"
@@ -77,8 +88,11 @@ async def shortage_behind(
             if (reason := await health.check(part)) is not None:
                 return f"{part}: {reason}"
             passed = health.passed_problem(part, attempt.began_s)
-            if passed is not None and not attempt.may_have_caused(passed):
-                return f"{part}: {passed.reason}"
+            if passed is not None:
+                is_own = attempt.may_have_caused(passed)
+                return None if is_own else f"{part}: {passed.reason}"
+        if attempt.is_early_for(failure):
+            return f"storage: {failure.message}"
     if failure.code is FailureCode.ENGINE_UNAVAILABLE and attempt.is_embedded:
         return f"workers: {failure.message}"
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from queryrun.runs.limits import LimitReached
 from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import Accepted
-from queryrun.sql.guard import Verdict, within
+from queryrun.sql.guard import Refusal, Verdict, within
 
 
 async def submit(
@@ -43,7 +43,9 @@ async def submit(
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
     verdict = within(
-        await context.guard.check(request.sql, policy.dialect, request.entity_id),
+        await context.guard.check(
+            request.sql, policy.dialect, request.entity_id, request.parameters
+        ),
         context.statements,
     )
     if not verdict.accepted:
@@ -76,7 +78,9 @@ async def _check_reads(
         return
     rows = row_filter(request, policy)
     try:
-        estimate = await context.estimate(request.source, request.entity_id, request.sql, rows)
+        estimate = await context.estimate(
+            request.source, request.entity_id, request.sql, rows, request.parameters
+        )
     except (RunFailed, Unavailable):
         return
     if estimate is None:
@@ -103,6 +107,8 @@ def _entry(context: RequestContext, request: RunRequest, run_id: str, origin: Or
     }
     if context.audit_statements:
         detail["sql"] = request.sql
+        if request.parameters:
+            detail["parameters"] = [asdict(one) for one in request.parameters]
     return AuditEntry(
         AuditEvent.RUN_SUBMITTED,
         request.tenant_id,
@@ -115,9 +121,11 @@ def _entry(context: RequestContext, request: RunRequest, run_id: str, origin: Or
 
 
 def refused(verdict: Verdict) -> InvalidRequest:
-    """The guard's refusal in the contract's form: `invalid_parameter`, parameter `sql`."""
+    """The guard's refusal in the contract's form: `invalid_parameter`, parameter `sql`; or
+    `parameters`, where they do not fit the statement."""
     position = f" (line {verdict.line}, column {verdict.column})" if verdict.line else ""
-    return InvalidRequest(Problem("invalid_parameter", "sql", verdict.message + position))
+    named = "parameters" if verdict.refusal is Refusal.BAD_PARAMETERS else "sql"
+    return InvalidRequest(Problem("invalid_parameter", named, verdict.message + position))
 
 
 def _within_limits(request: RunRequest, policy: SourcePolicy) -> RunRequest:

@@ -8,6 +8,7 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.catalog.frames import TableShape
 from queryrun.sql.guard import within
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import NamedType, TableColumns, Validation
 
 MAX_TABLES = 500
@@ -20,6 +21,7 @@ async def validate(
     principal: Principal,
     sql: str,
     source: str | None,
+    parameters: tuple[Parameter, ...] = (),
 ) -> Validation:
     """What is wrong with the statement, as far as that can be known without running it.
 
@@ -33,14 +35,15 @@ async def validate(
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(context.sources)}")
     verdict = within(
-        await context.guard.check(sql, policy.dialect, principal.entity_id), context.statements
+        await context.guard.check(sql, policy.dialect, principal.entity_id, parameters),
+        context.statements,
     )
     if not verdict.accepted:
         return Validation(verdict.message, verdict.line, verdict.column)
     if policy.dialect == "native":
         return Validation()
     tables = await _tables(catalog, principal, name) if policy.is_embedded else None
-    return await context.guard.validate(sql, tables, principal.entity_id)
+    return await context.guard.validate(sql, tables, principal.entity_id, parameters)
 
 
 async def _tables(

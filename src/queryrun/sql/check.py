@@ -8,12 +8,13 @@ time limit, and treats a guard process that dies as a refusal.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import duckdb
 
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
 from queryrun.sql.nesting import TOO_DEEP, too_deep_at
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import SourcePosition, position_after
 from queryrun.sql.tree import NotSerializableError, read_tree
@@ -24,7 +25,9 @@ _TOO_DEEP_FOR_DUCKDB = "Max expression depth limit"
 _connections: list[duckdb.DuckDBPyConnection] = []
 
 
-def check_statement(statement: str, guard: str = "duckdb") -> Verdict:
+def check_statement(
+    statement: str, guard: str = "duckdb", parameters: Sequence[Parameter] = ()
+) -> Verdict:
     """Whether one statement may run, and as what text. `guard`: a `GuardName`.
 
     For `session` only the text is checked here: the engine's session judges the statement
@@ -33,12 +36,12 @@ def check_statement(statement: str, guard: str = "duckdb") -> Verdict:
     A statement that does not parse is accepted (contract H8): its run fails with the engine's
     message, line and column. An accepted statement is one SELECT according to DuckDB's tree, and
     may still name tables and columns that do not exist. This check gives early, clear refusals; the
-    session's sandbox is what protects data.
+    session's sandbox is what protects data. `parameters` are for Trino's SQL alone.
     """
     refused = _check_text(statement)
     if refused:
         return refused
-    return _GUARDS[guard](statement)
+    return _GUARDS[guard](statement, parameters)
 
 
 def one_statement(statement: str) -> str:
@@ -156,8 +159,20 @@ def _connection() -> duckdb.DuckDBPyConnection:
     return _connections[0]
 
 
-_GUARDS: dict[str, Callable[[str], Verdict]] = {
+_NATIVE = "Parameters are for sources that speak Trino's SQL; this one has its engine's own dialect"
+
+
+def _unbound(check: Callable[[str], Verdict]) -> Callable[[str, Sequence[Parameter]], Verdict]:
+    """A guard of a dialect into which nothing of ours can bind values."""
+
+    def checked(statement: str, parameters: Sequence[Parameter]) -> Verdict:
+        return _refused(Refusal.BAD_PARAMETERS, _NATIVE) if parameters else check(statement)
+
+    return checked
+
+
+_GUARDS: dict[str, Callable[[str, Sequence[Parameter]], Verdict]] = {
     "trino": check_trino,
-    "duckdb": _check_statements,
-    "session": Verdict,
+    "duckdb": _unbound(_check_statements),
+    "session": _unbound(Verdict),
 }

@@ -29,6 +29,7 @@ class Refusal(StrEnum):
     NOT_READ_ONLY = "not_read_only"
     NOT_ALLOWED = "not_allowed"
     TOO_COMPLEX = "too_complex"
+    BAD_PARAMETERS = "bad_parameters"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from queryrun.errors import RunFailed
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.trino import ast, casts
+from queryrun.sql.trino.immediate import opened
+from queryrun.sql.trino.markers import values_of
 from queryrun.sql.trino.scope import Schema, TableColumn
 from queryrun.sql.trino.translate import Request, read, translate
 from queryrun.sql.trino.typed import UnsupportedCastError
@@ -45,12 +48,20 @@ class Validation:
     columns: tuple[NamedType, ...] | None = None
 
 
-def validate_trino(statement: str, tables: Sequence[TableColumns] | None) -> Validation:
+def validate_trino(
+    statement: str,
+    tables: Sequence[TableColumns] | None,
+    parameters: Sequence[Parameter] = (),
+) -> Validation:
     """Compile a statement in Trino's SQL. It is only parsed without tables, and when one that it
     names could not be read or has a column of a type that is not Trino's: then only the engine can
     tell."""
     try:
-        parsed = read(statement)
+        found = opened(statement, values_of(parameters))
+    except RunFailed as failed:
+        return _invalid(failed)
+    try:
+        parsed = read(found.text, found.values)
         if tables is None or parsed.explain:
             return Validation()
         schema = _schema(tables)
@@ -60,10 +71,14 @@ def validate_trino(statement: str, tables: Sequence[TableColumns] | None) -> Val
             return Validation()
         _, outputs = translate(parsed, schema, Request())
     except RunFailed as failed:
-        failure = failed.failure
-        return Validation(failure.message, failure.line, failure.column)
+        return _invalid(found.moved(failed))
     columns = (NamedType(one.heading, trino_name(one.type)) for one in outputs)
     return Validation(columns=tuple(columns))
+
+
+def _invalid(failed: RunFailed) -> Validation:
+    failure = failed.failure
+    return Validation(failure.message, failure.line, failure.column)
 
 
 def _schema(tables: Sequence[TableColumns]) -> Schema:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,12 +19,16 @@ from queryrun.engines.base import (
     work_name,
 )
 from queryrun.engines.registry import preload
+from queryrun.engines.statements import opened_for
+from queryrun.errors import RunFailed
 from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
+from queryrun.sql.parameters import Parameter
+from queryrun.sql.trino.immediate import Opened
 from queryrun.sql.trino.types import from_duckdb
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
@@ -38,7 +44,8 @@ def main(control: socket.socket) -> NoReturn:
 def open_session(config: WorkerConfig, node: NodeServices) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
     engine = _engine(config, node.give)
-    return SourceSession(engine, _results(config.results, node), config.time_zone)
+    opened = partial(opened_for, config.source)
+    return SourceSession(engine, _results(config.results, node), config.time_zone, opened)
 
 
 class SourceSession:
@@ -49,16 +56,22 @@ class SourceSession:
         engine: EngineSession,
         results: ResultStore,
         time_zone: str,
+        opened: Callable[[str, Sequence[Parameter]], Opened],
     ) -> None:
         self._engine = engine
         self._results = results
         self._time_zone = time_zone
+        self._opened = opened
 
     def run(self, execute: Execute, report: Report) -> Done:
         """Run the statement through the whole pipeline and commit its file."""
         if isinstance(self._engine, TracedSession):
             self._engine.set_traceparent(execute.traceparent)
-        written = write_result(self._engine, self._job(execute), self._results, report)
+        opened = self._opened(execute.sql, execute.parameters)
+        try:
+            written = write_result(self._engine, self._job(execute, opened), self._results, report)
+        except RunFailed as failed:
+            raise opened.moved(failed) from failed
         columns = tuple((one.name, result_type(one.type)) for one in written.columns)
         return Done(written.rows, written.size_bytes, written.sha256, columns)
 
@@ -82,10 +95,10 @@ class SourceSession:
         """Release the engine's memory and files."""
         self._engine.close()
 
-    def _job(self, execute: Execute) -> WriteRequest:
+    def _job(self, execute: Execute, opened: Opened) -> WriteRequest:
         """The writer does not know the protocol, so the frame is converted here."""
         return WriteRequest(
-            sql=execute.sql,
+            sql=opened.text,
             file_key=execute.file_key,
             content_type=ContentType(execute.content_type),
             content_encoding=ContentEncoding(execute.content_encoding),
@@ -101,6 +114,7 @@ class SourceSession:
                 execute.marks_deleted,
             ),
             name=work_name(execute.run_id, execute.attempt),
+            values=opened.values,
         )
 
 

@@ -16,6 +16,7 @@ import msgspec
 from queryrun.engines.base import TableRead
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
+from queryrun.sql.parameters import Parameter
 
 # --- node to worker -------------------------------------------------------------------------
 
@@ -66,6 +67,8 @@ class Execute(Frame, frozen=True, tag="execute"):
     org_column: str = ""
     org_ids: tuple[str, ...] = ()
     """Of tables with that column, only rows of these orgs; empty: no restriction."""
+    parameters: tuple[Parameter, ...] = ()
+    """The values of `?` and `:name` in the statement."""
     lease_deadline_s: float = 0.0
     """When the worker exits on its own unless an `ExtendLease` moves that; 0: never. On the
     monotonic clock, which all processes of a machine share."""

@@ -32,7 +32,7 @@ WITH added AS (
 )
 INSERT INTO run_requests
 SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude', NULL, '[]', '[]', 3, '[]', NULL, NULL,
-    NULL
+    '[]', NULL
 FROM added
 """
 CHOICE = (

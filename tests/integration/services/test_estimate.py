@@ -21,6 +21,7 @@ from queryrun.processes.fork_client import ForkClient
 from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.estimate.frames import EstimateRequest
 from queryrun.services.estimate.process import run_estimates
+from queryrun.sql.trino.markers import Value
 from tests.integration.worker.pool_harness import SCRIPTED, children
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +35,9 @@ class FaultyEstimator:
     def __init__(self, request: EstimateRequest) -> None:
         self._options = request.source.options
 
-    def estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> StatementEstimate:
         """The pid, and whether it can read what it should not."""
         if statement == "dies":
             os._exit(9)

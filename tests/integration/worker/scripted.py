@@ -7,7 +7,7 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +15,7 @@ from queryrun.engines.base import EngineUsage
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.runtime import NodeServices, Report
@@ -134,7 +135,7 @@ def open_session(config: WorkerConfig, _node: NodeServices) -> ScriptedSession:
     return ScriptedSession(config)
 
 
-def check_statement(statement: str, dialect: str) -> Verdict:
+def check_statement(statement: str, dialect: str, _parameters: Sequence[Parameter]) -> Verdict:
     """`crash`: the process dies. `stall`: it computes for ever. `wait`: it stands still. Everything
     else is accepted."""
     if statement.startswith("crash"):

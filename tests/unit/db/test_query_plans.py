@@ -43,7 +43,7 @@ def fill(connection: sqlite3.Connection, count: int, *, entities: int = 5) -> No
     connection.executemany(QUEUED, [(n, n % entities, *times) for n in range(count)])
     connection.execute(
         "INSERT INTO run_requests SELECT seq, 'SELECT 1', 'csv', 'none', NULL, NULL, 'exclude',"
-        " NULL, '[]', '[]', 3, '[]', NULL, NULL, NULL FROM runs"
+        " NULL, '[]', '[]', 3, '[]', NULL, NULL, '[]', NULL FROM runs"
     )
     connection.execute("COMMIT")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from queryrun.db.migrate import migrations
-from queryrun.db.sqlite.migrate import migrate_sqlite
+from queryrun.db.sqlite.migrate import migrate_sqlite, pending
 from queryrun.errors import ConfigurationError
 
 TABLES = {
@@ -80,10 +80,20 @@ def test_migrating_again_changes_nothing(connection: sqlite3.Connection) -> None
 
 
 def test_a_migration_that_fails_leaves_nothing(connection: sqlite3.Connection) -> None:
-    connection.execute("CREATE TABLE run_events (in_the_way)")
+    connection.execute("CREATE VIEW run_events AS SELECT 1 AS in_the_way")
+    before = connection.execute("SELECT name FROM sqlite_master").fetchall()
     with pytest.raises(sqlite3.OperationalError):
         migrate_sqlite(connection)
-    assert tables(connection) == {"run_events"}
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == before
+
+
+def test_another_programs_database_is_refused(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE songs (title)")
+    with pytest.raises(ConfigurationError, match="'songs' and none of this program's"):
+        migrate_sqlite(connection)
+    with pytest.raises(ConfigurationError, match="another program's"):
+        pending(connection)
+    assert tables(connection) == {"songs"}
 
 
 def test_a_newer_database_is_refused(connection: sqlite3.Connection) -> None:

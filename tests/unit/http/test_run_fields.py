@@ -32,6 +32,7 @@ from queryrun.runs.model import (
 )
 from queryrun.runs.state import RunState
 from queryrun.runs.usage import NO_USAGE
+from queryrun.sql.parameters import Parameter
 from tests.http.app_harness import MemoryResults
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -49,6 +50,7 @@ REQUEST = RunRequest(
     tags=(("team", "billing"),),
     notify_url="https://receiver.test/",
     cancel_on_disconnect_s=1.5,
+    parameters=(Parameter("n", "bigint", "1"),),
 )
 ACCEPTED = Run(ID, REQUEST, RunState.ACCEPTED, 0, 3, NOW, NOW, NOW)
 COMPLETE = replace(

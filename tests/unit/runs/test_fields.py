@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from queryrun.runs.fields import RUN_FIELDS, STORED_FIELDS, FieldKind, Visibility, visible_fields
 from queryrun.runs.model import Run
@@ -16,7 +16,8 @@ def attributes(record: type[Any], path: str = "") -> set[str]:
     hints = get_type_hints(record)
     for field in fields(record):
         hint = hints[field.name]
-        parts = [one for one in (get_args(hint) or (hint,)) if is_dataclass(one)]
+        nested = () if get_origin(hint) is tuple else get_args(hint) or (hint,)
+        parts = [one for one in nested if is_dataclass(one)]
         found |= (
             attributes(parts[0], f"{path}{field.name}.")  # type: ignore[arg-type]  # a class
             if parts

@@ -11,7 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.runs.health import NodeHealth, Part
-from queryrun.runs.shortages import LITTLE_BYTES, FailedAttempt, shortage_behind
+from queryrun.runs.shortages import (
+    LITTLE_BYTES,
+    UNSEEN_FAULTS,
+    FailedAttempt,
+    shortage_behind,
+)
 
 pytestmark = pytest.mark.anyio
 NOT_WRITTEN = Failure(FailureCode.STORAGE_FAILED, "not written")
@@ -28,8 +33,8 @@ class Disk:
             raise OSError(self.error, os.strerror(self.error))
 
 
-def attempt(began_s: float, written_bytes: float = 0) -> FailedAttempt:
-    return FailedAttempt(began_s, written_bytes, is_embedded=True, lost_directory=False)
+def attempt(began_s: float, written_bytes: float = 0, number: int = 1) -> FailedAttempt:
+    return FailedAttempt(number, began_s, written_bytes, is_embedded=True, lost_directory=False)
 
 
 async def passed(disk: Disk, health: NodeHealth) -> None:
@@ -49,8 +54,20 @@ async def test_a_shortage_that_passed_meanwhile_is_one_for_whoever_wrote_nearly_
     assert found == "spill: the disk is full: no space or no inodes are left"
     large = attempt(before_s, LITTLE_BYTES + 1)
     assert await shortage_behind(NOT_WRITTEN, health, large) is None, "it may have filled it"
-    after_s = time.monotonic()
-    assert await shortage_behind(NOT_WRITTEN, health, attempt(after_s)) is None
+    late = attempt(time.monotonic(), number=UNSEEN_FAULTS + 1)
+    assert await shortage_behind(NOT_WRITTEN, health, late) is None
+
+
+async def test_a_fault_that_no_probe_has_seen_costs_the_first_attempts_nothing() -> None:
+    health = NodeHealth([Part("spill", Disk().probe)], CollectorRegistry())
+    for number in range(1, UNSEEN_FAULTS + 1):
+        found = await shortage_behind(NOT_WRITTEN, health, attempt(0, number=number))
+        assert found == "storage: not written"
+    again = attempt(0, number=UNSEEN_FAULTS + 1)
+    assert await shortage_behind(NOT_WRITTEN, health, again) is None, "a run must end"
+    full = Failure(FailureCode.STORAGE_FULL, "full")
+    assert await shortage_behind(full, health, attempt(0)) == "storage: full"
+    assert await shortage_behind(full, health, attempt(0, LITTLE_BYTES + 1)) is None
 
 
 async def test_a_shortage_that_holds_is_one_for_all() -> None:

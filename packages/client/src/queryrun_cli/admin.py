@@ -31,7 +31,7 @@ def admin_cancel(
         Path | None, typer.Option(help="A home on this machine; uses its first client.")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Server and client; see `login`.")
+        str | None, typer.Option("--profile", "-P", help="Server and client; see `login`.")
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="URL of the home's server. Default: from its configuration.")
@@ -54,7 +54,7 @@ def admin_cancel(
 
 
 Profile = Annotated[
-    str | None, typer.Option("--profile", "-p", help="Server and client; see `login`.")
+    str | None, typer.Option("--profile", "-P", help="Server and client; see `login`.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")]
 Tenant = Annotated[

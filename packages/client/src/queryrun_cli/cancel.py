@@ -75,7 +75,7 @@ def _cancel(client: Client, run_id: str) -> CancelResult:
     try:
         cancellation = client.perform(client.core.cancel(run_id, None))
     except ClientError as error:
-        return CancelResult(run_id, "error", exits.status_of(error), str(error))
+        return CancelResult(run_id, "error", exits.status_of(error), exits.describe(error))
     outcome, state = cancellation.outcome, cancellation.info.state
     if outcome is CancelOutcome.TOO_LATE:
         return CancelResult(run_id, outcome, exits.TOO_LATE, state.value)

@@ -19,7 +19,7 @@ ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        "-p",
+        "-P",
         help="Server to use; see `login`. Default: QUERYRUN_PROFILE.",
         autocompletion=completing.profiles,
     ),
@@ -65,6 +65,18 @@ Tags = Annotated[
     list[str] | None, typer.Option("--tag", help="name=value; repeat for several: runs with all.")
 ]
 
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME[:TYPE]=VALUE",
+        help="The value of :NAME in the statement, bound and never put into its text; "
+        "repeat for several. Without a type 12 is a bigint, 12.30 a decimal, true a boolean, "
+        "null NULL, and all else a text.",
+    ),
+]
+
 KnownProfile = Annotated[
     str, typer.Argument(help="Name of a profile.", autocompletion=completing.profiles)
 ]
@@ -100,6 +112,7 @@ def run(
         float | None, typer.Option(help="Seconds after which the server stops the run.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="name=value, stored with the run.")] = None,
+    param: Parameters = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
     ] = True,
@@ -133,6 +146,7 @@ def run(
         source=source,
         timeout_s=timeout,
         tags=tuple(tag or ()),
+        parameters=tuple(param or ()),
         wait=wait,
         quiet=quiet,
         as_json=as_json,
@@ -155,6 +169,7 @@ def shell(
     expanded: Expanded = None,
     pager: Pager = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")] = False,
+    param: Parameters = None,
     profile: ProfileName = None,
 ) -> None:
     """Type statements and see their rows: history, completion, several lines until ;
@@ -164,7 +179,7 @@ def shell(
     """
     from queryrun_cli.shell.loop import ShellOptions, run_shell
 
-    run_shell(ShellOptions(source, format, expanded, pager, quiet), profile)
+    run_shell(ShellOptions(source, format, expanded, pager, quiet, tuple(param or ())), profile)
 
 
 def tables(source: Source = None, profile: ProfileName = None, as_json: Json = False) -> None:

@@ -16,9 +16,10 @@ import typer
 from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
+from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
-from queryrun_cli.statements import statements_of
+from queryrun_cli.statements import statements_of, with_used
 from queryrun_cli.table import DEFAULT_TABLE, MAX_ROWS, TableOptions, print_paged, table_of
 from queryrun_cli.texts import run_object, tags_of
 from queryrun_client import Run, SubmitOptions, Unsupported, formats
@@ -40,6 +41,7 @@ class RunOptions:
     source: str | None = None
     timeout_s: float | None = None
     tags: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
     wait: bool = True
     quiet: bool = False
     as_json: bool = False
@@ -105,8 +107,13 @@ def run_script(options: RunOptions, profile: str | None) -> None:
     if len(statements) < 2:  # as it is, so that a failure's line is the file's
         run_statement(options, profile)
         return
+    given = parameters_of(options.parameters)
+    if unused := set(given) - {name for sql in statements for name in with_used(given, sql)}:
+        raise CommandError(f"no statement has the parameter :{min(unused)}")
     for sql in statements:
-        run_statement(replace(options, sql=sql), profile)
+        used = tuple(with_used({text.partition("=")[0].partition(":")[0]: text
+                                for text in options.parameters}, sql).values())  # fmt: skip
+        run_statement(replace(options, sql=sql, parameters=used), profile)
 
 
 def run_statement(options: RunOptions, profile: str | None) -> None:
@@ -177,6 +184,8 @@ def _submit_options(options: RunOptions) -> SubmitOptions:
         submit_options["timeout_s"] = options.timeout_s
     if options.encryption_key is not None:
         submit_options["encryption_key"] = public_key(options.encryption_key)
+    if options.parameters:
+        submit_options["parameters"] = parameters_of(options.parameters)
     if options.tags:
         submit_options["tags"] = tags_of(options.tags)
     return submit_options

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _TOKEN = re.compile(
     r"""
@@ -33,6 +37,16 @@ def split_statements(script: str) -> tuple[list[str], str]:
             found.append(script[start : token.start()])
             start = token.end()
     return [text.strip() for text in found if has_content(text)], script[start:]
+
+
+_PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+
+
+def with_used(parameters: Mapping[str, T], sql: str) -> dict[str, T]:
+    """Those of a script's parameters that this statement names, whatever their case."""
+    plain = _TOKEN.sub(lambda token: token[0] if token[0] == ";" else " ", sql)
+    names = {name.lower() for name in _PARAMETER.findall(plain)}
+    return {name: value for name, value in parameters.items() if name.lower() in names}
 
 
 def has_content(text: str) -> bool:

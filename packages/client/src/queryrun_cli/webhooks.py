@@ -12,7 +12,7 @@ webhooks_app = typer.Typer(
 )
 
 Profile = Annotated[
-    str | None, typer.Option("--profile", "-p", help="Server and client; see `login`.")
+    str | None, typer.Option("--profile", "-P", help="Server and client; see `login`.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON objects, one a line.")]
 Events = Annotated[

@@ -47,6 +47,7 @@ from queryrun_client.model import (
     Table,
     TokenStore,
 )
+from queryrun_client.parameters import Parameter
 from queryrun_client.sync import Client, Run
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "NotConfigured",
     "NotFound",
     "Options",
+    "Parameter",
     "Refused",
     "Retry",
     "Run",

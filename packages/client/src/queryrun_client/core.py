@@ -40,7 +40,7 @@ from queryrun_client.model import KeptToken, Options, RunInfo, RunQuery, State, 
 from queryrun_client.retry import RetryState
 from queryrun_client.tokens import key_of
 from queryrun_client.v2 import ApiV2
-from queryrun_client.wire import Page
+from queryrun_client.wire import Page, check_url
 
 LONG_WAIT_S = 20.0
 """Seconds of one long poll; short enough for most proxies."""
@@ -102,6 +102,7 @@ class Core:
     ) -> None:
         if credentials is None and options.token is None:
             raise ClientError("give a client id and secret, or a token")
+        check_url(url)
         self.options = options
         self.api_version = find_api_version(api_version, url)
         self._token_url = f"{url.rstrip('/').removesuffix('/v2')}/oauth/token"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ from queryrun_client.model import Options
 
 AGENT = {"user-agent": "queryrun-client"}
 CHUNK_BYTES = 256 * 1024
+_ERROR_NUMBER = re.compile(r"^\[Errno -?\d+\] ")
+_TLS = re.compile(r"\[SSL[^]]*\] ([^(]*)")
 LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """Servers of this machine: no proxy of the environment leads to them."""
 
@@ -27,7 +30,7 @@ def usable_environment() -> Iterator[None]:
     cannot use there."""
     try:
         yield
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
         names = ("http_proxy", "https_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
         found = sorted(name for name in os.environ if name.lower() in names)
         raise ClientError(
@@ -95,5 +98,11 @@ def _headers(response: httpx2.Response) -> dict[str, str]:
 
 
 def describe_error(error: httpx2.RequestError) -> str:
-    """The error without the URL, which may hold a link's signature."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """What happened, for people; without the URL, which may hold a link's signature."""
+    if isinstance(error, httpx2.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, httpx2.TimeoutException):
+        return "no response in time"
+    if (tls := _TLS.search(str(error))) is not None:
+        return f"no TLS ({tls[1].strip()}); is it https?"
+    return _ERROR_NUMBER.sub("", str(error)).rstrip(".") or "the connection was closed"

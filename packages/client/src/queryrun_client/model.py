@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypedDict
 
 from queryrun_client.markup import grid_html
+from queryrun_client.parameters import Parameters
 
 
 class State(StrEnum):
@@ -125,6 +126,8 @@ class SubmitOptions(TypedDict, total=False):
     source: str
     tags: Mapping[str, str]
     timeout_s: float
+    parameters: Parameters
+    """Values for `:name` (a mapping) or `?` (a list), bound by type and never put into the text."""
     encryption_key: str
     """Public key, Base64 or PEM."""
     read_deleted: bool
@@ -146,6 +149,7 @@ class Submission:
     encryption_key: str | None = field(default=None, repr=False)
     read_deleted: bool = False
     idempotency_key: str | None = None
+    parameters: Parameters | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

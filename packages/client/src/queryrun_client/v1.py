@@ -49,9 +49,9 @@ class ApiV1:
     base: str
 
     def submit(self, submission: Submission, key: str) -> Request:
-        """`POST /query/jobs`. `Unsupported` for tags and a timeout, which v1 does not have."""
-        if submission.tags or submission.timeout_s is not None:
-            raise Unsupported("tags and timeout_s do not exist in v1")
+        """`POST /query/jobs`. `Unsupported` for tags, parameters and a timeout."""
+        if submission.tags or submission.parameters or submission.timeout_s is not None:
+            raise Unsupported("tags, parameters and timeout_s do not exist in v1")
         body: dict[str, Any] = {
             "query": submission.sql,
             "outputFormat": submission.content_type.upper(),

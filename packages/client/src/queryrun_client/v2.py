@@ -19,6 +19,7 @@ from queryrun_client.model import (
     Submission,
     Table,
 )
+from queryrun_client.parameters import parameters_of
 from queryrun_client.wire import (
     JSON_HEADERS,
     Page,
@@ -73,6 +74,7 @@ class ApiV2:
             "source": submission.source,
             "timeout_seconds": submission.timeout_s,
             "tags": None if submission.tags is None else dict(submission.tags),
+            "parameters": parameters_of(submission.parameters) if submission.parameters else None,
         }
         body |= {name: value for name, value in optional.items() if value is not None}
         return post_request(f"{self.base}/v2/query_runs", body, key)

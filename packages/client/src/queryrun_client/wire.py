@@ -15,13 +15,45 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from queryrun_client.effects import Request, Response
-from queryrun_client.errors import Refusal, Refused, UnexpectedResponse, refused
+from queryrun_client.errors import (
+    ClientError,
+    Refusal,
+    Refused,
+    UnexpectedResponse,
+    refused,
+)
 from queryrun_client.model import RunInfo, RunQuery, State, Submission, Table
 
 _POSITION = re.compile(r"\(line (\d{1,9}), column (\d{1,9})\)\Z")
 JSON_HEADERS = {"accept": "application/json"}
 OTHER_SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pending"}
 """The names of v1, which some v2 servers use too (contract B1)."""
+
+
+def check_url(url: str) -> None:
+    """`ClientError` for what is no URL of a server: it says what is wrong with it."""
+    wrong = _wrong_in(url)
+    if wrong:
+        displayed = url.encode("ascii", "backslashreplace").decode()
+        raise ClientError(f"{displayed!r} is no URL of a server: {wrong}")
+
+
+def _wrong_in(url: str) -> str:
+    """Every name that the system would not look up is found here: its own errors are no words."""
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "it has a space or a character that cannot be printed"
+    try:
+        parts = urlsplit(url)
+        name, _port = parts.hostname, parts.port
+    except ValueError as error:
+        return str(error).lower()
+    if parts.scheme not in ("http", "https"):
+        return "it begins with http:// or https://"
+    try:
+        (name or "").encode("idna")
+    except UnicodeError:
+        return f"the name {name!r} cannot be looked up"
+    return "" if name else "it names no server"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from queryrun.db.migrate import (
     Migration,
     check_allowed,
     migrations,
+    not_ours,
     too_new,
     version_row,
 )
@@ -40,6 +41,10 @@ _IS_PRESENT = (
     # while we waited for its lock.
     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'schema_version'"
     " AND relnamespace = current_schema()::regnamespace"
+)
+_NAME_TAKEN = (
+    "SELECT relname::text FROM pg_catalog.pg_class WHERE relname IN ('runs', 'attempts', 'clients')"
+    " AND relnamespace = current_schema()::regnamespace LIMIT 1"
 )
 _VERSION = "SELECT coalesce(max(number), 0), coalesce(max(oldest_program), 0) FROM schema_version"
 
@@ -93,9 +98,14 @@ def script(missing: Sequence[Migration]) -> Iterator[str]:
 
 
 def _version(connection: Connection) -> int:
-    """The last migration that was applied, 0 for none, if this program may use the database."""
+    """The last migration that was applied, 0 for none, if this program may use the database.
+
+    Other programs may have tables in it, but none with the names of ours.
+    """
     [(present,)] = connection.execute(_IS_PRESENT).fetchall()
     if not present:
+        if taken := connection.execute(_NAME_TAKEN).fetchall():
+            raise not_ours(taken[0][0])
         return 0
     [(number, oldest_program)] = connection.execute(_VERSION).fetchall()
     newest = migrations("postgres")[-1].number

@@ -28,6 +28,7 @@ from queryrun.db.rows import (
     progress_of,
     progress_values,
     ref_values,
+    statement_bytes,
     stored_run,
     usage_of,
 )
@@ -554,11 +555,10 @@ def _new_run(request: RunRequest, run_id: str, created_ms: int = 0) -> Run:
 
 def _new_run_values(request: RunRequest, run_id: str, limits: QueueLimits) -> Values:
     """What `accept` binds. It takes the times of the new run from the database's clock."""
-    statement_bytes = len(request.sql.encode())
     queue = {
         "max_of_entity": limits.per_entity,
         "max_of_client": limits.per_client,
         "max_of_tenant": limits.per_tenant,
     }
-    used = {"statement_bytes": statement_bytes}
+    used = {"statement_bytes": statement_bytes(request)}
     return {**creation_values(_new_run(request, run_id)), **queue, **used}

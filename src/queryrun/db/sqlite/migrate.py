@@ -12,6 +12,7 @@ from queryrun.db.migrate import (
     Migration,
     check_allowed,
     migrations,
+    not_ours,
     too_new,
     version_row,
 )
@@ -20,6 +21,7 @@ _VERSION_TABLE = (
     "CREATE TABLE IF NOT EXISTS schema_version (number INTEGER PRIMARY KEY, name TEXT NOT NULL);"
 )
 _IS_PRESENT = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"
+_ANY_TABLE = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name LIMIT 1"
 _VERSION = "SELECT coalesce(max(number), 0) FROM schema_version"
 
 
@@ -85,8 +87,13 @@ def script(missing: Sequence[Migration]) -> Iterator[str]:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """The number of the last migration applied; 0 for an empty database."""
+    """The number of the last migration applied; 0 for an empty database.
+
+    `ConfigurationError` for one that has only tables of others.
+    """
     if connection.execute(_IS_PRESENT).fetchone() is None:
+        if (other := connection.execute(_ANY_TABLE).fetchone()) is not None:
+            raise not_ours(other[0])
         return 0
     (number,) = connection.execute(_VERSION).fetchone()
     return int(number)

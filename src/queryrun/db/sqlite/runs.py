@@ -17,6 +17,7 @@ from queryrun.db.rows import (
     progress_of,
     progress_values,
     ref_values,
+    statement_bytes,
     usage_of,
 )
 from queryrun.db.sqlite import claims, transitions
@@ -409,7 +410,7 @@ def _add_run(connection: sqlite3.Connection, request: RunRequest, run_id: str, n
         until_ms = now_ms + _ms(request.cancel_on_disconnect_s) + LISTENER_GRACE_MS
         connection.execute(SQL["add_listener"], {"run_id": run_id, "until_ms": until_ms})
     transitions.record_creation(connection, seq, run, now_ms)
-    add_usage(connection, request, now_ms, statement_bytes=len(request.sql.encode()))
+    add_usage(connection, request, now_ms, statement_bytes=statement_bytes(request))
     return run
 
 

@@ -5,7 +5,7 @@ Nothing is computed and no row is read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import duckdb
@@ -14,6 +14,7 @@ from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.scan_sizes import tables_read
 from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.types import from_duckdb
 
 MEMORY_BYTES = 256 * 1024**2
@@ -38,10 +39,12 @@ class DuckDBEstimator:
         self._open = partial(open_session, options, limits, time_zone)
         self._session = self._open()
 
-    def estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> StatementEstimate:
         """Plan the statement, and add up what its scans read."""
         try:
-            return self._estimate(statement, row_filter)
+            return self._estimate(statement, row_filter, values)
         finally:
             if not self._session.renew():
                 self._session.close()
@@ -51,9 +54,11 @@ class DuckDBEstimator:
         """Close the session."""
         self._session.close()
 
-    def _estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def _estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value]
+    ) -> StatementEstimate:
         session = self._session
-        planned = session.plan_unread(statement, row_filter)
+        planned = session.plan_unread(statement, row_filter, values)
         columns = tuple((one.name, _type(one.type)) for one in planned.rows.columns)
         offered = session.offered_tables
         if row_filter.is_by_org or planned.is_explained:

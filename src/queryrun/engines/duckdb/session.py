@@ -45,6 +45,7 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
 from queryrun.sql.tree import NotSerializableError, Tree, read_tree
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.scope import LOCATION, Location, Output
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 from queryrun.tables.database import AttachedDatabase
@@ -173,18 +174,21 @@ class DuckDBSession:
         statement: str,
         row_filter: RowFilter | None = None,
         name: str = "",  # noqa: ARG002 - for remote engines
+        values: Sequence[Value] = (),
     ) -> Rows:
         """Translate, check, bind and describe one statement; nothing is computed.
 
         May take as long as the statement is hard to plan (an IN list of 400,000 constants:
         seconds), and ignores interrupts meanwhile: whoever cannot wait kills the process.
         """
-        return self._plan(statement, row_filter or RowFilter(), to_read=True)
+        return self._plan(statement, row_filter or RowFilter(), values, to_read=True)
 
-    def plan_unread(self, statement: str, row_filter: RowFilter) -> Unread:
+    def plan_unread(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> Unread:
         """As `plan`, for who only wants to know what would be read: neither is anything copied for
         a client of orgs, nor is run what EXPLAIN ANALYZE explains."""
-        rows = self._plan(statement, row_filter, to_read=False)
+        rows = self._plan(statement, row_filter, values, to_read=False)
         return Unread(rows, bool(self._parsed and self._parsed.explain))
 
     @property
@@ -192,12 +196,14 @@ class DuckDBSession:
         """The tables that the planned statement may read."""
         return self._tables.offered if self._tables else []
 
-    def _plan(self, statement: str, row_filter: RowFilter, *, to_read: bool) -> Rows:
+    def _plan(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value], *, to_read: bool
+    ) -> Rows:
         self._statement, self._parsed = statement, None
         if self._attached:
             self._attached.verify()
         try:
-            return self._planned(statement, row_filter, to_read=to_read)
+            return self._planned(statement, row_filter, values, to_read=to_read)
         except duckdb.Error as error:
             failure = self._cause_in_data(self.failure_of(error, self._relation_at(error)))
             raise _without_values(failure, row_filter) from error
@@ -337,12 +343,14 @@ class DuckDBSession:
 
     # --- planning ---------------------------------------------------------------------------
 
-    def _planned(self, statement: str, row_filter: RowFilter, *, to_read: bool) -> Rows:
+    def _planned(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value], *, to_read: bool
+    ) -> Rows:
         """Bound twice for a client of orgs: on the tables as they are, then behind the barrier."""
         tables = self._tables = self.offered(row_filter)
         outputs: list[Output] | None = None
         if self._is_trino:
-            parsed = self._parsed = read(statement)
+            parsed = self._parsed = read(statement, values)
             self._text.columns = _columns_read(parsed, row_filter)
             sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables

@@ -8,7 +8,7 @@ of tables that were analyzed (`ANALYZE TABLE … COMPUTE STATISTICS`).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 
 from queryrun.engines.base import ColumnInfo, RowFilter
@@ -22,6 +22,7 @@ from queryrun.engines.spark.preparing import Preparing
 from queryrun.engines.spark.types import spark_text
 from queryrun.sql.spark.translate import table_column
 from queryrun.sql.trino.information import described
+from queryrun.sql.trino.markers import Value
 
 
 def open_estimator(
@@ -43,13 +44,17 @@ class SparkEstimator:
         self._time_zone = time_zone
         self._is_trino = is_trino
 
-    def estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> StatementEstimate:
         """Ask for the columns, then for the plan.
 
         Statistics count rows of all orgs, so a client of some is told nothing by them.
         """
         name = f"tables-{uuid.uuid4()}"  # no attempt's name: nobody ends it as without an owner
-        preparing = Preparing(self._endpoint, statement, self._is_trino, self._time_zone, name)
+        preparing = Preparing(
+            self._endpoint, statement, self._is_trino, self._time_zone, name, values
+        )
         with self._session(preparing) as client:
             sql = preparing.sql(client, row_filter)
             fields = client.schema(sql).struct.fields

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queryrun.engines.base import RowFilter
@@ -14,6 +14,7 @@ from queryrun.engines.spark.failures import ErrorContext
 from queryrun.engines.spark.plan_costs import tables_of
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, literal, quoted
 from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.translate import read
 
 _SETTINGS = {
@@ -33,6 +34,8 @@ class Preparing:
     is_trino: bool
     time_zone: str
     name: str
+    values: Sequence[Value] = ()
+    """Of `?` and `:name`."""
     context: ErrorContext = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,10 +62,10 @@ class Preparing:
         """Imported here: the translator is not small, and not every source needs it."""
         from queryrun.engines.spark.trino_dialect import translated
 
-        return translated(self.statement, tables, row_filter, self.time_zone)
+        return translated(self.statement, tables, row_filter, self.time_zone, self.values)
 
     def _shows_io(self) -> bool:
-        return read(self.statement).explain == "io"
+        return read(self.statement, self.values).explain == "io"
 
     def _io_plan(self, client: SparkClient, sql: str) -> str:
         """What the query would read, as a constant. Clients of orgs have been refused before."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from queryrun.engines.spark.preparing import Preparing
 from queryrun.engines.spark.stop import stop_work
 from queryrun.engines.spark.stream import RowStream
 from queryrun.engines.spark.types import fields_of
+from queryrun.sql.trino.markers import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,14 +92,20 @@ class SparkSession:
         """A tag of the next statement's jobs (`traceparent=…`): Spark records no traces itself."""
         self._traceparent = traceparent
 
-    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+    def plan(
+        self,
+        statement: str,
+        row_filter: RowFilter | None = None,
+        name: str = "",
+        values: Sequence[Value] = (),
+    ) -> Rows:
         """Start the statement under `name` and return as soon as Spark has analyzed it.
 
         It runs from then on, and is at most a few batches ahead of whoever reads its rows.
         """
         self._name = name or f"{WORK_PREFIX}unnamed-{uuid.uuid4()}"
         preparing = self._preparing = Preparing(
-            self._endpoint, statement, self._is_trino, self._time_zone, self._name
+            self._endpoint, statement, self._is_trino, self._time_zone, self._name, values
         )
         with self._translated():
             client = self._client = SparkClient(

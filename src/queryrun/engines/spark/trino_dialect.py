@@ -9,32 +9,40 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.guard import Refusal
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
+from queryrun.sql.trino.markers import ParameterMismatchError, Value
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.translate import Needs, read
 
 
-def translated(statement: str, tables: Tables, row_filter: RowFilter, zone: str) -> str:
+def translated(
+    statement: str,
+    tables: Tables,
+    row_filter: RowFilter,
+    zone: str,
+    values: Sequence[Value] = (),
+) -> str:
     """Spark's SQL for a query or a metadata statement in Trino's.
 
     Rows that may not be seen are kept out of it. Raises `RunFailed` with the position in the
     statement as submitted.
     """
-    text, position = _restricted(statement, tables, row_filter)
+    text, position = _restricted(statement, tables, row_filter, values)
     try:
-        return to_spark(text, lambda needs: _found(needs, tables), zone).sql
+        return to_spark(text, lambda needs: _found(needs, tables), zone, values).sql
     except RunFailed as error:
         raise _with_position_in(error.failure, position) from error
 
 
 def _restricted(
-    statement: str, tables: Tables, row_filter: RowFilter
+    statement: str, tables: Tables, row_filter: RowFilter, values: Sequence[Value]
 ) -> tuple[str, Callable[[int, int], SourcePosition]]:
-    node = _read(statement)
+    node = _read(statement, values)
     if not isinstance(node, ast.Query):  # about tables, not about their rows
         return statement, SourcePosition
     rules = RowRules(
@@ -53,13 +61,15 @@ def _restricted(
     return rewritten.text, rewritten.position
 
 
-def _read(statement: str) -> ast.Statement:
+def _read(statement: str, values: Sequence[Value]) -> ast.Statement:
     """Parsed; for a statement that does more than ask, the guard's words say so."""
     try:
-        return read(statement).node
+        return read(statement, values).node
+    except ParameterMismatchError:
+        raise
     except RunFailed:
         verdict = check_trino(statement)
-        if verdict.accepted:
+        if verdict.accepted or verdict.refusal is Refusal.BAD_PARAMETERS:
             raise
         failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
         raise RunFailed(failure) from None

@@ -29,6 +29,7 @@ from queryrun.engines.trino.statement import BARRIER, PreparedStatement, prepare
 from queryrun.engines.trino.tables import columns_of_tables
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.restrict import RowRules
 from queryrun.sql.trino.translate import Parsed, read
 
@@ -68,13 +69,15 @@ class TrinoEstimator:
         self._endpoint = endpoint
         self._time_zone = time_zone
 
-    def estimate(self, statement: str, row_filter: RowFilter) -> StatementEstimate:
+    def estimate(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
+    ) -> StatementEstimate:
         """Ask for the columns of the result, then for what is read.
 
         Statistics count rows of all orgs, so a client of some is told nothing by them.
         """
-        prepared = self._prepared(statement, row_filter)
-        parsed = read(statement)
+        prepared = self._prepared(statement, row_filter, values)
+        parsed = read(statement, values)
         if parsed.explain:
             return self._explained(parsed, prepared)
         if isinstance(parsed.node, ast.Show):
@@ -96,7 +99,9 @@ class TrinoEstimator:
             columns = self._query(prepared, "").columns
         return StatementEstimate(columns, unknown_tables(parsed.needs.tables))
 
-    def _prepared(self, statement: str, row_filter: RowFilter) -> PreparedStatement:
+    def _prepared(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value]
+    ) -> PreparedStatement:
         rules = RowRules(
             row_filter.deleted_rows_of_source, row_filter.org_column, row_filter.org_ids, BARRIER
         )
@@ -105,7 +110,7 @@ class TrinoEstimator:
             return columns_of_tables(tables, statement, self._described)
 
         with _translated(ErrorContext()):
-            return prepare(statement, rules, NameScope(self._endpoint), columns)
+            return prepare(statement, rules, NameScope(self._endpoint), columns, values)
 
     def _described(self, text: str) -> list[dict[str, Any]]:
         return self._respond(text).described

@@ -31,6 +31,7 @@ from queryrun.engines.trino.types import ResultColumn, columns_of
 from queryrun.engines.trino.values import batches, schema_of
 from queryrun.errors import RunFailed
 from queryrun.sql.trino import ast
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.restrict import RowRules
 from queryrun.sql.trino.typed import name as quoted
 
@@ -87,7 +88,13 @@ class TrinoSession:
         """Sent with each request about the next statement."""
         self._traceparent = traceparent
 
-    def plan(self, statement: str, row_filter: RowFilter | None = None, name: str = "") -> Rows:
+    def plan(
+        self,
+        statement: str,
+        row_filter: RowFilter | None = None,
+        name: str = "",
+        values: Sequence[Value] = (),
+    ) -> Rows:
         """Start the statement at Trino under `name` and wait until its columns are known.
 
         It is running there then, and goes on as far as its rows are taken. Its rows can be read
@@ -97,7 +104,7 @@ class TrinoSession:
         self._last_usage = EngineUsage()
         self._name = name or _NAMELESS
         try:
-            prepared = self._prepared(statement, row_filter or RowFilter())
+            prepared = self._prepared(statement, row_filter or RowFilter(), values)
             self._context = ErrorContext(prepared.position)
             query = self._started(prepared.text)
             return self._rows(query, columns_of(query.columns))
@@ -151,7 +158,9 @@ class TrinoSession:
 
     # --- planning ---------------------------------------------------------------------------
 
-    def _prepared(self, statement: str, row_filter: RowFilter) -> PreparedStatement:
+    def _prepared(
+        self, statement: str, row_filter: RowFilter, values: Sequence[Value]
+    ) -> PreparedStatement:
         """The columns of tables are looked up only if a rule restricts rows: it costs a query."""
         self._context = ErrorContext()
         rules = RowRules(
@@ -161,7 +170,7 @@ class TrinoSession:
         def columns(tables: Sequence[ast.Table]) -> list[dict[str, str]]:
             return columns_of_tables(tables, statement, self._described)
 
-        return prepare(statement, rules, NameScope(self._endpoint), columns)
+        return prepare(statement, rules, NameScope(self._endpoint), columns, values)
 
     def _described(self, text: str) -> list[dict[str, Any]]:
         """The columns of what a query of ours would return; it returns no rows."""

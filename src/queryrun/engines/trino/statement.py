@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 
 from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.guard import Refusal
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.check import check_trino
+from queryrun.sql.trino.markers import ParameterMismatchError, Value
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
 from queryrun.sql.trino.tokens import statements_in, tokens_of
-from queryrun.sql.trino.translate import read
+from queryrun.sql.trino.translate import Parsed, read
 from queryrun.sql.trino.typed import name, text
 
 Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
@@ -39,22 +41,27 @@ class PreparedStatement:
 
 
 def prepare(
-    statement: str, rules: RowRules, name_scope: NameScope, columns: Columns
+    statement: str,
+    rules: RowRules,
+    name_scope: NameScope,
+    columns: Columns,
+    values: Sequence[Value] = (),
 ) -> PreparedStatement:
-    """Read, check and rewrite one statement.
+    """Read, check and rewrite one statement; the values of `?` and `:name` become literals.
 
     Raises `RunFailed` with line and column: a syntax error, a statement that is no query, names
     out of reach.
     """
     blanked = _without_comments(statement)
-    node = _read(blanked)
+    parsed = _read(blanked, values)
+    node = parsed.node
     if isinstance(node, ast.Show):
         return _show(node, name_scope, statement)
 
     def describe(tables: Sequence[ast.Table]) -> list[Facts]:
         return _facts(tables, statement, rules, name_scope, columns)
 
-    rewritten = restricted(blanked, node, rules, describe)
+    rewritten = restricted(blanked, node, rules, describe, parsed.marks)
     return PreparedStatement(rewritten.text, rewritten.position)
 
 
@@ -91,13 +98,15 @@ def _without_comments(statement: str) -> str:
     return "".join(kept)
 
 
-def _read(statement: str) -> ast.Query | ast.Show:
+def _read(statement: str, values: Sequence[Value]) -> Parsed:
     """Parsed; for a statement that does more than ask, the guard's words say so."""
     try:
-        return read(statement).node
+        return read(statement, values)
+    except ParameterMismatchError:
+        raise
     except RunFailed:
         verdict = check_trino(statement)
-        if verdict.accepted:
+        if verdict.accepted or verdict.refusal is Refusal.BAD_PARAMETERS:
             raise
         failure = Failure(FailureCode.NOT_ALLOWED, verdict.message, verdict.line, verdict.column)
         raise RunFailed(failure) from None

@@ -19,10 +19,12 @@ from queryrun.http.properties import (
     statement,
     text,
 )
+from queryrun.http.v2.parameters import parameters_fault, parsed_parameters
 from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
 from queryrun.results.separator import SEPARATOR_PATTERN, parse_separator
 from queryrun.runs.model import DeletedRows, Output, RunRequest
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.sql.parameters import MAX_PARAMETERS, Parameter
 from queryrun.webhooks.target import MAX_URL_CHARS
 
 MAX_TAGS = 50
@@ -44,6 +46,7 @@ class CreateBody:
     tags: tuple[tuple[str, str], ...] = ()
     notify_url: str | None = None
     cancel_on_disconnect_s: float | None = None
+    parameters: tuple[Parameter, ...] = field(default=(), repr=False)
 
     def run_request(
         self,
@@ -68,6 +71,7 @@ class CreateBody:
             org_ids=org_ids,
             notify_url=self.notify_url,
             cancel_on_disconnect_s=self.cancel_on_disconnect_s,
+            parameters=self.parameters,
             traceparent=traceparent,
         )
 
@@ -112,6 +116,7 @@ def _built(content: dict[str, object]) -> CreateBody:
         cancel_on_disconnect_s=None
         if content.get("keep") is True or not isinstance(delay, int | float)
         else float(delay),
+        parameters=parsed_parameters(content.get("parameters", [])),
     )
 
 
@@ -250,6 +255,18 @@ PROPERTIES = (
             },
             "description": "Names and values of the caller's own, to find the run in the list. "
             "An addition of this service.",
+        },
+        is_extension=True,
+    ),
+    Property(
+        "parameters",
+        parameters_fault,
+        {
+            "type": "array",
+            "maxItems": MAX_PARAMETERS,
+            "items": {"$ref": "#/components/schemas/StatementParameter"},
+            "description": "The values of `:name` in the statement, or of `?` in their order. "
+            "They are bound, never put into its text. An addition of this service.",
         },
         is_extension=True,
     ),

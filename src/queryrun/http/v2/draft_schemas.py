@@ -12,6 +12,11 @@ DRAFT = closed_object(
             "type": ["string", "null"],
             "description": "Where it would run; the default source when absent.",
         },
+        "parameters": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/StatementParameter"},
+            "description": "The values of `:name` or `?` in the statement.",
+        },
     },
     "A statement that is being written.",
     ("sql",),

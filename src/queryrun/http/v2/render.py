@@ -16,6 +16,7 @@ import msgspec
 from queryrun.http.links import Links
 from queryrun.http.times import iso
 from queryrun.http.v2.fields import DEFAULT_FIELDS, PART_FIELDS, VISIBLE_FIELDS
+from queryrun.http.v2.parameters import rendered_parameters
 from queryrun.http.v2.records import (
     cancellation_object,
     complete_progress,
@@ -199,6 +200,10 @@ SPECIAL: dict[str, FieldFormat] = {
                 "additionalProperties": False,
             },
         },
+    ),
+    "parameters": FieldFormat(
+        lambda details: rendered_parameters(details.run.request.parameters),
+        {"type": "array", "items": _reference("StatementParameter")},
     ),
     "read_deleted": FieldFormat(
         lambda details: details.run.request.deleted_rows is not DeletedRows.EXCLUDE,

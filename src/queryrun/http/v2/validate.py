@@ -11,6 +11,7 @@ from queryrun.http.bodies import read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
+from queryrun.http.v2.parameters import parameters_fault, parsed_parameters
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.validate import validate
 from queryrun.sql.guard import MAX_STATEMENT_CHARS
@@ -21,6 +22,7 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True):
 
     sql: str
     source: str | None = None
+    parameters: list[dict[str, str]] = []
 
 
 async def validate_statement(app: AppContext, request: ApiRequest) -> Response:
@@ -28,7 +30,8 @@ async def validate_statement(app: AppContext, request: ApiRequest) -> Response:
     limit = app.settings.max_body_bytes
     content = await read_json_body(request, limit, app.threads.bodies)
     draft = _draft(content)
-    found = await validate(app.runs, app.tables, request.principal, draft.sql, draft.source)
+    values = parsed_parameters(draft.parameters)
+    found = await validate(app.runs, app.tables, request.principal, draft.sql, draft.source, values)
     errors = [{"message": found.message, "line": found.line, "column": found.column}]
     return JsonResponse(
         {
@@ -43,11 +46,13 @@ def _draft(content: bytes) -> Draft:
     try:
         draft = msgspec.json.decode(content, type=Draft)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        message = "the body must have sql, and may have source; both are texts"
+        message = "the body must have sql, and may have source, both texts, and parameters"
         raise InvalidRequest.of("body", message) from error
     if len(draft.sql) > MAX_STATEMENT_CHARS:
         message = f"'sql' must have at most {MAX_STATEMENT_CHARS} characters"
         raise InvalidRequest.of("sql", message)
+    if fault := parameters_fault(draft.parameters):
+        raise InvalidRequest.of("parameters", f"'parameters' {fault}")
     return draft
 
 

@@ -25,6 +25,7 @@ from queryrun.processes.frames import encode
 from queryrun.services.base import ServiceProcess, ServiceProcesses
 from queryrun.services.estimate.frames import EstimateRequest, EstimateResponse
 from queryrun.services.turns import TurnSlots
+from queryrun.sql.parameters import Parameter
 
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +64,15 @@ class _Opened:
     work_dir: Path
 
 
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What is estimated."""
+
+    sql: str = field(repr=False)
+    row_filter: RowFilter
+    parameters: tuple[Parameter, ...] = field(repr=False)
+
+
 @dataclass(slots=True)
 class EstimateClient:
     """A `runs.estimate.StatementEstimates`. Used from the event loop of the main thread alone."""
@@ -82,7 +92,12 @@ class EstimateClient:
         self._turns = TurnSlots(MAX_PROCESSES, max_waiting_per_key=MAX_WAITING)
 
     async def estimate(
-        self, source: str, entity_id: str, sql: str, row_filter: RowFilter
+        self,
+        source: str,
+        entity_id: str,
+        sql: str,
+        row_filter: RowFilter,
+        parameters: tuple[Parameter, ...] = (),
     ) -> StatementEstimate | None:
         """What the statement would read; None when the source's engine does not say.
 
@@ -93,7 +108,7 @@ class EstimateClient:
         if not spec.kind.estimator:
             return None
         async with self._turns.slot(entity_id, self.options.timeout_s):
-            response = await self._response(spec, sql, row_filter)
+            response = await self._response(spec, _Statement(sql, row_filter, parameters))
         if response.estimate is not None:
             return response.estimate
         raise RunFailed(
@@ -107,26 +122,27 @@ class EstimateClient:
             _, opened = self._idle.popitem()
             await asyncio.to_thread(_remove, opened.work_dir)
 
-    async def _response(
-        self, spec: SourceSpec, sql: str, row_filter: RowFilter
-    ) -> EstimateResponse:
+    async def _response(self, spec: SourceSpec, statement: _Statement) -> EstimateResponse:
         """A kept process may have died meanwhile: that is not the statement's fault."""
         if (kept := self._taken(spec)) is not None:
-            response = await self._response_of(kept, sql, row_filter)
+            response = await self._response_of(kept, statement)
             if response is not None:
                 return response
-        response = await self._response_of(await self._open(spec), sql, row_filter)
+        response = await self._response_of(await self._open(spec), statement)
         if response is None:
             raise Unavailable("the statement makes the process that plans it fail")
         return response
 
-    async def _response_of(
-        self, opened: _Opened, sql: str, row_filter: RowFilter
-    ) -> EstimateResponse | None:
+    async def _response_of(self, opened: _Opened, statement: _Statement) -> EstimateResponse | None:
         """A process is used again only after a response."""
         response = None
         request = EstimateRequest(
-            opened.source, str(opened.work_dir), self.options.time_zone, sql, row_filter
+            opened.source,
+            str(opened.work_dir),
+            self.options.time_zone,
+            statement.sql,
+            statement.row_filter,
+            statement.parameters,
         )
         try:
             async with asyncio.timeout(self.options.timeout_s):

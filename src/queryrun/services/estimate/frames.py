@@ -6,6 +6,7 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.estimates import StatementEstimate
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
+from queryrun.sql.parameters import Parameter
 
 
 class EstimateRequest(Frame, frozen=True, tag="estimate"):
@@ -16,6 +17,7 @@ class EstimateRequest(Frame, frozen=True, tag="estimate"):
     time_zone: str
     sql: str
     row_filter: RowFilter
+    parameters: tuple[Parameter, ...] = ()
 
 
 class EstimateResponse(Frame, frozen=True, tag="estimated"):

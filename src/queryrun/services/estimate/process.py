@@ -13,7 +13,8 @@ from typing import NoReturn
 
 import msgspec
 
-from queryrun.engines.estimates import Estimator
+from queryrun.engines.estimates import Estimator, StatementEstimate
+from queryrun.engines.statements import opened_for
 from queryrun.errors import RunFailed
 from queryrun.processes.channel import Channel
 from queryrun.processes.child_setup import limit_memory, name_process
@@ -52,11 +53,19 @@ def run_estimates(control: socket.socket, open_source: OpenEstimator) -> NoRetur
     while request is not None:
         try:
             estimator = estimator or open_source(request)
-            channel.send(EstimateResponse(estimator.estimate(request.sql, request.row_filter)))
+            channel.send(EstimateResponse(_estimate(estimator, request)))
         except RunFailed as failed:
             channel.send(_failed(failed))
         request = channel.receive()
     os._exit(0)
+
+
+def _estimate(estimator: Estimator, request: EstimateRequest) -> StatementEstimate:
+    opened = opened_for(request.source, request.sql, request.parameters)
+    try:
+        return estimator.estimate(opened.text, request.row_filter, opened.values)
+    except RunFailed as failed:
+        raise opened.moved(failed) from failed
 
 
 def sandbox_policy(request: EstimateRequest) -> SandboxPolicy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -25,6 +26,7 @@ from queryrun.services.guard.frames import (
 )
 from queryrun.services.turns import TurnSlots
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import TableColumns, Validation
 
 _log = structlog.get_logger(__name__)
@@ -96,7 +98,13 @@ class GuardClient:
         )
         self._verdicts: RecentResults[bytes, Verdict] = RecentResults(options.cached_verdicts)
 
-    async def check(self, statement: str, dialect: str = "duckdb", entity_id: str = "") -> Verdict:
+    async def check(
+        self,
+        statement: str,
+        dialect: str = "duckdb",
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
+    ) -> Verdict:
         """The verdict on one statement; `TOO_COMPLEX` when it takes too long or kills its process.
 
         Small statements never wait behind large ones, and entities take turns. Raises
@@ -106,17 +114,23 @@ class GuardClient:
         if len(statement) > MAX_STATEMENT_CHARS:
             return _too_long(statement)
         if len(statement) > SMALL_CHARS:
-            return await self._large.check(statement, dialect, entity_id)
+            return await self._large.check(statement, dialect, entity_id, parameters)
+        if parameters:  # they differ from one run to the next, and are not kept
+            return await self._small.check(statement, dialect, entity_id, parameters)
         key = _digest(statement, dialect)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = await self._small.check(statement, dialect, entity_id)
+            verdict = await self._small.check(statement, dialect, entity_id, ())
             if verdict.refusal is not Refusal.TOO_COMPLEX:  # the machine may have been busy
                 self._verdicts.put(key, verdict)
         return verdict
 
     async def validate(
-        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str = ""
+        self,
+        statement: str,
+        tables: tuple[TableColumns, ...] | None,
+        entity_id: str = "",
+        parameters: Sequence[Parameter] = (),
     ) -> Validation:
         """What the compiler says of a statement in Trino's SQL that the guard has accepted.
 
@@ -126,7 +140,7 @@ class GuardClient:
         """
         if len(statement) > SMALL_CHARS:
             return Validation(f"Only {SMALL_CHARS:,} characters are checked before a run.")
-        return await self._validating.validate(statement, tables, entity_id)
+        return await self._validating.validate(statement, tables, entity_id, parameters)
 
     async def close(self) -> None:
         """Kill and reap every process. Checks in progress are refused. Idempotent."""
@@ -147,9 +161,11 @@ class _GuardPool:
         self._turns = turns
         self._timeout_s = timeout_s
 
-    async def check(self, statement: str, dialect: str, entity_id: str) -> Verdict:
+    async def check(
+        self, statement: str, dialect: str, entity_id: str, parameters: Sequence[Parameter]
+    ) -> Verdict:
         try:
-            request = encode(CheckRequest(statement, dialect))
+            request = encode(CheckRequest(statement, dialect, tuple(parameters)))
         except UnicodeEncodeError:
             return Verdict(statement, Refusal.BAD_CHARACTER, "The statement is not valid text.")
         async with self._turns.slot(entity_id):
@@ -158,10 +174,14 @@ class _GuardPool:
         return verdict or _too_complex(statement)
 
     async def validate(
-        self, statement: str, tables: tuple[TableColumns, ...] | None, entity_id: str
+        self,
+        statement: str,
+        tables: tuple[TableColumns, ...] | None,
+        entity_id: str,
+        parameters: Sequence[Parameter],
     ) -> Validation:
         try:
-            request = encode(ValidateRequest(statement, tables))
+            request = encode(ValidateRequest(statement, tables, tuple(parameters)))
         except UnicodeEncodeError:
             return Validation("The statement is not valid text.")
         async with self._turns.slot(entity_id):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.processes.frames import Frame
 from queryrun.sql.guard import Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import TableColumns, Validation
 
 
@@ -12,6 +13,7 @@ class CheckRequest(Frame, frozen=True, tag="check"):
 
     statement: str
     dialect: str = "duckdb"
+    parameters: tuple[Parameter, ...] = ()
 
 
 class ValidateRequest(Frame, frozen=True, tag="validate"):
@@ -19,6 +21,7 @@ class ValidateRequest(Frame, frozen=True, tag="validate"):
 
     statement: str
     tables: tuple[TableColumns, ...] | None = None
+    parameters: tuple[Parameter, ...] = ()
 
 
 class ValidateResponse(Frame, frozen=True, tag="validation"):

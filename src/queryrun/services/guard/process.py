@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import msgspec
@@ -20,13 +20,14 @@ from queryrun.services.guard.frames import (
 )
 from queryrun.sql.check import check_statement
 from queryrun.sql.guard import Verdict
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.validate import validate_trino
 
 MEMORY_BYTES = 2 * 1024**3
 """Parsing a statement of 1,000,000 characters takes at most a few hundred megabytes."""
 
-Check = Callable[[str, str], Verdict]
-"""(statement, dialect) -> verdict."""
+Check = Callable[[str, str, Sequence[Parameter]], Verdict]
+"""(statement, dialect, parameters) -> verdict."""
 
 
 def main(control: socket.socket) -> NoReturn:
@@ -41,8 +42,9 @@ def run_guard(control: socket.socket, check: Check) -> NoReturn:
     channel = Channel(control, msgspec.msgpack.Decoder(CheckRequest | ValidateRequest).decode)
     while (request := channel.receive()) is not None:
         if isinstance(request, CheckRequest):
-            channel.send(CheckResponse(check(request.statement, request.dialect)))
+            verdict = check(request.statement, request.dialect, request.parameters)
+            channel.send(CheckResponse(verdict))
         else:
-            validation = validate_trino(request.statement, request.tables)
+            validation = validate_trino(request.statement, request.tables, request.parameters)
             channel.send(ValidateResponse(validation))
     os._exit(0)

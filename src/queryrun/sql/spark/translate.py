@@ -17,6 +17,7 @@ from queryrun.sql.spark import (
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.translate import Needs, deeply, named, read
@@ -61,16 +62,19 @@ Lookup = Callable[[Needs], SparkTables]
 """Finds the tables that a statement names (or all, `Needs.every_table`), with their columns."""
 
 
-def to_spark(statement: str, tables: Lookup, zone: str = "UTC") -> Translated:
+def to_spark(
+    statement: str, tables: Lookup, zone: str = "UTC", values: Sequence[Value] = ()
+) -> Translated:
     """The statement for a Spark session that has the settings of `session.SETTINGS`.
 
-    `zone` is the Trino session's time zone. Raises `RunFailed` with line and column in the
-    statement: for syntax, for names that mean nothing, types that do not go together, and
-    for everything that would not mean in Spark what it means in Trino (`not_supported`).
+    `zone` is the Trino session's time zone; `values` are those of `?` and `:name`. Raises
+    `RunFailed` with line and column in the statement: for syntax, for names that mean nothing,
+    types that do not go together, and for everything that would not mean in Spark what it means
+    in Trino (`not_supported`).
     Which rows of a table may be seen is not decided here: restrict the statement before. Of
     EXPLAIN (TYPE IO) it is the query, for whoever asks Spark for its plan.
     """
-    parsed = read(statement)
+    parsed = read(statement, values)
     if parsed.explain not in {"", "validate", "io"}:
         message = "EXPLAIN of a query that Spark runs is not supported"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)

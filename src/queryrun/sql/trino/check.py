@@ -7,10 +7,16 @@ line and column (contract H8), unless it is plain that another kind of statement
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.guard import BEYOND_THE_CONTRACT, Refusal, Verdict
 from queryrun.sql.nesting import TOO_DEEP
+from queryrun.sql.parameters import Parameter
 from queryrun.sql.trino import ast
+from queryrun.sql.trino.immediate import opened
+from queryrun.sql.trino.markers import ParameterMismatchError, Value, values_of
 from queryrun.sql.trino.queries import ONE_ALONE
 from queryrun.sql.trino.tokens import Token, statements_in, tokens_of
 from queryrun.sql.trino.translate import read
@@ -25,8 +31,24 @@ _OTHER_KINDS = frozenset(
 )  # fmt: skip
 
 
-def check_trino(statement: str) -> Verdict:
+def check_trino(statement: str, parameters: Sequence[Parameter] = ()) -> Verdict:
     """Whether a statement in Trino's SQL may become a run. For a text that is not blank."""
+    try:
+        found = opened(statement, values_of(parameters))
+    except ParameterMismatchError as mismatch:
+        return _bad_parameters(mismatch)
+    except RunFailed as failed:
+        if failed.failure.code is FailureCode.NOT_ALLOWED:
+            return Verdict("", Refusal.SEVERAL_STATEMENTS, failed.failure.message)
+        return _too_deep(failed) or Verdict(statement)
+    verdict = _check(found.text, found.values)
+    if verdict.line is None or verdict.column is None:
+        return verdict
+    line, column = found.position(verdict.line, verdict.column)
+    return replace(verdict, line=line, column=column)
+
+
+def _check(statement: str, values: Sequence[Value]) -> Verdict:
     try:
         tokens = tokens_of(statement)
     except RunFailed as failed:
@@ -39,13 +61,15 @@ def check_trino(statement: str) -> Verdict:
     first = next(token for token in tokens if token.text not in {";", "("})
     if first.kind == "word" and first.text in _OTHER_KINDS:
         return _wrong_kind(statement, first)
-    return _parsed(statement, tokens, first)
+    return _parsed(statement, tokens, first, values)
 
 
-def _parsed(statement: str, tokens: list[Token], first: Token) -> Verdict:
+def _parsed(statement: str, tokens: list[Token], first: Token, values: Sequence[Value]) -> Verdict:
     node = None
     try:
-        node = read(statement).node
+        node = read(statement, values).node
+    except ParameterMismatchError as mismatch:
+        return _bad_parameters(mismatch)
     except RunFailed as failed:
         if refused := _too_deep(failed):
             return refused
@@ -65,6 +89,11 @@ def _too_deep(failed: RunFailed) -> Verdict | None:
     if not failure.message.startswith(TOO_DEEP):
         return None
     return Verdict("", Refusal.TOO_COMPLEX, TOO_DEEP, failure.line, failure.column)
+
+
+def _bad_parameters(mismatch: ParameterMismatchError) -> Verdict:
+    failure = mismatch.failure
+    return Verdict("", Refusal.BAD_PARAMETERS, failure.message, failure.line, failure.column)
 
 
 def _kind(tokens: list[Token], first: Token, node: object) -> str:

@@ -126,9 +126,16 @@ class PartParser(Reader):
             items.append(self._sort_item())
         return items
 
+    def refuse_lone_marker(self, expr: Expr, at: int) -> None:
+        """A number there would be a column's position, which a value must not become."""
+        if self.markers.is_mark(expr):
+            message = "A parameter is a value, and cannot say what is grouped or ordered by"
+            self.refuse(message, at)
+
     def _sort_item(self) -> ast.SortItem:
         at = self.token.at
         expr = self.expression()
+        self.refuse_lone_marker(expr, at)
         descending = self.take_word("DESC")
         if not descending:
             self.take_word("ASC")

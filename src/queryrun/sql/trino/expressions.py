@@ -208,8 +208,9 @@ class ExpressionParser(FormParser):
             return self._items()
         if token.kind == "unicode":
             self.refuse("A string with Unicode escapes (U&) is not supported", token.at)
-        if token.text == "?":
-            self.refuse("Parameters (?) are not supported in a statement", token.at)
+        if self.at_marker():
+            name, at, length = self.marker()
+            return self.markers.value(name, self.statement, at, length)
         self.fail("expected an expression")
 
     def _brackets(self) -> Expr:

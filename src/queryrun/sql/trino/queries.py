@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, json_forms, pattern_forms, routine_forms
 from queryrun.sql.trino.expressions import ExpressionParser
+from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
 _NO_ALIAS = frozenset(
@@ -32,12 +35,14 @@ ONE_ALONE = "Only one statement is allowed"
 _SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
 
 
-def parse(statement: str) -> ast.Statement:
-    """The one statement that the text is; trailing semicolons are allowed.
+def parse(statement: str, values: Sequence[Value] = ()) -> tuple[ast.Statement, list[Mark]]:
+    """The one statement that the text is, and its markers; trailing semicolons are allowed.
 
-    Raises `RunFailed`: a syntax error with its position, or what of Trino's we do not offer.
+    `values` stand where `?` and `:name` do. Raises `RunFailed`: a syntax error with its position,
+    what of Trino's we do not offer, and `ParameterMismatchError`.
     """
-    return QueryParser(statement).statement_alone()
+    parser = QueryParser(statement, values)
+    return parser.statement_alone(), parser.markers.found
 
 
 class QueryParser(ExpressionParser):
@@ -57,6 +62,7 @@ class QueryParser(ExpressionParser):
             if has_functions and self.tokens[self.index - 1].text == ";":
                 raise failure_at(FailureCode.NOT_ALLOWED, ONE_ALONE, self.statement, 0)
             self.fail("the statement should end here")
+        self.markers.check_all_used(self.statement)
         return found
 
     def _statement(self) -> ast.Statement:
@@ -183,6 +189,9 @@ class QueryParser(ExpressionParser):
         return count
 
     def _count(self) -> int:
+        if self.at_marker():
+            name, at, length = self.marker()
+            return self.markers.count(name, self.statement, at, length)
         if self.token.kind != "integer":
             self.fail("expected a number of rows")
         return int(self.advance().text)
@@ -329,8 +338,12 @@ class QueryParser(ExpressionParser):
             self.advance()
             self.advance()
             return []
+        at = self.token.at
         found = self.expression()
-        return found.items if isinstance(found, ast.RowOf) else [found]
+        items: list[ast.Expr] = found.items if isinstance(found, ast.RowOf) else [found]
+        for item in items:
+            self.refuse_lone_marker(item, at)
+        return items
 
     def _windows(self) -> dict[str, ast.Window]:
         self.advance()

@@ -11,6 +11,7 @@ from typing import NoReturn
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.nesting import MAX_NESTING, TOO_DEEP
 from queryrun.sql.trino.ast import Ident
+from queryrun.sql.trino.markers import Markers, Value
 from queryrun.sql.trino.tokens import RESERVED, Token, failure_at, tokens_of
 
 
@@ -49,8 +50,9 @@ def _inside(opening: Iterable[int]) -> dict[int, int]:
 class Reader:
     """A statement's tokens and the current index."""
 
-    def __init__(self, statement: str) -> None:
+    def __init__(self, statement: str, values: Sequence[Value] = ()) -> None:
         self.statement = statement
+        self.markers = Markers(values)
         self.tokens = tokens_of(statement)
         self.index = 0
         self.token = self.tokens[0]
@@ -156,6 +158,21 @@ class Reader:
         if self.token.kind != "string":
             self.fail("expected a string")
         return self.advance().text[1:-1].replace("''", "'")
+
+    def at_marker(self) -> bool:
+        """Whether a parameter is at hand: `?`, or `:name` without a blank between."""
+        if self.at_op("?"):
+            return True
+        name = self.lookahead()
+        return self.at_op(":") and name.kind == "word" and name.at == self.token.at + 1
+
+    def marker(self) -> tuple[str, int, int]:
+        """Take the parameter at hand: its name, empty for `?`, where it stands and its length."""
+        at = self.token.at
+        if self.advance().text == "?":
+            return "", at, 1
+        name = self.advance().raw
+        return name, at, len(name) + 1
 
     def enter(self) -> None:
         """One level deeper, some 15 frames. Raises `RunFailed` when that is too deep."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from queryrun.errors import FailureCode
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast, ast_patterns
+from queryrun.sql.trino.markers import Mark, printed
 from queryrun.sql.trino.tokens import failure_at, tokens_of
 from queryrun.sql.trino.typed import name, text
 
@@ -83,11 +84,16 @@ A table that does not exist has no facts (`Facts()`): the engine reports it, wit
 
 
 def restricted(
-    statement: str, node: ast.Query, rules: RowRules, describe: DescribeTables
+    statement: str,
+    node: ast.Query,
+    rules: RowRules,
+    describe: DescribeTables,
+    marks: Sequence[Mark] = (),
 ) -> Rewritten:
     """The statement so that it sees only the rows that the rules allow.
 
-    `node` is what `translate.read` made of `statement`. Raises `RunFailed` for what cannot be
+    `node` is what `translate.read` made of `statement`; where its `marks` are, literals are written
+    for an engine that reads the text anew. Raises `RunFailed` for what cannot be
     restricted with certainty.
     """
     found = list(references(statement, node))
@@ -95,7 +101,7 @@ def restricted(
         _refuse_what_tells_of_hidden_rows(statement, found)
     tables = {_key(reference.table): reference.table for reference in found}
     facts = dict(zip(tables, describe(list(tables.values())) if tables else [], strict=True))
-    edits: list[_Edit] = []
+    edits = [_Edit(one.at, one.length, f" {printed(one.value)} ", one.at) for one in marks]
     long_names: set[tuple[str, ...]] = set()
     for reference in found:
         known = facts[_key(reference.table)]

@@ -16,6 +16,7 @@ from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
 from queryrun.sql.trino.information import is_information
+from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.printing import varies, with_text
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, Scope
@@ -59,15 +60,21 @@ class Parsed:
     needs: Needs
     explain: str = ""
     """`plan`, `analyze`, `validate` or `io`: EXPLAIN, which returns a plan and no rows."""
+    marks: Sequence[Mark] = ()
+    """Where `?` and `:name` stand; `node` has their values there."""
 
 
-def read(statement: str) -> Parsed:
-    """Parse. Raises `RunFailed` for a syntax error, or what of Trino's SQL we do not offer."""
+def read(statement: str, values: Sequence[Value] = ()) -> Parsed:
+    """Parse. `values` are those of `?` and `:name`.
+
+    Raises `RunFailed` for a syntax error, what of Trino's SQL we do not offer, and (as
+    `ParameterMismatchError`) values that do not fit the statement.
+    """
     with deeply(statement):
-        found = parse(statement)
+        found, marks = parse(statement, values)
     if isinstance(found, ast.Explain):
-        return Parsed(statement, found.query, _needs(found.query), found.what)
-    return Parsed(statement, found, _needs(found))
+        return Parsed(statement, found.query, _needs(found.query), found.what, marks)
+    return Parsed(statement, found, _needs(found), marks=marks)
 
 
 def _needs(node: ast.Query | ast.Show) -> Needs:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from queryrun.tables.text.faults import NOT_UTF8, FileFault, cut
+from queryrun.tables.text.faults import NOT_UTF8, NOT_UTF8_ADVICE, FileFault, cut
+from queryrun.tables.text.plain_rows import PlainRows
 from queryrun.tables.text.quotes import QuoteCheck
 from queryrun.tables.text.stream import HEAD_BYTES, TextStream
 
@@ -94,34 +95,49 @@ def batches(
     Raises `FileFault`; one of rows that do not fit has no line (`locate.ragged_row` finds it).
     """
     layout = header.layout
-    names = [f"c{index}" for index in range(len(header.names))]
-    if layout.quote and not layout.escape:
-        stream.check = QuoteCheck(stream, layout.delimiter, layout.quote)
-    if not stream.head():
-        return
     try:
-        reader = arrow_csv.open_csv(
-            stream,
-            read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=layout.delimiter,
-                quote_char=layout.quote or False,
-                double_quote=True,
-                escape_char=layout.escape or False,
-                newlines_in_values=bool(layout.quote),
-                ignore_empty_lines=len(names) > 1 or bool(stream.file.comment),
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names},
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-                include_columns=[names[index] for index in columns],
-                null_values=["", *layout.nulls],
-            ),
-        )
-        yield from reader
+        if layout.quote and not layout.escape:
+            stream.check = QuoteCheck(stream, layout.delimiter, layout.quote)
+            plain = PlainRows(stream, layout.quote)
+            if not plain.is_empty():
+                yield from _read(plain, stream, header, columns, are_lines=True)
+        if stream.head():
+            yield from _read(stream, stream, header, columns, are_lines=not layout.quote)
     except pa.ArrowInvalid as error:
         raise _parse_fault(stream, header, str(error)) from error
+
+
+def _read(
+    rows: io.RawIOBase,
+    stream: TextStream,
+    header: Header,
+    columns: Sequence[int],
+    *,
+    are_lines: bool,
+) -> Iterator[pa.RecordBatch]:
+    """`rows` of `stream`; `are_lines` when no value can have a line end inside."""
+    layout = header.layout
+    names = [f"c{index}" for index in range(len(header.names))]
+    yield from arrow_csv.open_csv(
+        rows,
+        read_options=arrow_csv.ReadOptions(column_names=names, block_size=BLOCK_BYTES),
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=layout.delimiter,
+            quote_char=layout.quote or False,
+            double_quote=True,
+            escape_char=layout.escape or False,
+            newlines_in_values=not are_lines,
+            ignore_empty_lines=len(names) > 1 or bool(stream.file.comment),
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types={name: pa.string() for name in names},
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            include_columns=[names[index] for index in columns],
+            null_values=["", *layout.nulls],
+            check_utf8=not isinstance(rows, PlainRows),
+        ),
+    )
 
 
 def _parse_fault(stream: TextStream, header: Header, message: str) -> FileFault:
@@ -129,7 +145,7 @@ def _parse_fault(stream: TextStream, header: Header, message: str) -> FileFault:
     if stream.fault:
         return stream.fault
     if "UTF8" in message:
-        return _fault(stream, 0, NOT_UTF8, 'give its encoding in tables.toml: encoding = "latin-1"')
+        return _fault(stream, 0, NOT_UTF8, NOT_UTF8_ADVICE)
     ragged = re.search(r"Expected (\d+) columns, got (\d+)", message)
     if ragged:
         return RaggedFault(stream.file.name, int(ragged[1]), int(ragged[2]), header.layout)
@@ -163,8 +179,7 @@ def _first_record(stream: TextStream, head: bytes, layout: Layout) -> tuple[str,
     try:
         return head[:end].decode(), after
     except UnicodeDecodeError as error:
-        advice = 'give its encoding in tables.toml: encoding = "latin-1"'
-        raise _fault(stream, 1, NOT_UTF8, advice) from error
+        raise _fault(stream, 1, NOT_UTF8, NOT_UTF8_ADVICE) from error
 
 
 def _with_delimiter(record: str, layout: Layout) -> Layout:

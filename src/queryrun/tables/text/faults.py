@@ -8,6 +8,7 @@ MAX_VALUE_CHARS = 40
 COLUMN_FAULT = "queryrun:column:"
 """How the engine's error begins when a statement reads a column that cannot be read."""
 NOT_UTF8 = "is not UTF-8"
+NOT_UTF8_ADVICE = 'give its encoding in tables.toml: encoding = "latin-1"'
 
 
 @dataclass(eq=False)

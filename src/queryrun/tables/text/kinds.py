@@ -358,8 +358,9 @@ def _is_of(column: str, kind: str, is_json: bool, tried: str) -> str:
         return f"length({text}) = 10 AND {text} >= '0001' AND CAST({tried} AS VARCHAR) = {text}"
     if kind == "TIMESTAMP":
         printed = f"CAST({tried} AS VARCHAR)"
-        return (
-            f"(({text} >= '0001' AND {text}[5] = '-' AND (length({text}) = 19 OR {text}[20] = '.') "
+        return (  # years of five digits and BC print longer
+            f"((length({text}) = 19 AND {printed} = {text}) OR ({text} >= '0001' "
+            f"AND {text}[5] = '-' AND (length({text}) = 19 OR {text}[20] = '.') "
             f"AND ({printed} = {text} OR {printed} = replace({text}, 'T', ' '))) "
             f"OR {classify} IN ('t', 'd'))"
         )

@@ -18,7 +18,7 @@ from isal import igzip
 
 from queryrun.tables.text.faults import FileFault
 
-CHUNK_BYTES = 4 * 1024**2
+CHUNK_BYTES = 1024**2
 HEAD_BYTES = 1024**2
 """The header must end within these."""
 _BOMS = (
@@ -77,14 +77,25 @@ class TextStream(io.RawIOBase):
 
     def head(self) -> bytes:
         """The first `HEAD_BYTES` or less, which stay to be read."""
-        while len(self._buffer) < HEAD_BYTES and not self._is_at_end:
+        return self.waiting(HEAD_BYTES)
+
+    def waiting(self, size: int) -> bytes:
+        """The next `size` bytes, which stay to be read; fewer at the end alone.
+
+        Never fewer before: Arrow takes a block that is the second half of a CR LF for the end.
+        """
+        while len(self._buffer) < size and not self._is_at_end:
             self._buffer += self._next()
-        return self._buffer[:HEAD_BYTES]
+        return self._buffer[:size]
 
     def skip(self, count: int) -> None:
         """Pass over bytes of the head."""
         self.lines += line_breaks(self._buffer[:count])
         self._buffer = self._buffer[count:]
+
+    def is_all(self, data: bytes) -> bool:
+        """Whether `data`, which is waiting, is everything that is left."""
+        return self._is_at_end and len(data) == len(self._buffer)
 
     def readinto(self, buffer: Any) -> int:
         chunk = self._chunk(len(buffer))
@@ -96,9 +107,7 @@ class TextStream(io.RawIOBase):
         return super().read(size) or b"" if size < 0 else self._chunk(size)
 
     def _chunk(self, size: int) -> bytes:
-        while not self._buffer and not self._is_at_end:
-            self._buffer = self._next()
-        chunk = self._buffer[:size]
+        chunk = self.waiting(size)
         self._buffer = self._buffer[size:]
         self._inspect(chunk, is_last=self._is_at_end and not self._buffer)
         return chunk
@@ -128,10 +137,10 @@ class TextStream(io.RawIOBase):
         text = raw if self._decode is None else self._decoded(raw, self._decode)
         at = text.find(b"\0")
         if at >= 0:
-            self._fail(
-                self.lines + line_breaks(self._buffer + text[:at]),
+            self.fail(
                 "has a NUL byte",
                 'if the file is UTF-16, say so: encoding = "utf-16" in tables.toml',
+                self.lines + line_breaks(self._buffer + text[:at]),
             )
         return self._without_comments(text) if self.file.comment else text
 
@@ -158,24 +167,32 @@ class TextStream(io.RawIOBase):
         except UnicodeDecodeError as error:
             before = error.object[: error.start].decode(self.encoding, "ignore").encode()
             line = self.lines + line_breaks(self._buffer + before)
-            self._fail(line, f"is not {self.encoding}", "give its `encoding` in tables.toml")
+            self.fail(f"is not {self.encoding}", "give its `encoding` in tables.toml", line)
         except UnicodeError:
             advice = f'say its byte order: encoding = "{self.encoding}-le" in tables.toml'
-            self._fail(0, f"has no byte order mark of {self.encoding}", advice)
+            self.fail(f"has no byte order mark of {self.encoding}", advice)
         return b""
 
     def _take(self, size: int) -> bytes:
-        """What the archive's library raises for damage is the file's fault."""
+        """`size` bytes, fewer at the end alone: the members of an archive may be short ones.
+
+        What the archive's library raises for damage is the file's fault.
+        """
+        parts: list[bytes] = []
         try:
-            return self._raw.read(size) or b""
+            while size > 0 and (part := self._raw.read(size)):
+                parts.append(part)
+                size -= len(part)
+            return b"".join(parts)
         except (EOFError, zlib.error, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             compression = self.file.compression or "text"
-            self._fail(0, f"is damaged, or no whole {compression} file", "write it again")
+            self.fail(f"is damaged, or no whole {compression} file", "write it again")
         return b""
 
-    def _fail(self, line: int, problem: str, advice: str) -> None:
+    def fail(self, problem: str, advice: str, line: int = 0) -> None:
+        """Raise `FileFault`, and keep it in `fault`: what reads may not hand it on."""
         self.fault = self.fault or FileFault(self.file.name, problem, advice, line=line)
         raise self.fault
 

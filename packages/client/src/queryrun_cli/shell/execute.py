@@ -12,6 +12,7 @@ from queryrun_cli.errors import CommandError
 from queryrun_cli.following import submit_or_cancel, wait_or_cancel
 from queryrun_cli.shell.session import TABLE, OutputFile, Session
 from queryrun_cli.shell.underline import error_lines
+from queryrun_cli.statements import with_used
 from queryrun_cli.table import MAX_ROWS, table_of
 from queryrun_client import ClientError, Run, SubmitOptions, formats
 from queryrun_client.progress import counted
@@ -25,7 +26,7 @@ def execute(session: Session, sql: str) -> None:
     _check_output(session)
     began_s = time.monotonic()
     try:
-        run = submit_or_cancel(session.client, sql, _options(session))
+        run = submit_or_cancel(session.client, sql, _options(session, sql))
         wait_or_cancel(session.client, run, quiet=session.quiet)
         run.check()
         _print_result(session, run)
@@ -38,11 +39,13 @@ def execute(session: Session, sql: str) -> None:
             session.say(f"Time: {(time.monotonic() - began_s) * 1000:,.0f} ms")
 
 
-def _options(session: Session) -> SubmitOptions:
+def _options(session: Session, sql: str) -> SubmitOptions:
     content_type = "json" if session.format == TABLE else session.format
     options = SubmitOptions(content_type=content_type, idempotency_key=str(uuid4()))
     if session.source is not None:
         options["source"] = session.source
+    if used := with_used(session.parameters, sql):
+        options["parameters"] = used
     return options
 
 

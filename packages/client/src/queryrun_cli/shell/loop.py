@@ -13,6 +13,7 @@ import typer
 from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted
+from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
 from queryrun_cli.shell.entries import is_command, parts_of
@@ -35,6 +36,7 @@ class ShellOptions:
     expanded: bool | None = None
     pager: bool = False
     quiet: bool = False
+    parameters: tuple[str, ...] = ()
 
 
 def run_shell(options: ShellOptions, profile: str | None) -> None:
@@ -45,6 +47,7 @@ def run_shell(options: ShellOptions, profile: str | None) -> None:
         table = TableOptions(options.expanded, pager=options.pager)
         session = Session(client, options.source, table=table, quiet=options.quiet)
         session.format = options.format or session.format
+        session.parameters = parameters_of(options.parameters)
         if sys.stdin.isatty():
             _run_interactive(session)
         else:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from queryrun_cli.errors import CommandError
+from queryrun_cli.parameters import parameter_of
 from queryrun_cli.shell.session import FORMATS, Session
 from queryrun_cli.tables import describe_lines, list_lines
 from queryrun_client import formats
@@ -95,6 +98,27 @@ def _format(session: Session, argument: str) -> None:
     session.say(f"Format: {session.format}.")
 
 
+def _set(session: Session, argument: str) -> None:
+    """Values are not listed: a shell's screen is seen by others."""
+    if argument:
+        try:
+            name, value = parameter_of(argument)
+        except typer.BadParameter as error:
+            raise CommandError(error.message) from error
+        session.parameters[name] = value
+    names = ", ".join(f":{name}" for name in session.parameters)
+    session.say(f"Parameters: {names or 'none'}.")
+
+
+def _unset(session: Session, argument: str) -> None:
+    if argument not in session.parameters:
+        raise CommandError(
+            f"there is no parameter {argument or '(give its name)'}: \\set lists them"
+        )
+    del session.parameters[argument]
+    _set(session, "")
+
+
 def _help(session: Session, _argument: str) -> None:
     names = [f"{one.name} {one.argument}".rstrip() for one in COMMANDS]
     width = max(map(len, names))
@@ -118,6 +142,8 @@ COMMANDS = (
     Meta("\\o", "[FILE]", "write results into a file; its suffix is the format", _output),
     Meta("\\source", "[NAME]", "where statements run", _source),
     Meta("\\format", "[NAME]", f"how results are shown: {', '.join(FORMATS)}", _format),
+    Meta("\\set", "[NAME[:TYPE]=VALUE]", "the value of :NAME in statements from now on", _set),
+    Meta("\\unset", "NAME", "forget a parameter", _unset),
     Meta("\\?", "", "this list", _help),
     Meta("\\q", "", "leave (Ctrl-D does too)", _quit),
 )

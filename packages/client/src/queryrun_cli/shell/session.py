@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from queryrun_cli.errors import CommandError
 from queryrun_cli.printable import printable
@@ -37,6 +38,8 @@ class Session:
     quiet: bool = False
     output: OutputFile | None = None
     is_done: bool = False
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Values of `:name`, for the statements that name it."""
 
     def write_lines(self, lines: Iterable[str]) -> None:
         """Print lines that may be sent to a terminal, through a pager if one is wanted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from queryrun_cli.exits import describe
 from queryrun_cli.printable import printable
 from queryrun_cli.table import width_of
 from queryrun_client import ClientError, Refused, RunFailed
@@ -30,7 +31,7 @@ def error_lines(error: ClientError, sql: str) -> Iterator[str]:
         number = f"{line}: " if "\n" in sql else ""
         yield f"{number}{before}{wrong}{after}".rstrip()
         yield " " * width_of(number + before) + "^" * max(1, width_of(wrong))
-    yield printable(f"error: {error}")
+    yield printable(f"error: {describe(error)}")
 
 
 def position_of(error: ClientError) -> tuple[int | None, int | None]:

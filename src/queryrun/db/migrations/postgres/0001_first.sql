@@ -105,6 +105,7 @@ CREATE TABLE run_requests (
     extras           text NOT NULL,
     notify_url       text,
     cancel_on_disconnect_s double precision,
+    parameters       text NOT NULL,  -- JSON: [{name, type, value}, ...]
     traceparent      text
 );
 
@@ -134,6 +135,7 @@ CREATE TABLE attempts (
     run_seq           bigint NOT NULL,
     number            bigint NOT NULL,
     node              text COLLATE "C" NOT NULL,
+    settling_node     text COLLATE "C",
     claimed_ms        bigint NOT NULL,
     lease_until_ms    bigint NOT NULL,
     handle            text,

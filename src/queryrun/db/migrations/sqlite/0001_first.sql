@@ -97,6 +97,7 @@ CREATE TABLE run_requests (
     extras           TEXT NOT NULL,
     notify_url       TEXT,
     cancel_on_disconnect_s REAL,
+    parameters       TEXT NOT NULL,  -- JSON: [{name, type, value}, ...]
     traceparent      TEXT
 );
 
@@ -126,6 +127,7 @@ CREATE TABLE attempts (
     run_seq           INTEGER NOT NULL,
     number            INTEGER NOT NULL,
     node              TEXT NOT NULL,
+    settling_node     TEXT,
     claimed_ms        INTEGER NOT NULL,
     lease_until_ms    INTEGER NOT NULL,
     handle            TEXT,

@@ -102,7 +102,7 @@ UPDATE attempts a SET lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
     progress_cpu_ms = coalesce(held.cpu_ms, a.progress_cpu_ms),
     progress_memory_bytes = coalesce(held.memory_bytes, a.progress_memory_bytes)
 FROM held WHERE a.run_seq = held.seq AND a.number = held.number
-    AND a.node || '' = %(node)s AND coalesce(a.ended_ms, 0) = 0
+    AND coalesce(a.settling_node, a.node) = %(node)s AND coalesce(a.ended_ms, 0) = 0
 RETURNING held.run_id, held.number, held.state;
 
 -- name: progress
@@ -130,10 +130,11 @@ JOIN runs r ON r.seq = a.run_seq JOIN run_requests q ON q.run_seq = r.seq
 ORDER BY a.lease_until_ms, a.run_seq;
 
 -- name: take_over
+-- `node` stays: it names who ran the attempt, and may have died of it.
 -- Indexes: runs_id_key, attempts_pkey.
 WITH clock AS MATERIALIZED (SELECT {now} AS ms)
-UPDATE attempts a SET node = %(node)s, lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s,
-    progress_stage = NULL
+UPDATE attempts a SET settling_node = %(node)s,
+    lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s, progress_stage = NULL
 FROM runs r WHERE r.id = %(run_id)s AND r.attempt = %(number)s
     AND a.run_seq = r.seq AND a.number = r.attempt
     AND coalesce(a.ended_ms, 0) = 0 AND a.lease_until_ms <= (SELECT ms FROM clock);
@@ -191,7 +192,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
         AND g.run_seq = x.seq
 ), requested AS (
     DELETE FROM run_requests q USING expired x WHERE q.run_seq = x.seq
-    RETURNING q.run_seq, octet_length(q.sql) AS statement_bytes
+    RETURNING q.run_seq, octet_length(q.sql) + octet_length(q.parameters) - 2 AS statement_bytes
 ), subtracted AS (
     UPDATE usage u SET statement_bytes = u.statement_bytes - gone.statement_bytes,
         result_bytes = u.result_bytes - gone.result_bytes

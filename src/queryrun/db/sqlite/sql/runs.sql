@@ -57,7 +57,7 @@ UPDATE attempts SET lease_until_ms = :lease_until_ms,
     progress_cpu_ms = coalesce(:cpu_ms, progress_cpu_ms),
     progress_memory_bytes = coalesce(:memory_bytes, progress_memory_bytes)
 WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) AND number = :number
-    AND node = :node AND ended_ms IS NULL;
+    AND coalesce(settling_node, node) = :node AND ended_ms IS NULL;
 
 -- name: state_of_attempt
 -- Index: the unique one on runs (id).
@@ -89,8 +89,9 @@ WHERE a.ended_ms IS NULL AND a.lease_until_ms <= :now_ms
 ORDER BY a.lease_until_ms, a.run_seq LIMIT :limit;
 
 -- name: take_over
+-- `node` stays: it names who ran the attempt, and may have died of it.
 -- Indexes: the unique one on runs (id), the primary key of attempts.
-UPDATE attempts SET node = :node, lease_until_ms = :lease_until_ms, progress_stage = NULL
+UPDATE attempts SET settling_node = :node, lease_until_ms = :lease_until_ms, progress_stage = NULL
 WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id AND attempt = :number)
     AND number = :number AND ended_ms IS NULL AND lease_until_ms <= :now_ms;
 

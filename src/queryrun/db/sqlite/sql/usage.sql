@@ -15,7 +15,8 @@ ON CONFLICT (tenant_id, entity_id, client_id, bucket) DO UPDATE SET
 -- What a run that is removed has kept. Indexes: the primary keys of runs and run_requests.
 UPDATE usage SET statement_bytes = usage.statement_bytes - gone.statement_bytes,
     result_bytes = usage.result_bytes - gone.result_bytes
-FROM (SELECT r.tenant_id, r.entity_id, r.client_id, length(CAST(q.sql AS BLOB)) AS statement_bytes,
+FROM (SELECT r.tenant_id, r.entity_id, r.client_id, 
+        length(CAST(q.sql AS BLOB)) + length(CAST(q.parameters AS BLOB)) - 2 AS statement_bytes,
         coalesce(r.file_size_bytes, 0) AS result_bytes
     FROM runs r JOIN run_requests q ON q.run_seq = r.seq WHERE r.seq = :seq) gone
 WHERE usage.tenant_id = gone.tenant_id AND usage.entity_id = gone.entity_id
