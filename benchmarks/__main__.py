@@ -13,6 +13,7 @@ from benchmarks import (
     console,
     export,
     footprint,
+    history,
     parsing,
     results,
     runs,
@@ -34,6 +35,7 @@ ALL: dict[str, Callable[[], None]] = {
     "parsing": parsing.measure,
     "tpch": tpch.measure,
     "results": results.measure,
+    "history": history.measure,
     "scale": scale.measure,
     "tracing": tracing.measure,
 }

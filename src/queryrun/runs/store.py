@@ -118,9 +118,14 @@ QUEUE_FULL_RETRY_AFTER_S = 5
 """The `Retry-After` of a caller whose queue is full: about the time of a short run."""
 
 
+Position = tuple[int, int]
+"""Where a run is in a list: its creation in milliseconds since 1970, and the store's number."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """The filter of a list of runs. Empty fields do not restrict; the order is newest first."""
+    """The filter of a list of runs. Empty fields do not restrict; the order is newest first: by
+    creation, and by the store's number among runs of one millisecond."""
 
     tenant_id: str
     entity_id: str | None = None
@@ -132,7 +137,7 @@ class RunQuery:
     created_before: datetime | None = None
     tags: tuple[tuple[str, str], ...] = ()
     oldest_first: bool = False
-    after: int | None = None
+    after: Position | None = None
     """The position of the last run already seen (`RunPage.next_after`)."""
     limit: int = 30
 
@@ -142,7 +147,7 @@ class RunPage:
     """One page of runs, and the position of the next one; None on the last page."""
 
     runs: tuple[Run, ...]
-    next_after: int | None
+    next_after: Position | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,6 @@ SELECT t.team, array_agg(p.name ORDER BY p.id) FROM teams t LEFT JOIN people p O
 SELECT a.n FROM (SELECT count(*) AS n FROM people) a;
 SELECT * FROM (SELECT 1 AS a, 2 AS a);
 SELECT a FROM (SELECT 1 AS a, 2 AS a);
-SELECT * FROM people TABLESAMPLE BERNOULLI (50);
 SELECT * FROM people NATURAL JOIN teams;
 SELECT * FROM people MATCH_RECOGNIZE (ORDER BY id MEASURES 1 AS x PATTERN (A) DEFINE A AS true);
 SELECT approx_percentile(id, 0.5) FROM people;

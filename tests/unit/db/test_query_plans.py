@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from queryrun.db.sqlite.list_query import find_sql
 from queryrun.db.sqlite.migrate import migrate_sqlite
 from queryrun.db.sqlite.pending import WriteConnection
 from queryrun.db.sqlite.statements import SQL
-from queryrun.runs.state import RunEvent
+from queryrun.runs.state import RunEvent, RunState
 from queryrun.runs.store import ClaimLimits, ClaimPositions, RunQuery
 
 NOW_MS = 1_000_000
@@ -105,14 +106,51 @@ def test_hot_statements_use_their_index(
     assert all("USING INDEX" in line or line in OF_THE_CTE for line in scans), text
 
 
+LISTS = {
+    "all": RunQuery("t", client_id="c"),
+    "of-a-tenant": RunQuery("t"),
+    "of-an-entity": RunQuery("t", entity_id="e1"),
+    "filtered": RunQuery(
+        "t",
+        "e1",
+        "c",
+        states=frozenset({RunState.FAILED}),
+        sources=frozenset({"live"}),
+        created_from=datetime(2026, 1, 1, tzinfo=UTC),
+        created_before=datetime(2026, 2, 1, tzinfo=UTC),
+        after=(5, 6),
+    ),
+    "common-tag": RunQuery("t", client_id="c", tags=(("a", "b"),)),
+}
+
+
+def plan_of_list(connection: sqlite3.Connection, query: RunQuery, *, by_tag: bool) -> list[str]:
+    statement, values = find_sql(query, by_tag=by_tag)
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+@pytest.mark.parametrize("query", LISTS.values(), ids=LISTS.keys())
+def test_a_list_reads_the_stretches_of_its_owners_index_and_scans_nothing(
+    connection: sqlite3.Connection, query: RunQuery
+) -> None:
+    fill(connection, 200)
+    steps = plan_of_list(connection, query, by_tag=False)
+    owner, more = ("client", " AND client_id=?") if query.client_id else ("tenant", "")
+    whole = f"runs_of_{owner} (tenant_id=?{more} AND entity_id=? AND source=? AND state=?"
+    assert [step for step in steps if whole in step], steps
+    scans = [step for step in steps if step.startswith("SCAN ")]
+    assert all(
+        step in {"SCAN s", "SCAN p"} or "(subquery" in step or "json_each" in step for step in scans
+    ), steps
+
+
 def test_a_list_of_runs_with_a_tag_reads_the_tags_in_its_order(
     connection: sqlite3.Connection,
 ) -> None:
     fill(connection, 200)
-    statement, values = find_sql(RunQuery("t", client_id="c", tags=(("a", "b"), ("c", "d"))))
-    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
-    steps = [row[3] for row in rows]
-    assert "SEARCH g USING PRIMARY KEY (tenant_id=? AND name=? AND value=?)" in steps[0]
+    query = RunQuery("t", client_id="c", tags=(("a", "b"), ("c", "d")))
+    steps = plan_of_list(connection, query, by_tag=True)
+    assert "SEARCH x USING PRIMARY KEY (tenant_id=? AND name=? AND value=?)" in steps[0]
     assert not [step for step in steps if step.startswith("SCAN ") or "TEMP B-TREE" in step]
 
 

@@ -112,6 +112,17 @@ def run(
         float | None, typer.Option(help="Seconds after which the server stops the run.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="name=value, stored with the run.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what it would read, and run nothing.")
+    ] = False,
+    notify_url: Annotated[
+        str | None, typer.Option(help="Where the server sends the run's events: https://…")
+    ] = None,
+    cancel_on_disconnect: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which the server cancels a run that nobody waits for."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="The run goes on whoever leaves.")] = False,
     param: Parameters = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the run's id and exits.")
@@ -136,7 +147,7 @@ def run(
     Ctrl-C cancels the run, waits until the server reports that its work has stopped, and exits
     with status 130. With --json the run itself is printed instead of its rows.
     """
-    from queryrun_cli.run import RunOptions, read_sql, run_script
+    from queryrun_cli.run import EndOptions, RunOptions, read_sql, run_script
     from queryrun_cli.table import TableOptions
 
     options = RunOptions(
@@ -153,6 +164,8 @@ def run(
         table=TableOptions(expanded, types, pager),
         encryption_key=encryption_key,
         private_key=private_key,
+        ending=EndOptions(notify_url, cancel_on_disconnect, keep),
+        dry=dry_run,
     )
     run_script(options, profile)
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 import typer
 
 from queryrun_cli import exits
+from queryrun_cli.dry import print_dry_run
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
 from queryrun_cli.parameters import parameters_of
@@ -29,6 +30,15 @@ from queryrun_client.progress import counted
 FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
 
 _STDOUT = Path("-")
+
+
+@dataclass(frozen=True, slots=True)
+class EndOptions:
+    """Who is told of a run's end, and what becomes of it when nobody waits any more."""
+
+    notify_url: str | None = None
+    cancel_on_disconnect_s: float | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class RunOptions:
     table: TableOptions = DEFAULT_TABLE
     encryption_key: str | None = None
     private_key: Path | None = None
+    ending: EndOptions = EndOptions()
+    dry: bool = False
 
     @property
     def prints_table(self) -> bool:
@@ -122,6 +134,11 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
     if options.format is not None and options.format not in (*FORMATS, "table"):
         raise typer.BadParameter(f"use one of table, {', '.join(FORMATS)}", param_hint="--format")
     server = find_server(profile)
+    if options.dry:
+        with exits.translated(), connect(server, quiet=options.quiet) as client:
+            found = client.dry_run(options.sql, **_submit_options(options))
+        print_dry_run(found, as_json=options.as_json)
+        return
     # CI systems send SIGTERM: treat it as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with exits.translated(), connect(server, options.private_key, quiet=options.quiet) as client:
@@ -184,6 +201,12 @@ def _submit_options(options: RunOptions) -> SubmitOptions:
         submit_options["timeout_s"] = options.timeout_s
     if options.encryption_key is not None:
         submit_options["encryption_key"] = public_key(options.encryption_key)
+    if options.ending.notify_url is not None:
+        submit_options["notify_url"] = options.ending.notify_url
+    if options.ending.cancel_on_disconnect_s is not None:
+        submit_options["cancel_on_disconnect_s"] = options.ending.cancel_on_disconnect_s
+    if options.ending.keep:
+        submit_options["keep"] = True
     if options.parameters:
         submit_options["parameters"] = parameters_of(options.parameters)
     if options.tags:

@@ -36,6 +36,7 @@ from queryrun_client.errors import (
 )
 from queryrun_client.model import (
     Column,
+    DryRun,
     FileInfo,
     Options,
     Retry,
@@ -45,6 +46,7 @@ from queryrun_client.model import (
     State,
     SubmitOptions,
     Table,
+    TableEstimate,
     TokenStore,
 )
 from queryrun_client.parameters import Parameter
@@ -63,6 +65,7 @@ __all__ = [
     "Conflict",
     "DecryptFailed",
     "DownloadFailed",
+    "DryRun",
     "FileInfo",
     "Forbidden",
     "MissingPackage",
@@ -83,6 +86,7 @@ __all__ = [
     "StillRunning",
     "SubmitOptions",
     "Table",
+    "TableEstimate",
     "TokenStore",
     "TooManyRequests",
     "Unauthorized",

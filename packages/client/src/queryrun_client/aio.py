@@ -29,7 +29,7 @@ from queryrun_client.effects import (
     Sleep,
 )
 from queryrun_client.errors import ClientError
-from queryrun_client.model import Options, RunInfo, RunQuery, SubmitOptions, Table
+from queryrun_client.model import DryRun, Options, RunInfo, RunQuery, SubmitOptions, Table
 from queryrun_client.profiles import find_server
 from queryrun_client.rows import Row, check_rows, pandas_of, polars_of, read_arrow, read_rows
 from queryrun_client.setup import (
@@ -91,6 +91,10 @@ class AsyncClient:
     async def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> AsyncRun:
         """Submit a statement; returns the accepted run. Retries never make a second run."""
         return AsyncRun(self, await self.perform(self._core.submit(submission_of(sql, options))))
+
+    async def dry_run(self, sql: str, **options: Unpack[SubmitOptions]) -> DryRun:
+        """See `Client.dry_run`."""
+        return await self.perform(self._core.dry_run(submission_of(sql, options)))
 
     async def to_arrow(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
         """See `Client.to_arrow`. A cancelled task cancels the run, and ends when it has stopped."""

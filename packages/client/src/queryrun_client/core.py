@@ -36,7 +36,16 @@ from queryrun_client.errors import (
     UnexpectedResponse,
     refused,
 )
-from queryrun_client.model import KeptToken, Options, RunInfo, RunQuery, State, Submission, Table
+from queryrun_client.model import (
+    DryRun,
+    KeptToken,
+    Options,
+    RunInfo,
+    RunQuery,
+    State,
+    Submission,
+    Table,
+)
 from queryrun_client.retry import RetryState
 from queryrun_client.tokens import key_of
 from queryrun_client.v2 import ApiV2
@@ -213,6 +222,11 @@ class Core:
         key = submission.idempotency_key or str(uuid4())
         response = yield from self.call(self.api_version.submit(submission, key))
         return self.api_version.run(response)
+
+    def dry_run(self, submission: Submission) -> Flow[DryRun]:
+        """What the run would read; none is made."""
+        response = yield from self.call(self.api_version.dry_run(submission))
+        return self.api_version.estimate(response)
 
     def read(self, run_id: str) -> Flow[RunInfo]:
         """The run as it is now."""

@@ -131,6 +131,12 @@ class SubmitOptions(TypedDict, total=False):
     encryption_key: str
     """Public key, Base64 or PEM."""
     read_deleted: bool
+    notify_url: str
+    """Where the server sends the run's events."""
+    cancel_on_disconnect_s: float
+    """The server cancels the run when nobody has waited for it or read it for so long."""
+    keep: bool
+    """The run goes on whoever leaves, also with `cancel_on_disconnect_s`."""
     idempotency_key: str
     """Set it to retry from another process; by default every submit makes its own."""
 
@@ -148,8 +154,46 @@ class Submission:
     timeout_s: float | None = None
     encryption_key: str | None = field(default=None, repr=False)
     read_deleted: bool = False
+    notify_url: str | None = None
+    cancel_on_disconnect_s: float | None = None
+    keep: bool = False
     idempotency_key: str | None = None
     parameters: Parameters | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableEstimate:
+    """What a statement would read of a table. What nobody knows is None."""
+
+    name: str
+    columns: tuple[str, ...] | None = None
+    files: int | None = None
+    all_files: int | None = None
+    partitions: int | None = None
+    all_partitions: int | None = None
+    bytes_read: int | None = None
+    rows_read: int | None = None
+    certainty: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would read, and whether it would be refused. No run was made.
+
+    `error`: how it would fail at once. `refused_by`: the limit that would refuse it, as the server
+    describes it. `certainty`: exact, upper_bound, estimated or unknown.
+    """
+
+    source: str
+    error: RunError | None = None
+    columns: tuple[Column, ...] | None = None
+    bytes_read: int | None = None
+    rows_read: int | None = None
+    certainty: str = "unknown"
+    refused_by: Mapping[str, Any] | None = None
+    tables: tuple[TableEstimate, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The server's own object, unchanged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from queryrun_client.effects import (
 )
 from queryrun_client.errors import ClientError
 from queryrun_client.model import (
+    DryRun,
     Options,
     RunInfo,
     RunQuery,
@@ -116,6 +117,11 @@ class Client:
     def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> Run:
         """Submit a statement; returns the accepted run. Retries never make a second run."""
         return Run(self, self.perform(self._core.submit(submission_of(sql, options))))
+
+    def dry_run(self, sql: str, **options: Unpack[SubmitOptions]) -> DryRun:
+        """What the statement would read, how it would fail, and whether a limit would refuse it.
+        No run is made."""
+        return self.perform(self._core.dry_run(submission_of(sql, options)))
 
     def to_arrow(self, sql: str, **options: Unpack[SubmitOptions]) -> Any:
         """Run a statement and return its result as a `pyarrow.Table`, exactly: it is asked for as

@@ -11,6 +11,7 @@ from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused, UnexpectedResponse, Unsupported
 from queryrun_client.formats import FORMATS
 from queryrun_client.model import (
+    DryRun,
     FileInfo,
     RunError,
     RunInfo,
@@ -49,9 +50,12 @@ class ApiV1:
     base: str
 
     def submit(self, submission: Submission, key: str) -> Request:
-        """`POST /query/jobs`. `Unsupported` for tags, parameters and a timeout."""
+        """`POST /query/jobs`. `Unsupported` for tags, parameters, a timeout and who is told."""
         if submission.tags or submission.parameters or submission.timeout_s is not None:
             raise Unsupported("tags, parameters and timeout_s do not exist in v1")
+        if submission.notify_url or submission.cancel_on_disconnect_s is not None:
+            message = "notify_url and cancel_on_disconnect_s do not exist in v1"
+            raise Unsupported(message)
         body: dict[str, Any] = {
             "query": submission.sql,
             "outputFormat": submission.content_type.upper(),
@@ -103,6 +107,14 @@ class ApiV1:
         content = object_or_none(response) or {}
         message = str(content.get("message") or f"HTTP {response.status}")
         return refusal_error(response, str(content.get("code") or response.status), message, None)
+
+    def dry_run(self, _submission: Submission) -> Request:
+        """Always `Unsupported`."""
+        raise Unsupported("v1 has no dry run")
+
+    def estimate(self, _response: Response) -> DryRun:
+        """Never called: there is no request for it."""
+        raise NotImplementedError
 
     def tables(self, _source: str | None) -> Request:
         """Always `Unsupported`: SHOW TABLES is a statement there."""

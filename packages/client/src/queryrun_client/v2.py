@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
+from uuid import uuid4
 
 from queryrun_client.effects import Request, Response
 from queryrun_client.errors import Refused
 from queryrun_client.model import (
     Column,
+    DryRun,
     FileInfo,
     RunError,
     RunInfo,
     RunQuery,
     Submission,
     Table,
+    TableEstimate,
 )
 from queryrun_client.parameters import parameters_of
 from queryrun_client.wire import (
@@ -74,10 +77,22 @@ class ApiV2:
             "source": submission.source,
             "timeout_seconds": submission.timeout_s,
             "tags": None if submission.tags is None else dict(submission.tags),
+            "notify_url": submission.notify_url,
+            "cancel_on_disconnect": submission.cancel_on_disconnect_s,
+            "keep": submission.keep or None,
             "parameters": parameters_of(submission.parameters) if submission.parameters else None,
         }
         body |= {name: value for name, value in optional.items() if value is not None}
         return post_request(f"{self.base}/v2/query_runs", body, key)
+
+    def dry_run(self, submission: Submission) -> Request:
+        """The same with `dry_run=true`, which makes no run."""
+        request = self.submit(submission, str(uuid4()))
+        return replace(request, url=f"{request.url}?dry_run=true")
+
+    def estimate(self, response: Response) -> DryRun:
+        """Read the response of `dry_run`."""
+        return _dry_run_of_v2(object_of(response))
 
     def read(self, run_id: str, wait_s: float = 0.0) -> Request:
         """`GET /v2/query_runs/{id}` with every field."""
@@ -231,6 +246,31 @@ def _file_of_v2(item: Mapping[str, Any] | None) -> FileInfo | None:
         content_type=str(item.get("content_type", "")),
         size_bytes=int_of(item.get("size")),
         sha256=text_of(item.get("sha256")),
+    )
+
+
+def _dry_run_of_v2(item: Mapping[str, Any]) -> DryRun:
+    return DryRun(
+        source=str(item.get("source", "")),
+        error=_error_of_v2(mapping_of(item.get("error"))),
+        columns=_columns_of_v2(item.get("columns")),
+        bytes_read=int_of(item.get("bytes_read")),
+        rows_read=int_of(item.get("rows_read")),
+        certainty=str(item.get("certainty", "unknown")),
+        refused_by=mapping_of(item.get("refused_by")),
+        tables=tuple(_estimate_of_v2(one) for one in item.get("tables") or ()),
+        raw=item,
+    )
+
+
+def _estimate_of_v2(item: Mapping[str, Any]) -> TableEstimate:
+    columns = item.get("columns")
+    counts = ("files", "all_files", "partitions", "all_partitions", "bytes_read", "rows_read")
+    return TableEstimate(
+        name=str(item.get("name", "")),
+        columns=None if columns is None else tuple(map(str, columns)),
+        certainty=str(item.get("certainty", "unknown")),
+        **{name: int_of(item.get(name)) for name in counts},
     )
 
 

@@ -22,7 +22,7 @@ from queryrun_client.errors import (
     UnexpectedResponse,
     refused,
 )
-from queryrun_client.model import RunInfo, RunQuery, State, Submission, Table
+from queryrun_client.model import DryRun, RunInfo, RunQuery, State, Submission, Table
 
 _POSITION = re.compile(r"\(line (\d{1,9}), column (\d{1,9})\)\Z")
 JSON_HEADERS = {"accept": "application/json"}
@@ -69,6 +69,14 @@ class ApiVersion(Protocol):
 
     def submit(self, submission: Submission, key: str) -> Request:
         """Submit a statement; the server makes one run per key."""
+        ...
+
+    def dry_run(self, submission: Submission) -> Request:
+        """Ask what a run would read. Raises `Unsupported` where that cannot be asked."""
+        ...
+
+    def estimate(self, response: Response) -> DryRun:
+        """Read its response."""
         ...
 
     def read(self, run_id: str, wait_s: float = 0.0) -> Request:

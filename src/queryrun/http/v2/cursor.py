@@ -8,10 +8,11 @@ import hmac
 from dataclasses import replace
 from hashlib import sha256
 
-from queryrun.runs.store import RunQuery
+from queryrun.runs.store import Position, RunQuery
 
 _MAC_BYTES = 12
-_POSITION_BYTES = 8
+_NUMBER_BYTES = 8
+_POSITION_BYTES = 2 * _NUMBER_BYTES
 _LENGTH = _MAC_BYTES + _POSITION_BYTES
 
 
@@ -19,13 +20,13 @@ class BadCursorError(ValueError):
     """Not a cursor of ours, or of a list with other filters or another order."""
 
 
-def write_cursor(query: RunQuery, after: int, secret: bytes) -> str:
+def write_cursor(query: RunQuery, after: Position, secret: bytes) -> str:
     """The cursor that continues `query` behind the position `after`."""
-    position = after.to_bytes(_POSITION_BYTES, "big", signed=True)
+    position = b"".join(part.to_bytes(_NUMBER_BYTES, "big", signed=True) for part in after)
     return base64.urlsafe_b64encode(position + _mac(query, position, secret)).decode().rstrip("=")
 
 
-def read_cursor(query: RunQuery, text: str, secret: bytes) -> int:
+def read_cursor(query: RunQuery, text: str, secret: bytes) -> Position:
     """The position in a cursor that `write_cursor` made for the same query."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -34,7 +35,8 @@ def read_cursor(query: RunQuery, text: str, secret: bytes) -> int:
     position, mac = raw[:_POSITION_BYTES], raw[_POSITION_BYTES:]
     if len(raw) != _LENGTH or not hmac.compare_digest(mac, _mac(query, position, secret)):
         raise BadCursorError("not a cursor of this list")
-    return int.from_bytes(position, "big", signed=True)
+    created, number = position[:_NUMBER_BYTES], position[_NUMBER_BYTES:]
+    return int.from_bytes(created, "big", signed=True), int.from_bytes(number, "big", signed=True)
 
 
 def _mac(query: RunQuery, position: bytes, secret: bytes) -> bytes:

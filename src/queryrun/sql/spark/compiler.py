@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from queryrun.sql.spark.expressions import SparkExpressions
 from queryrun.sql.spark.types import quoted
-from queryrun.sql.trino import ast, ast_json
+from queryrun.sql.trino import ast, ast_json, ast_patterns
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
 from queryrun.sql.trino.scope import Column, Output, Schema, Scope, TableColumn
@@ -52,6 +53,21 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
 
     def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs them
         self.refuse("A function with loops", at)
+
+    def _with_ties(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:  # noqa: ARG002 - DuckDB's looks there
+        self.refuse("FETCH FIRST … WITH TIES", node.at)
+
+    def _sampled(self, node: Sampled, outer: Scope) -> Joined:  # noqa: ARG002 - DuckDB's looks there
+        self.refuse("TABLESAMPLE", node.at)
+
+    def matched(
+        self,
+        node: ast_patterns.Matched,
+        outer: Scope,  # noqa: ARG002 - DuckDB's looks there
+        alias: str,  # noqa: ARG002
+        columns: Sequence[ast.Ident],  # noqa: ARG002
+    ) -> Joined:
+        self.refuse("MATCH_RECOGNIZE", node.at)
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         if max(node.limit or 0, node.offset or 0) > MAX_LIMIT:

@@ -71,10 +71,13 @@ class QueryCompiler(RelationCompiler):
                 message = f"WITH query name '{cte.name.text}' specified more than once"
                 self.mismatch(message, cte.name.at)
         ctes = [self._cte(cte, inner, node.is_recursive) for cte in node.ctes]
-        sql, outputs = self._ordered(node, inner)
-        if node.limit is not None:
+        if node.with_ties:
+            sql, outputs = self._with_ties(node, inner)
+        else:
+            sql, outputs = self._ordered(node, inner)
+        if node.limit is not None and not node.with_ties:
             sql += f" LIMIT {node.limit}"
-        if node.offset is not None:
+        if node.offset is not None and not node.with_ties:
             sql += f" OFFSET {node.offset}"
         if ctes:
             recursive = "RECURSIVE " if node.is_recursive else ""
@@ -118,6 +121,30 @@ class QueryCompiler(RelationCompiler):
         )
         listed = numbered(outputs)
         return f"SELECT {headings} FROM ({sql}) AS {alias}({listed}) ORDER BY {order}", outputs
+
+    def _with_ties(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
+        """The rows up to the last one, with those that ORDER BY cannot tell from it."""
+        if node.offset:
+            self.refuse("OFFSET with FETCH FIRST … WITH TIES", node.at)
+        if not isinstance(node.body, ast.Select) or node.body.is_distinct:
+            return self._ties_of_outputs(node, scope)
+        before, self._limit_of_ties = self._limit_of_ties, node.limit
+        found = self.select(node.body, node.order, scope)
+        self._limit_of_ties = before
+        return found
+
+    def _ties_of_outputs(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
+        sql, outputs = self._body(node.body, scope)
+        alias = self.fresh("r")
+        columns = columns_of(outputs, alias, "")
+        with self.inside(Scope(columns, scope)):
+            order = ", ".join(self._sort(item, columns) for item in node.order)
+        headings = ", ".join(
+            f"{column.sql} AS {self.quoted(output.name_at(index))}"
+            for index, (column, output) in enumerate(zip(columns, outputs, strict=True))
+        )
+        rows = f"({sql}) AS {alias}({numbered(outputs)})"
+        return f"SELECT {headings} FROM {rows}{_ties(order, node.limit)}", outputs
 
     def _sort(self, item: ast.SortItem, columns: Sequence[Column]) -> str:
         if isinstance(item.expr, ast.Literal) and item.expr.kind == "integer":
@@ -245,6 +272,7 @@ class QueryCompiler(RelationCompiler):
     ) -> tuple[str, list[Output]]:
         """One SELECT with the ORDER BY that belongs to it."""
         windows, self.windows = self.windows, self.windows | node.windows
+        ties, self._limit_of_ties = self._limit_of_ties, None
         self._selected.append(_selected_columns(node.items))
         joined = Joined("", [])
         if node.source is not None:
@@ -252,9 +280,21 @@ class QueryCompiler(RelationCompiler):
         self._selected.pop()
         scope = Scope(joined.columns + joined.hidden, outer)
         with self.inside(scope):
-            found = self._select_in(node, order, joined)
+            if ties is None:
+                found = self._select_in(node, order, joined)
+            else:
+                found = self._tied(node, order, joined, ties)
         self.windows = windows
         return found
+
+    def _tied(
+        self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined, limit: int
+    ) -> tuple[str, list[Output]]:
+        """The query whose ORDER BY is a window's as well."""
+        items = self._items(node.items, joined)
+        keys = self._order_by(order, items, is_distinct=False, by_value=True)
+        sql, outputs = self._select_in(node, [], joined)
+        return sql + _ties(keys, limit), outputs
 
     def _select_in(
         self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined
@@ -383,6 +423,7 @@ class QueryCompiler(RelationCompiler):
         items: Sequence[tuple[Output, Typed]],
         *,
         is_distinct: bool,
+        by_value: bool = False,
     ) -> str:
         """Output columns go before the source's, in an expression too."""
         named = [
@@ -394,7 +435,9 @@ class QueryCompiler(RelationCompiler):
         for item in order:
             number = self._output_number(item.expr, items)
             if number is not None:
-                parts.append(self.sorted(Typed(str(number), items[number - 1][1].type), item))
+                value = items[number - 1][1]
+                sql = self.exact(value) if by_value else str(number)
+                parts.append(self.sorted(Typed(sql, value.type), item))
                 continue
             shadowed = {column.key for column in named}
             rest = [c for c in self.scope.columns if c.relation or c.key not in shadowed]
@@ -427,6 +470,10 @@ class QueryCompiler(RelationCompiler):
         if len(numbers) > 1:
             self.ambiguous(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
         return numbers[0] if numbers else None
+
+
+def _ties(order: str, limit: int | None) -> str:
+    return f" QUALIFY rank() OVER (ORDER BY {order}) <= {limit} ORDER BY {order}"
 
 
 def _bracketed(keys: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from queryrun.sql.trino import (
     sql_json,
 )
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.compile_calls import CallCompiler
 from queryrun.sql.trino.scope import (
     LOCATION,
@@ -57,6 +58,8 @@ class RelationCompiler(CallCompiler):
         """What the names of a catalog and a schema must be; None: whatever they are."""
         self.schema = schema
         self.deleted = deleted
+        self._limit_of_ties: int | None = None
+        """Of the SELECT that comes next: FETCH FIRST … WITH TIES."""
         self._selected: list[set[tuple[str | None, str]]] = []
 
     def relation(self, node: ast.Relation, outer: Scope) -> Joined:
@@ -76,6 +79,8 @@ class RelationCompiler(CallCompiler):
                 return self._join(node, outer)
             case ast_patterns.Matched():
                 return self.matched(node, outer, "", [])
+            case Sampled():
+                return self._sampled(node, outer)
             case _:
                 self.refuse("Such a relation", node.at)
 
@@ -176,6 +181,30 @@ class RelationCompiler(CallCompiler):
         lateral = "LATERAL " if node.is_lateral else ""
         found = columns_of(renamed, sql_alias, alias)
         return Joined(f"{lateral}({sql}) AS {sql_alias}({numbered(renamed)})", found)
+
+    def _sampled(self, node: Sampled, outer: Scope) -> Joined:
+        """Each row, or with SYSTEM each block of rows, by chance."""
+        found = self.relation(node.relation, outer)
+        if isinstance(node.relation, ast.Join):
+            self.refuse("TABLESAMPLE of a join", node.at)
+        share = self._percentage(node.percentage)
+        found.sql += f" TABLESAMPLE {node.kind}({share} PERCENT)"
+        return found
+
+    def _percentage(self, node: ast.Expr) -> str:
+        negated = isinstance(node, ast.Unary) and node.op == "-"
+        literal = node.operand if isinstance(node, ast.Unary) else node
+        if not isinstance(literal, ast.Literal):
+            self.refuse("A sample's percentage that is no literal", node.at)
+        if literal.kind == "null":
+            self.mismatch("Sample percentage cannot be NULL", node.at)
+        if literal.kind not in {"integer", "decimal", "double"}:
+            self.mismatch("Sample percentage should be a numeric expression", node.at)
+        if negated and float(literal.text) != 0:
+            self.invalid("Sample percentage must be greater than or equal to 0", node.at)
+        if float(literal.text) > 100:
+            self.invalid("Sample percentage must be less than or equal to 100", node.at)
+        return literal.text
 
     def matched(
         self,

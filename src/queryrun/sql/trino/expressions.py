@@ -8,6 +8,7 @@ from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.ast_patterns import Mode
 from queryrun.sql.trino.expression_forms import READERS, FormParser
+from queryrun.sql.trino.tokens import RESERVED
 
 _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _TYPED_LITERALS = frozenset(
@@ -269,6 +270,12 @@ class ExpressionParser(FormParser):
             self.fail("expected an expression")
         return self._name()
 
+    def _names_window(self) -> bool:
+        """Whether a window follows: OVER can be a name as well."""
+        token = self.lookahead()
+        is_name = token.kind == "quoted" or (token.kind == "word" and token.text not in RESERVED)
+        return token.text == "(" or is_name
+
     def _mode(self) -> Expr:
         token = self.advance()
         call = self._worded() if self.token.kind == "word" else self._name()
@@ -286,6 +293,8 @@ class ExpressionParser(FormParser):
         while self.at_op(".") and self.lookahead().kind in {"word", "quoted"}:
             self.advance()
             parts.append(self.name())
+        if self.at_word("OVER") and self._names_window():
+            self.refuse("A measure of a row pattern OVER a window is not supported", first.at)
         if self.at_op("("):
             self.refuse("Functions with a schema in front are not supported", first.at)
         return ast.Name(parts, first.at)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, json_forms, pattern_forms, routine_forms
+from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.tokens import failure_at, statements_in
@@ -152,8 +153,12 @@ class QueryParser(ExpressionParser):
         body = self._set_operation()
         order = self.order_by() if self.at_words("ORDER", "BY") else []
         offset, limit = self._offset(), self._limit()
+        with_ties = self.tokens[self.index - 1].text == "TIES" and limit is not None
         self.leave()
-        return ast.Query(ctes, recursive, body, order, offset, limit, at)
+        if with_ties and not order:
+            message = "FETCH FIRST WITH TIES clause requires ORDER BY"
+            raise failure_at(FailureCode.TYPE_MISMATCH, message, self.statement, at)
+        return ast.Query(ctes, recursive, body, order, offset, limit, at, with_ties=with_ties)
 
     def _cte(self) -> ast.Cte:
         name = self.name()
@@ -183,9 +188,8 @@ class QueryParser(ExpressionParser):
             message = "FETCH FIRST row count must be positive (actual value: 0)"
             raise failure_at(FailureCode.INVALID_VALUE, message, self.statement, at)
         self.expect_word("ROW", "ROWS")
-        if self.at_word("WITH"):
-            self.refuse("FETCH FIRST … WITH TIES is not supported", self.token.at)
-        self.expect_word("ONLY")
+        if not self.take_words("WITH", "TIES"):
+            self.expect_word("ONLY")
         return count
 
     def _count(self) -> int:
@@ -396,12 +400,20 @@ class QueryParser(ExpressionParser):
 
     def _aliased(self) -> ast.Relation:
         relation = self._relation_primary()
-        if self.at_word("TABLESAMPLE"):
-            self.refuse("TABLESAMPLE is not supported", self.token.at)
         relation = self._with_alias(relation)
         if self._at_pattern():
             relation = self._with_alias(pattern_forms.match_recognize(self, relation))
+        if self.at_word("TABLESAMPLE"):
+            return self._sampled(relation)
         return relation
+
+    def _sampled(self, relation: ast.Relation) -> ast.Relation:
+        at = self.advance().at
+        kind = self.expect_word("BERNOULLI", "SYSTEM").text
+        self.expect_op("(")
+        percentage = self.expression()
+        self.expect_op(")")
+        return Sampled(relation, kind, percentage, at)
 
     def _at_pattern(self) -> bool:
         return self.at_word("MATCH_RECOGNIZE") and self.lookahead().text == "("

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from queryrun.errors import FailureCode
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast, ast_patterns
+from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.markers import Mark, printed
 from queryrun.sql.trino.tokens import failure_at, tokens_of
 from queryrun.sql.trino.typed import name, text
@@ -337,6 +338,9 @@ class _Finder:
                     yield from self._inside(join.on, ctes)
                 case ast.Derived(query=query):
                     yield from self.query(query, ctes)
+                case Sampled(at=at):
+                    message = "TABLESAMPLE is not supported"
+                    raise failure_at(FailureCode.NOT_SUPPORTED, message, self._statement, at)
                 case ast_patterns.Matched() as matched:
                     pending.append(matched.relation)
                     for slot in ("partition", "order", "measures", "definitions"):

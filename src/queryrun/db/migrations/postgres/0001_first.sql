@@ -119,16 +119,19 @@ CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
     WHERE state IN ('in_progress', 'canceling');
 -- Retention.
 CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed', 'canceled');
--- Lists: a client's own runs, and an admin's view of the tenant.
-CREATE INDEX runs_of_client ON runs (client_id, seq);
-CREATE INDEX runs_of_tenant ON runs (tenant_id, seq);
+-- Lists: a client's own runs, and an admin's view of an entity or the tenant. A list merges the
+-- stretches of its sources and states: it reads no run that it does not show.
+CREATE INDEX runs_of_client ON runs (
+    tenant_id, client_id, entity_id, source, state, created_ms, seq);
+CREATE INDEX runs_of_tenant ON runs (tenant_id, entity_id, source, state, created_ms, seq);
 -- Lists of runs with a tag: what run_requests.tags has, in the order of a list.
 CREATE TABLE run_tags (
     tenant_id text COLLATE "C" NOT NULL,
     name      text COLLATE "C" NOT NULL,
     value     text COLLATE "C" NOT NULL,
+    created_ms bigint NOT NULL,
     run_seq   bigint NOT NULL,
-    PRIMARY KEY (tenant_id, name, value, run_seq)
+    PRIMARY KEY (tenant_id, name, value, created_ms, run_seq)
 );
 
 CREATE TABLE attempts (

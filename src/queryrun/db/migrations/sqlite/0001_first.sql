@@ -111,16 +111,19 @@ CREATE INDEX runs_held ON runs (source, tenant_id, entity_id, client_id)
     WHERE state IN ('in_progress', 'canceling');
 -- Retention.
 CREATE INDEX runs_ended ON runs (updated_ms) WHERE state IN ('complete', 'failed', 'canceled');
--- Lists: a client's own runs, and an admin's view of the tenant (each followed by seq).
-CREATE INDEX runs_of_client ON runs (client_id);
-CREATE INDEX runs_of_tenant ON runs (tenant_id);
+-- Lists: a client's own runs, and an admin's view of an entity or the tenant (each followed by
+-- seq). A list merges the stretches of its sources and states: it reads no run that it does not show.
+CREATE INDEX runs_of_client ON runs (
+    tenant_id, client_id, entity_id, source, state, created_ms);
+CREATE INDEX runs_of_tenant ON runs (tenant_id, entity_id, source, state, created_ms);
 -- Lists of runs with a tag: what run_requests.tags has, in the order of a list.
 CREATE TABLE run_tags (
     tenant_id TEXT NOT NULL,
     name      TEXT NOT NULL,
     value     TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
     run_seq   INTEGER NOT NULL,
-    PRIMARY KEY (tenant_id, name, value, run_seq)
+    PRIMARY KEY (tenant_id, name, value, created_ms, run_seq)
 ) WITHOUT ROWID;
 
 CREATE TABLE attempts (

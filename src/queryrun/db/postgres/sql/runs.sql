@@ -9,10 +9,45 @@
 -- fragment: select_runs
 SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
 
--- fragment: select_tagged_runs
--- The tag comes first, so that a list reads no run without it. Index: run_tags_pkey.
-SELECT {run_columns} FROM run_tags g JOIN runs r ON r.seq = g.run_seq
+-- name: list_by_stretches
+-- One page of a list. The recursion jumps through the owner's index from each entity, source and
+-- state that it has runs of to the next; of each that is listed, no more runs are read than a page
+-- has. What is in angles are conditions (db/list_parts.py). Indexes: runs_of_client, runs_of_tenant.
+WITH RECURSIVE stretches AS (
+    (SELECT r.entity_id, r.source, r.state FROM runs r WHERE <owner> AND <scope>
+    ORDER BY r.entity_id, r.source, r.state LIMIT 1)
+    UNION ALL
+    SELECT next.* FROM stretches s CROSS JOIN LATERAL (
+        SELECT r.entity_id, r.source, r.state FROM runs r
+        WHERE <owner> AND <scope>
+            AND (r.entity_id, r.source, r.state) > (s.entity_id, s.source, s.state)
+        ORDER BY r.entity_id, r.source, r.state LIMIT 1) next
+), page AS MATERIALIZED (
+    SELECT found.created_ms, found.seq FROM stretches s CROSS JOIN LATERAL (
+        SELECT x.created_ms, x.seq FROM runs x
+        WHERE <owner_of_x> AND x.entity_id = s.entity_id AND x.source = s.source
+            AND x.state = s.state AND <within>
+        ORDER BY x.created_ms <order>, x.seq <order> LIMIT <limit>) found
+    WHERE <listed>
+    ORDER BY found.created_ms <order>, found.seq <order> LIMIT <limit>
+)
+SELECT {run_columns} FROM page p JOIN runs r ON r.seq = p.seq
 JOIN run_requests q ON q.run_seq = r.seq
+ORDER BY p.created_ms <order>, p.seq <order>;
+
+-- name: list_by_tag
+-- One page of a list of runs with a tag that not too many have. Index: run_tags_pkey.
+SELECT {run_columns} FROM run_tags x JOIN runs r ON r.seq = x.run_seq
+JOIN run_requests q ON q.run_seq = r.seq
+WHERE x.tenant_id = %(tenant_id)s AND x.name = %(name0)s AND x.value = %(value0)s
+    AND <within> AND <listed>
+ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT <limit>;
+
+-- name: tag_is_common
+-- Whether more than so many runs have the tag. Index: run_tags_pkey.
+SELECT 1 FROM run_tags
+WHERE tenant_id = %(tenant_id)s AND name = %(name0)s AND value = %(value0)s
+LIMIT 1 OFFSET %(many)s;
 
 -- name: run_by_id
 -- Indexes: runs_id_key, run_requests_pkey.
@@ -37,8 +72,8 @@ request AS (
     INSERT INTO run_requests (run_seq, {new_run_requests_columns})
     SELECT seq, {new_run_requests_values} FROM added
 ), tagged AS (
-    INSERT INTO run_tags (tenant_id, name, value, run_seq)
-    SELECT %(tenant_id)s, tag ->> 0, tag ->> 1, seq
+    INSERT INTO run_tags (tenant_id, name, value, created_ms, run_seq)
+    SELECT %(tenant_id)s, tag ->> 0, tag ->> 1, created_ms, seq
     FROM added, jsonb_array_elements(%(tags)s::jsonb) tag
 ), history AS (
     INSERT INTO run_events (run_seq, at_ms, attempt, event, state, detail)
@@ -174,25 +209,29 @@ SELECT (SELECT count(*) FROM runs WHERE state IN ('complete', 'failed', 'cancele
 
 -- name: remove_expired_runs
 -- By the database's clock alone. With their history; records every file that a run or an attempt may have left.
--- Indexes: runs_ended, attempts_pkey, run_requests_pkey.
+-- Rows are found by arrays of their keys: for joins the planner reads whole tables, as it does not
+-- know how few they are. Indexes: runs_ended, and the primary keys of all the others.
 WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
-    SELECT seq, file_key, tenant_id, entity_id, client_id,
+    SELECT seq, created_ms, file_key, tenant_id, entity_id, client_id,
         coalesce(file_size_bytes, 0) AS result_bytes FROM runs
     WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < (SELECT ms FROM clock) - %(retention_ms)s
     ORDER BY updated_ms LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), events AS (
-    DELETE FROM run_events e USING expired x WHERE e.run_seq = x.seq
+    DELETE FROM run_events WHERE run_seq = ANY (ARRAY(SELECT seq FROM expired))
 ), attempted AS (
-    DELETE FROM attempts a USING expired x WHERE a.run_seq = x.seq
-    RETURNING a.run_seq, a.file_key
+    DELETE FROM attempts WHERE run_seq = ANY (ARRAY(SELECT seq FROM expired))
+    RETURNING run_seq, file_key
 ), untagged AS (
-    DELETE FROM run_tags g USING expired x JOIN run_requests q ON q.run_seq = x.seq
-        CROSS JOIN jsonb_array_elements(q.tags::jsonb) tag
-    WHERE g.tenant_id = x.tenant_id AND g.name = tag ->> 0 AND g.value = tag ->> 1
-        AND g.run_seq = x.seq
+    DELETE FROM run_tags WHERE ctid = ANY (ARRAY(
+        SELECT tagged.ctid FROM expired x CROSS JOIN LATERAL (
+            SELECT q.tags FROM run_requests q WHERE q.run_seq = x.seq OFFSET 0) requested
+        CROSS JOIN jsonb_array_elements(requested.tags::jsonb) tag CROSS JOIN LATERAL (
+            SELECT g.ctid FROM run_tags g
+            WHERE g.tenant_id = x.tenant_id AND g.name = tag ->> 0 AND g.value = tag ->> 1
+                AND g.created_ms = x.created_ms AND g.run_seq = x.seq OFFSET 0) tagged))
 ), requested AS (
-    DELETE FROM run_requests q USING expired x WHERE q.run_seq = x.seq
-    RETURNING q.run_seq, octet_length(q.sql) + octet_length(q.parameters) - 2 AS statement_bytes
+    DELETE FROM run_requests WHERE run_seq = ANY (ARRAY(SELECT seq FROM expired))
+    RETURNING run_seq, octet_length(sql) + octet_length(parameters) - 2 AS statement_bytes
 ), subtracted AS (
     UPDATE usage u SET statement_bytes = u.statement_bytes - gone.statement_bytes,
         result_bytes = u.result_bytes - gone.result_bytes
@@ -207,7 +246,7 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
         UNION SELECT file_key FROM attempted) f WHERE file_key IS NOT NULL
     ON CONFLICT (file_key) DO NOTHING
 ), removed AS (
-    DELETE FROM runs r USING expired x WHERE r.seq = x.seq RETURNING r.seq
+    DELETE FROM runs WHERE seq = ANY (ARRAY(SELECT seq FROM expired)) RETURNING seq
 )
 SELECT count(*) FROM removed;
 

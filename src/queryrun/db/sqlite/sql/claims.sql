@@ -24,20 +24,21 @@ WITH RECURSIVE groups (tenant_id, entity_id, client_id, ready_ms, seq, skip, fou
             <= (groups.tenant_id, groups.entity_id, groups.client_id) AS around
     FROM groups JOIN runs next ON next.seq = coalesce(
         CASE WHEN groups.skip = 0 THEN
-        (SELECT seq FROM runs
+        (SELECT seq FROM runs INDEXED BY runs_waiting
          WHERE state = 'accepted' AND source = :source AND tenant_id = groups.tenant_id
             AND entity_id = groups.entity_id AND client_id > groups.client_id
          ORDER BY client_id, ready_ms, seq LIMIT 1) END,
         CASE WHEN groups.skip < 2 THEN
-        (SELECT seq FROM runs
+        (SELECT seq FROM runs INDEXED BY runs_waiting
          WHERE state = 'accepted' AND source = :source
             AND tenant_id = groups.tenant_id AND entity_id > groups.entity_id
          ORDER BY entity_id, client_id, ready_ms, seq LIMIT 1) END,
-        (SELECT seq FROM runs
+        (SELECT seq FROM runs INDEXED BY runs_waiting
          WHERE state = 'accepted' AND source = :source AND tenant_id > groups.tenant_id
          ORDER BY tenant_id, entity_id, client_id, ready_ms, seq LIMIT 1),
         CASE WHEN NOT groups.wrapped THEN
-        (SELECT seq FROM runs WHERE state = 'accepted' AND source = :source
+        (SELECT seq FROM runs INDEXED BY runs_waiting
+         WHERE state = 'accepted' AND source = :source
          ORDER BY tenant_id, entity_id, client_id, ready_ms, seq LIMIT 1) END)
     WHERE found < :max_heads AND NOT (around AND (next.tenant_id, next.entity_id, next.client_id)
         > (:after_tenant, :after_entity, :after_client))
@@ -47,19 +48,19 @@ FROM groups LEFT JOIN entity_turns USING (tenant_id, entity_id) WHERE seq IS NOT
 
 -- name: next_ready
 -- When the first run that waits out a back-off becomes ready. Index: runs_paused.
-SELECT min(ready_ms) FROM runs
+SELECT min(ready_ms) FROM runs INDEXED BY runs_paused
 WHERE state = 'accepted' AND attempt > 0 AND source = :source AND ready_ms > :now_ms;
 
 -- name: next_of_client
 -- The client's next ready run on the source. Index: runs_waiting.
-SELECT ready_ms, seq FROM runs
+SELECT ready_ms, seq FROM runs INDEXED BY runs_waiting
 WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
     AND entity_id = :entity_id AND client_id = :client_id AND ready_ms <= :now_ms
 ORDER BY ready_ms, seq LIMIT 1;
 
 -- name: running
 -- Every slot in use. Index: runs_held.
-SELECT source, tenant_id, entity_id, client_id, count(*) FROM runs
+SELECT source, tenant_id, entity_id, client_id, count(*) FROM runs INDEXED BY runs_held
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, tenant_id, entity_id, client_id;
 
 -- name: take_turn

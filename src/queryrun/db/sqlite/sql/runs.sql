@@ -3,10 +3,51 @@
 -- fragment: select_runs
 SELECT {run_columns} FROM runs r JOIN run_requests q ON q.run_seq = r.seq
 
--- fragment: select_tagged_runs
--- The tag comes first, so that a list reads no run without it. Index: the primary key of run_tags.
-SELECT {run_columns} FROM run_tags g CROSS JOIN runs r ON r.seq = g.run_seq
+-- name: list_by_stretches
+-- One page of a list. The recursion jumps through the owner's index from each entity, source and
+-- state that it has runs of to the next; of each that is listed, no more runs are read than a page
+-- has. What is in angles are conditions (db/list_parts.py). Indexes: runs_of_client, runs_of_tenant.
+WITH RECURSIVE stretches (entity_id, source, state) AS (
+    SELECT * FROM (
+        SELECT entity_id, source, state FROM runs r WHERE <owner> AND <scope>
+        ORDER BY entity_id, source, state LIMIT 1)
+    UNION ALL
+    SELECT next.entity_id, next.source, next.state
+    FROM stretches s JOIN runs next ON next.seq = coalesce(
+        (SELECT seq FROM runs r
+         WHERE <owner> AND entity_id = s.entity_id AND source = s.source
+            AND state > s.state
+         ORDER BY state, created_ms, seq LIMIT 1),
+        (SELECT seq FROM runs r
+         WHERE <owner> AND entity_id = s.entity_id AND source > s.source
+         ORDER BY source, state, created_ms, seq LIMIT 1),
+        (SELECT seq FROM runs r
+         WHERE <owner> AND entity_id > s.entity_id AND <scope>
+         ORDER BY entity_id, source, state, created_ms, seq LIMIT 1))
+), page AS MATERIALIZED (
+    SELECT r.created_ms, r.seq FROM stretches s CROSS JOIN runs r
+    WHERE <listed> AND r.seq IN (
+        SELECT x.seq FROM runs x
+        WHERE <owner_of_x> AND x.entity_id = s.entity_id AND x.source = s.source
+            AND x.state = s.state AND <within>
+        ORDER BY x.created_ms <order>, x.seq <order> LIMIT :limit)
+    ORDER BY r.created_ms <order>, r.seq <order> LIMIT :limit
+)
+SELECT {run_columns} FROM page p CROSS JOIN runs r ON r.seq = p.seq
 JOIN run_requests q ON q.run_seq = r.seq
+ORDER BY p.created_ms <order>, p.seq <order>;
+
+-- name: list_by_tag
+-- One page of a list of runs with a tag that not too many have. Index: the primary key of run_tags.
+SELECT {run_columns} FROM run_tags x CROSS JOIN runs r ON r.seq = x.run_seq
+JOIN run_requests q ON q.run_seq = r.seq
+WHERE x.tenant_id = :tenant_id AND x.name = :name0 AND x.value = :value0 AND <within> AND <listed>
+ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT :limit;
+
+-- name: tag_is_common
+-- Whether :many runs or more have the tag. Index: the primary key of run_tags.
+SELECT 1 FROM run_tags WHERE tenant_id = :tenant_id AND name = :name0 AND value = :value0
+LIMIT 1 OFFSET :many;
 
 -- name: run_by_id
 -- Indexes: the unique one on runs (id), the primary key of run_requests.
@@ -25,13 +66,13 @@ VALUES (:seq, {new_run_requests_values});
 
 -- name: queue_reaches
 -- Whether more than :beyond runs of the entity wait: it reads that many entries of runs_waiting.
-SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+SELECT 1 FROM runs INDEXED BY runs_waiting WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
     AND entity_id = :entity_id
 LIMIT 1 OFFSET :beyond;
 
 -- name: queue_of_client_reaches
 -- The same of one client. Index: runs_waiting.
-SELECT 1 FROM runs WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
+SELECT 1 FROM runs INDEXED BY runs_waiting WHERE state = 'accepted' AND source = :source AND tenant_id = :tenant_id
     AND entity_id = :entity_id AND client_id = :client_id
 LIMIT 1 OFFSET :beyond;
 
@@ -73,7 +114,8 @@ WHERE r.id = :run_id AND a.ended_ms IS NULL AND a.progress_stage IS NOT NULL;
 -- name: end_pauses
 -- At the start of the node: the clock may have been set back while it did not run, and nothing has
 -- to wait for what a pause was there for. Index: runs_waiting.
-UPDATE runs SET ready_ms = :now_ms WHERE state = 'accepted' AND ready_ms > :now_ms;
+UPDATE runs INDEXED BY runs_waiting SET ready_ms = :now_ms
+WHERE state = 'accepted' AND ready_ms > :now_ms;
 
 -- name: end_other_leases
 -- Index: attempts_live.
@@ -102,16 +144,17 @@ WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) ORDER BY at_ms;
 
 -- name: queue_position
 -- Counts the entity's runs before this one. Index: runs_waiting.
-SELECT (SELECT count(*) FROM runs b WHERE b.state = 'accepted' AND b.source = r.source
+SELECT (SELECT count(*) FROM runs b INDEXED BY runs_waiting WHERE b.state = 'accepted' AND b.source = r.source
     AND b.tenant_id = r.tenant_id AND b.entity_id = r.entity_id
     AND (b.ready_ms, b.seq) < (r.ready_ms, r.seq))
 FROM runs r WHERE r.id = :run_id AND r.state = 'accepted';
 
 -- name: counts
 -- Runs that are not terminal, for metrics. Indexes: runs_waiting, runs_held.
-SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY source
+SELECT source, state, count(*) FROM runs INDEXED BY runs_waiting
+WHERE state = 'accepted' GROUP BY source
 UNION ALL
-SELECT source, state, count(*) FROM runs
+SELECT source, state, count(*) FROM runs INDEXED BY runs_held
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 
 -- name: started_times
@@ -119,18 +162,20 @@ WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
 -- as slots. Indexes: runs_held, and the primary key of run_events.
 SELECT :now_ms - (
     SELECT min(e.at_ms) FROM run_events e WHERE e.run_seq = r.seq AND e.event = 'claim')
-FROM runs r WHERE r.state IN ('in_progress', 'canceling');
+FROM runs r INDEXED BY runs_held WHERE r.state IN ('in_progress', 'canceling');
 
 -- name: expired_share
 -- How many runs are terminal, and how many of them are expired. Index: runs_ended.
-SELECT (SELECT count(*) FROM runs WHERE state IN ('complete', 'failed', 'canceled')),
+SELECT (SELECT count(*) FROM runs INDEXED BY runs_ended
+        WHERE state IN ('complete', 'failed', 'canceled')),
     (SELECT count(*) FROM (
-        SELECT 1 FROM runs WHERE state IN ('complete', 'failed', 'canceled')
+        SELECT 1 FROM runs INDEXED BY runs_ended
+        WHERE state IN ('complete', 'failed', 'canceled')
             AND updated_ms < :before_ms ORDER BY updated_ms LIMIT :limit));
 
 -- name: expired_runs
 -- Index: runs_ended.
-SELECT seq FROM runs
+SELECT seq FROM runs INDEXED BY runs_ended
 WHERE state IN ('complete', 'failed', 'canceled') AND updated_ms < :before_ms
 ORDER BY updated_ms LIMIT :limit;
 
@@ -157,14 +202,15 @@ DELETE FROM run_events WHERE run_seq = :seq;
 DELETE FROM attempts WHERE run_seq = :seq;
 
 -- name: add_tags
-INSERT INTO run_tags (tenant_id, name, value, run_seq)
-SELECT :tenant_id, json_extract(value, '$[0]'), json_extract(value, '$[1]'), :seq
+INSERT INTO run_tags (tenant_id, name, value, created_ms, run_seq)
+SELECT :tenant_id, json_extract(value, '$[0]'), json_extract(value, '$[1]'), :created_ms, :seq
 FROM json_each(:tags);
 
 -- name: remove_tags
 -- Index: the primary key of run_tags.
-DELETE FROM run_tags WHERE (tenant_id, name, value, run_seq) IN (
-    SELECT r.tenant_id, json_extract(t.value, '$[0]'), json_extract(t.value, '$[1]'), r.seq
+DELETE FROM run_tags WHERE (tenant_id, name, value, created_ms, run_seq) IN (
+    SELECT r.tenant_id, json_extract(t.value, '$[0]'), json_extract(t.value, '$[1]'),
+        r.created_ms, r.seq
     FROM runs r JOIN run_requests q ON q.run_seq = r.seq, json_each(q.tags) t WHERE r.seq = :seq);
 
 -- name: remove_request
