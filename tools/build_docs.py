@@ -135,7 +135,8 @@ def page_of(file: Path) -> PurePosixPath | None:
 
 def generate(source: Path, built: Path) -> int:
     """Let the generator write the site; its status. A dead link is an error to it."""
-    command = [str(ENVIRONMENT / "bin/mkdocs"), "build", "--strict"]
+    # As a module: the script names the path at which the environment was made, wherever it is now.
+    command = [str(ENVIRONMENT / "bin/python"), "-m", "mkdocs", "build", "--strict"]
     environ = {
         "PATH": os.environ.get("PATH", os.defpath),
         "QUERYRUN_DOCS_SOURCE": str(source),

@@ -26,11 +26,11 @@ _BY_CHANCE = re.compile(
 _ESTIMATES = re.compile(r"\bapprox_", re.I)
 _METADATA = re.compile(
     r"\s*(EXPLAIN|SHOW\s+(FUNCTIONS|CATALOGS|SCHEMAS|SESSION|STATS|TABLES))\b"
-    r"|.*\binformation_schema\b",
+    r"|.*\binformation_schema\b|.*\bsystem\.(runtime|jdbc|metadata)\b",
     re.I | re.S,
 )
-_COLUMNS = re.compile(r"\s*(SHOW\s+COLUMNS|DESC|DESCRIBE)\b", re.I)
-_LENGTH = re.compile(r"varchar\(\d+\)")
+_COLUMNS = re.compile(r"\s*(SHOW\s+(COLUMNS|CREATE)|DESC|DESCRIBE)\b", re.I)
+_LENGTH = re.compile(r"(?<=varchar)\(\d+\)|(?<=[\w)]) NOT NULL(?=,?$)", re.M)
 _TIES = frozenset(
     [
         "7a8b72a104b571a166b4bbb9",
@@ -90,8 +90,8 @@ def _difference(sql: str, trino: Recorded, ours: OurResult) -> str:
     if _BY_CHANCE.search(sql) or key_of(sql) in _TIES:
         return ""
     rows = trino.rows
-    if _COLUMNS.match(sql):  # our tables are files, which know no lengths
-        rows = [[_LENGTH.sub("varchar", str(value)) for value in row] for row in rows]
+    if _COLUMNS.match(sql):  # our tables are files, which know no lengths and no NOT NULL
+        rows = [[_LENGTH.sub("", str(value)) for value in row] for row in rows]
     try:
         return _values(sql, rows, ours)
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:

@@ -48,11 +48,15 @@ _STATEMENTS = [
     "| `SHOW TABLES`, `SHOW COLUMNS`, `DESCRIBE`, `DESC`, `SHOW FUNCTIONS` | always; Trino's columns and type names. [`GET /v2/tables`](openapi.json) says the same as JSON, without a run |",
     "| `VALUES`, `TABLE t` | when the setting `statements` names `values`; off by default |",
     "| `SHOW SCHEMAS`, `SHOW CATALOGS` | `schemas`, `catalogs`: there is one of each, in addition to `information_schema` |",
-    "| `EXPLAIN`, `EXPLAIN ANALYZE` of a query | `explain`: one column `Query Plan`. On DuckDB it is DuckDB's plan, as an indented list; `ANALYZE` executes the query first |",
-    "| `EXPLAIN (TYPE VALIDATE)` | `explain`: one column `Valid`, or the error. Other types and formats are refused on DuckDB |",
+    "| `SHOW CREATE TABLE`, `SHOW CREATE SCHEMA` | `create`: with names in full; nothing is a view, and no function is a routine |",
+    "| `SHOW STATS FOR` a table or a query | `stats`: computed from the rows, which are read once |",
+    "| `SHOW SESSION`, `SHOW ROLES`, `SHOW CURRENT ROLES`, `SHOW ROLE GRANTS`, `SHOW GRANTS` | `session`: no rows, for there are no session properties and no roles |",
+    "| `EXPLAIN`, `EXPLAIN ANALYZE` of a query | `explain`: one column `Query Plan`. On DuckDB it is DuckDB's plan, as an indented list, whether `TYPE LOGICAL` or `DISTRIBUTED`, or with `FORMAT JSON` or `GRAPHVIZ`; `ANALYZE` executes the query first |",
+    "| `EXPLAIN (TYPE VALIDATE)` | `explain`: one column `Valid`, or the error |",
+    "| `EXPLAIN (TYPE IO)` | `explain`: the tables that the query reads, in Trino's JSON, with the sizes that are known |",
     "| everything else | refused at submit, named with line and column |",
     "",
-    "One statement, with or without a trailing semicolon. `information_schema` has `tables`, `columns`, `schemata` and `views`, which can be queried like tables.\n",
+    "One statement, with or without a trailing semicolon. `information_schema` and `system.information_schema`, `system.jdbc`, `system.metadata` and `system.runtime` have all tables of Trino 476 and can be queried like tables. Those of roles, privileges, views, properties, queries, tasks and transactions have no rows; `system.runtime.nodes` has one. On a remote engine the catalog `system` is refused.\n",
     "A SHOW or DESCRIBE is a run like any other and waits for a slot when none is free. On an idle service it is complete "
     "some 20 ms after the submit. `GET /v2/tables` never waits for a slot.\n",
 ]

@@ -10,6 +10,7 @@ from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME
 from queryrun.settings.checks import size_bytes
 from queryrun.settings.file import load
+from queryrun.sql.guard import BEYOND_THE_CONTRACT
 from queryrun.wiring.options import source_policies
 
 
@@ -88,7 +89,7 @@ def test_sizes_are_read_with_their_units(text: str, size: int) -> None:
         ("", set()),
         ("explain", {"explain"}),
         ("values, schemas", {"values", "schemas"}),
-        ("all", {"values", "explain", "schemas", "catalogs"}),
+        ("all", set(BEYOND_THE_CONTRACT)),
     ],
 )
 def test_kinds_of_statement_are_named_one_by_one_or_all(

@@ -474,7 +474,8 @@ class Settings(Section, frozen=True):
     statements: str = ""
     """Kinds of statement in Trino's SQL that are accepted in addition to SELECT, SHOW TABLES,
     SHOW COLUMNS, DESCRIBE and SHOW FUNCTIONS: any of `values`, `explain`, `schemas`, `catalogs`,
-    separated by commas, or `all`."""
+    `create`, `stats`, `session` (SHOW CREATE, SHOW STATS, SHOW SESSION), separated by commas, or
+    `all`."""
     server: ServerSettings = ServerSettings()
     """See `[server]`."""
     database: DatabaseSettings = DatabaseSettings()

@@ -14,9 +14,10 @@ GuardName = Literal["trino", "duckdb", "session"]
 """Who checks a statement: our parser of Trino's SQL, DuckDB's parser, or only the engine's own
 session, when the statement runs."""
 
-BEYOND_THE_CONTRACT = ("values", "explain", "schemas", "catalogs")
+BEYOND_THE_CONTRACT = ("values", "explain", "schemas", "catalogs", "create", "stats", "session")
 """Kinds of statement that Trino has and the contract does not name: VALUES and TABLE, EXPLAIN,
-SHOW SCHEMAS, SHOW CATALOGS. A setting allows them (contract H9)."""
+SHOW SCHEMAS, SHOW CATALOGS, SHOW CREATE, SHOW STATS, SHOW SESSION and of roles and grants. A
+setting allows them (contract H9)."""
 
 
 class Refusal(StrEnum):
@@ -67,4 +68,7 @@ _WORDS = {
     "explain": "EXPLAIN",
     "schemas": "SHOW SCHEMAS",
     "catalogs": "SHOW CATALOGS",
+    "create": "SHOW CREATE",
+    "stats": "SHOW STATS",
+    "session": "SHOW SESSION, SHOW ROLES and SHOW GRANTS",
 }

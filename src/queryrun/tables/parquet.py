@@ -164,7 +164,15 @@ def _groups(connection: DuckDBPyConnection, table: TableSnapshot) -> list[_Group
 
 def _group(connection: DuckDBPyConnection, table: TableSnapshot, indexes: list[int]) -> _Group:
     sample = table.paths[indexes[0]]
-    wide = _too_wide(connection, sample)
+    elements = _elements(connection, sample)
+    namesakes = _namesakes(elements)
+    if namesakes:
+        first, second = map(cut, namesakes)
+        file = displayed(table.files[indexes[0]].found.name)
+        problem = f"'{file}' has two columns '{first}' and '{second}'"
+        advice = "which SQL does not tell apart; rename one and write the file again"
+        raise unreadable(table.table.name, f"{problem}, {advice}")
+    wide = _too_wide(elements)
     described = _relation([sample], "")
     read = readable(connection, table.table.name, described, described, wide)
     own, bound = connection.sql(f"FROM {described}"), connection.sql(f"FROM {read}")
@@ -194,18 +202,42 @@ def _schemas_of(connection: DuckDBPyConnection, table: TableSnapshot) -> list[st
     return found
 
 
-def _too_wide(connection: DuckDBPyConnection, path: str) -> dict[str, str]:
-    """Columns with decimals that the engine would read as doubles, losing digits."""
+def _elements(connection: DuckDBPyConnection, path: str) -> list[tuple[str, int, int | None]]:
+    """Name, number of children and digits of everything in a file's schema, parents first."""
     rows = connection.execute(
         "SELECT name, coalesce(num_children, 0), precision "
         f"FROM parquet_schema({text_list([path])})"
     ).fetchall()
+    return [(str(name), int(count), None if p is None else int(p)) for name, count, p in rows]
+
+
+def _too_wide(elements: Sequence[tuple[str, int, int | None]]) -> dict[str, str]:
+    """Columns with decimals that the engine would read as doubles, losing digits."""
     found = {}
     column, left = "", 0
-    for name, children, precision in rows[1:]:
+    for name, children, precision in elements[1:]:
         if left == 0:
-            column, left = str(name), 1
-        left += int(children) - 1
-        if precision is not None and int(precision) > MAX_DIGITS:
+            column, left = name, 1
+        left += children - 1
+        if precision is not None and precision > MAX_DIGITS:
             found[column] = _WIDE
     return found
+
+
+def _namesakes(elements: Sequence[tuple[str, int, int | None]]) -> tuple[str, str] | None:
+    """Two columns, or two fields of one, that SQL cannot tell apart: the engine would rename one.
+
+    `open_parents` has, from the outside in, the names seen in each and how many are to come.
+    """
+    open_parents: list[tuple[dict[str, str], int]] = []
+    for name, children, _ in elements:
+        if open_parents:
+            seen, left = open_parents.pop()
+            if name.lower() in seen:
+                return seen[name.lower()], name
+            seen[name.lower()] = name
+            if left > 1:
+                open_parents.append((seen, left - 1))
+        if children:
+            open_parents.append(({}, children))
+    return None

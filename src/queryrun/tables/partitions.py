@@ -157,7 +157,10 @@ def _link_key(index: int) -> str:
 
 
 def _encoded(value: str | None) -> str:
-    return NULL_PARTITION if value is None else quote(value, safe="")
+    """A text that is spelled as NULL is must not become it: one of its letters is encoded too."""
+    if value is None:
+        return NULL_PARTITION
+    return "%5F" + NULL_PARTITION[1:] if value == NULL_PARTITION else quote(value, safe="")
 
 
 def _type(values: Iterable[str | None]) -> str:

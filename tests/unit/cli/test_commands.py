@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from typer.testing import CliRunner
 
 from queryrun.settings.file import CLIENT_VARIABLES
+from queryrun_cli import main as main_module
 from queryrun_cli.commands import EXITS
+from queryrun_cli.exits import INTERRUPTED
 from queryrun_cli.main import program
 
 
@@ -38,3 +41,23 @@ def test_every_variable_the_commands_read_is_registered() -> None:
     sources = " ".join(path.read_text() for folder in folders for path in folder.glob("*.py"))
     read = set(re.findall(r"\"(QUERYRUN_[A-Z_]+)\"", sources))
     assert {name for name in read if "__" not in name} <= set(CLIENT_VARIABLES)
+
+
+def test_an_interrupt_before_a_command_begins_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module, "program", interrupted)
+    with pytest.raises(SystemExit) as exited:
+        main_module.main()
+    assert exited.value.code == INTERRUPTED
+    assert capsys.readouterr().err == ""
+
+
+def test_param_has_the_short_option_and_profile_another_one() -> None:
+    for command in ("run", "shell"):
+        output = CliRunner().invoke(program(), [command, "--help"]).output
+        assert "-p" in output
+        assert "-P" in output

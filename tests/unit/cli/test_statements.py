@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun_cli.statements import statements_of
+from queryrun_cli.statements import statements_of, without_comments
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ from queryrun_cli.statements import statements_of
 )
 def test_a_semicolon_ends_a_statement(script: str, statements: list[str]) -> None:
     assert statements_of(script) == statements
+
+
+def test_a_comment_does_not_swallow_the_statement_on_one_line() -> None:
+    found = " ".join(without_comments("SELECT '--' -- why\n, 1 /* and */ AS a").split())
+    assert found == "SELECT '--' , 1 AS a"

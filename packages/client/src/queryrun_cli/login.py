@@ -14,6 +14,7 @@ from queryrun_cli.exits import translated
 from queryrun_cli.plugins import home_server
 from queryrun_cli.profiles import add_profile
 from queryrun_cli.remote import connect
+from queryrun_client import Unreachable
 from queryrun_client.profiles import (
     Profile,
     Server,
@@ -49,7 +50,15 @@ def login(options: LoginOptions, *, as_json: bool) -> None:
     profile = _profile(options)
     if options.check:
         with translated(), connect(Server("login", profile), keeps_token=False) as client:
-            client.authenticate()
+            try:
+                client.authenticate()
+            except Unreachable as error:
+                if options.home is None or options.url is not None:
+                    raise
+                raise Unreachable(
+                    f"{error}. A server of this home at another address: "
+                    f"`queryrun login URL --home {options.home}`"
+                ) from error
     add_profile(options.name, profile)
     saved = {"profile": options.name, "url": profile.url, "api_version": profile.api_version}
     text = f"logged in to {profile.url} as profile {options.name} (saved in {profiles_path()})"

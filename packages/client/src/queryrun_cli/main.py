@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -63,6 +64,8 @@ def main() -> None:
     _open_streams()
     try:
         program()()
+    except KeyboardInterrupt:  # while the command was still being read: nothing has begun
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has enough
         _discard_output()
         sys.exit(_refused())

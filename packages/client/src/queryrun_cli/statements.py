@@ -51,5 +51,9 @@ def with_used(parameters: Mapping[str, T], sql: str) -> dict[str, T]:
 
 def has_content(text: str) -> bool:
     """Whether there is more than blanks and comments."""
-    rest = _TOKEN.sub(lambda token: "" if token[0].startswith(("--", "/*")) else "x", text)
-    return bool(rest.strip())
+    return bool(without_comments(text).strip())
+
+
+def without_comments(text: str) -> str:
+    """The statements alone: on one line, a comment would seem to go on to its end."""
+    return _TOKEN.sub(lambda token: " " if token[0].startswith(("--", "/*")) else token[0], text)

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from queryrun_cli.printable import printable
+from queryrun_cli.statements import without_comments
 from queryrun_client import RunInfo
 
 COLUMNS = ("id", "state", "source", "created", "rows", "ms", "sql")
@@ -22,6 +23,7 @@ def run_object(info: RunInfo) -> dict[str, Any]:
         "id": info.id,
         "state": info.state.value,
         "sql": info.sql or None,
+        "parameters": info.raw.get("parameters"),
         "source": info.source,
         "created_time": _iso(info.created_time),
         "started_time": _iso(info.started_time),
@@ -58,7 +60,7 @@ def run_cells(info: RunInfo) -> tuple[str, ...]:
         _when(info.created_time or info.updated_time),
         "" if info.number_of_rows is None else f"{info.number_of_rows:,}",
         "" if info.processing_ms is None else f"{info.processing_ms:,}",
-        printable(shortened(info.sql, SQL_CHARS)),
+        printable(shortened(without_comments(info.sql), SQL_CHARS)),
     )
 
 

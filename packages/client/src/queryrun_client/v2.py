@@ -50,7 +50,7 @@ CONTRACT_FIELDS = (
     "processing_duration,state,column_separator"
 )
 EXTENSION_FIELDS = (
-    "error,created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,source,"
+    "error,created_time,started_time,queue_position,waiting_for,progress,cancellation,tags,parameters,source,"
     "content_type,content_encoding,columns,file.size,file.sha256"
 )
 """The fields requested in `fields[]`: the contract's, and our own (contract H10)."""

@@ -439,7 +439,7 @@ class DuckDBSession:
         if what == "io":
             return plan_constant(self._io_plan(sql))
         row = self._connection.execute(explained_sql(sql, what)).fetchone()
-        return plan_relation(str(row[1]) if row else "[]", self._secret_paths())
+        return plan_relation(str(row[1]) if row else "[]", self._secret_paths(), what)
 
     def _io_plan(self, sql: str) -> str:
         """Behind a barrier there is no file whose size could be told."""

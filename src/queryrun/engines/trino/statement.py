@@ -19,10 +19,13 @@ from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.markers import ParameterMismatchError, Value
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
-from queryrun.sql.trino.tokens import statements_in, tokens_of
+from queryrun.sql.trino.tokens import failure_at, statements_in, tokens_of
 from queryrun.sql.trino.translate import Parsed, read
 from queryrun.sql.trino.typed import name, text
 
+_PASSED_ON = {"tables", "columns", "functions", "schemas", "catalogs"}
+"""What SHOW lists there. More would tell of other people's sessions and roles, and of where tables
+are kept."""
 Columns = Callable[[Sequence[ast.Table]], Sequence[dict[str, str]]]
 """The columns of these tables and their types, as the engine reports them."""
 
@@ -55,6 +58,10 @@ def prepare(
     blanked = _without_comments(statement)
     parsed = _read(blanked, values)
     node = parsed.node
+    if parsed.is_stats or (isinstance(node, ast.Show) and node.what not in _PASSED_ON):
+        what = "STATS" if parsed.is_stats or isinstance(node, ast.Query) else node.what.upper()
+        message = f"SHOW {what} of a remote engine is not supported"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
     if isinstance(node, ast.Show):
         return _show(node, name_scope, statement)
 

@@ -78,6 +78,9 @@ def to_spark(
     if parsed.explain not in {"", "validate", "io"}:
         message = "EXPLAIN of a query that Spark runs is not supported"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
+    if parsed.is_stats:
+        message = "SHOW STATS of what Spark keeps is not supported"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
     if parsed.needs.every_column:
         message = "information_schema.columns is not supported"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)

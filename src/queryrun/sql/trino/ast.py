@@ -401,7 +401,7 @@ class SelectItem:
 
 @dataclass(slots=True)
 class Grouping:
-    """One element of GROUP BY: `simple`, `rollup`, `cube` or `sets`; each set is a list."""
+    """One element of GROUP BY: `simple`, `rollup`, `cube`, `sets` or `auto`; a set is a list."""
 
     kind: str
     sets: list[list[Expr]]
@@ -476,7 +476,7 @@ Body: TypeAlias = Select | SetOperation | Values | Table | Query
 
 @dataclass(slots=True)
 class Show:
-    """`what`: tables, columns, functions, schemas or catalogs."""
+    """`what`: one of `metadata.HEADINGS`."""
 
     what: str
     table: Table | None
@@ -488,12 +488,20 @@ class Show:
 
 
 @dataclass(slots=True)
+class Stats:
+    """SHOW STATS FOR a table or a query."""
+
+    query: Query
+    at: int
+
+
+@dataclass(slots=True)
 class Explain:
-    """EXPLAIN of a query. `what`: plan, analyze, validate or io."""
+    """EXPLAIN of a query. `what`: plan, analyze, validate, json, io or graphviz."""
 
     what: str
     query: Query
     at: int
 
 
-Statement: TypeAlias = Query | Show | Explain
+Statement: TypeAlias = Query | Show | Stats | Explain

@@ -23,11 +23,16 @@ _MAX_ZONED = 2**51 * 10**9
 """Picoseconds: Trino keeps the milliseconds of a moment with a zone in 52 bits."""
 _ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
 _BLANKS = "chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)"
+_FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
+_MAX_OFFSET = 14 * 60
+"""Minutes from UTC."""
 _MICROS = 6
 """Digits of a second that DuckDB's timestamps have."""
 MAX_DIGITS = 12
 """Of a second."""
-ZONED = re.compile(r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*|[+-]\d{1,2}(:\d{2})?)$")
+ZONED = re.compile(
+    r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*(?::\d{2})?|[+-]\d{1,2}(:\d{2})?)$"
+)
 
 
 def moment_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -137,8 +142,13 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
         found, zone = fine.read_moment(written.strip()), ""
     if found is None or (match and abs(found.picos) >= _MAX_ZONED):
         return None
+    zone = _FROM_UTC.sub("", zone)
+    if "/" in zone and not zone_exists(zone):
+        return None
     if zone[:1] in {"+", "-"}:
         hours, _, minutes = zone[1:].partition(":")
+        if int(hours) * 60 + int(minutes or 0) > _MAX_OFFSET:
+            return None
         zone = f"{zone[0]}{int(hours):02}:{minutes or '00'}"
         utc = found.picos - fine.offset_minutes(zone) * 60 * 10**12
         sql = f"timezone('UTC', {fine.micros_literal(utc // 10**6)})"

@@ -30,6 +30,8 @@ _OTHER_KINDS = frozenset(
     ]
 )  # fmt: skip
 
+_ABOUT_SESSIONS = {"roles", "role", "current", "grants"}
+
 
 def check_trino(statement: str, parameters: Sequence[Parameter] = ()) -> Verdict:
     """Whether a statement in Trino's SQL may become a run. For a text that is not blank."""
@@ -104,6 +106,7 @@ def _kind(tokens: list[Token], first: Token, node: object) -> str:
         return "explain"
     if first.text == "SHOW":
         what = tokens[tokens.index(first) + 1].text.lower()
+        what = "session" if what in _ABOUT_SESSIONS else what
         return what if what in BEYOND_THE_CONTRACT else ""
     while isinstance(node, ast.Query):
         node = node.body

@@ -80,6 +80,10 @@ def known_functions() -> set[str]:
     return DUCKDB.names()
 
 
+MAX_ROWS = 2**63 - 1
+"""No window has more."""
+
+
 class CallCompiler(ExpressionCompiler):
     """Compiles calls."""
 
@@ -303,9 +307,11 @@ class CallCompiler(ExpressionCompiler):
         if list(args) == ["*"]:
             return f"len({base})"
         if function.startswith("arg_m"):
-            pairs = f"list_transform({base}, lambda {item}: row({args[1]}, {args[0]}))"
-            known = f"list_filter({pairs}, lambda {item}: {item}[1] IS NOT NULL)"
-            return f"(list_{'max' if 'max' in function else 'min'}({known}))[2]"
+            side, rank = ("max", "-n") if "max" in function else ("min", "n")
+            keyed = f"row({args[1]}, {rank}, {args[0]})"  # of equal ones the first
+            keys = f"list_transform({base}, lambda {item}, n: {keyed})"
+            known = f"list_filter({keys}, lambda {item}: {item}[1] IS NOT NULL)"
+            return f"(list_{side}({known}))[3]"
         values = f"list_transform({base}, lambda {item}: {args[0]})"
         if function == "list":
             return f"CASE WHEN len({base}) > 0 THEN {values} END"
@@ -353,12 +359,25 @@ class CallCompiler(ExpressionCompiler):
         )
 
     def _frame(self, window: ast.Window, first: ast.Bound) -> str:
-        start = self._bound(first)
-        end = self._bound(window.end) if window.end else "CURRENT ROW"
+        start = self._bound(first, window.unit)
+        end = self._bound(window.end, window.unit) if window.end else "CURRENT ROW"
         return f"{window.unit} BETWEEN {start} AND {end}"
 
-    def _bound(self, bound: ast.Bound) -> str:
+    def _bound(self, bound: ast.Bound, unit: str) -> str:
         if bound.direction == "CURRENT ROW":
             return bound.direction
-        offset = self.expr(bound.offset).sql if bound.offset is not None else "UNBOUNDED"
-        return f"{offset} {bound.direction}"
+        if bound.offset is None:
+            return f"UNBOUNDED {bound.direction}"
+        offset = self.expr(bound.offset)
+        if unit != "RANGE" and offset.type.name == "decimal":
+            whole = str(offset.constant).partition(".")[0]
+            if offset.constant is not None and int(whole) > MAX_ROWS:
+                return f"UNBOUNDED {bound.direction}"
+        return f"{self._checked_offset(offset)} {bound.direction}"
+
+    def _checked_offset(self, offset: Typed) -> str:
+        """A number that is no constant may be one that Trino refuses when it comes to the row."""
+        if offset.constant is not None or not t.is_number(offset.type):
+            return offset.sql
+        failing = self.failing("Window frame offset value must not be negative or null")
+        return f"(CASE WHEN {offset.sql} >= 0 THEN {offset.sql} ELSE {failing} END)"

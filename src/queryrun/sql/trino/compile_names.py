@@ -14,6 +14,7 @@ from queryrun.sql.trino import ast, casts, casts_time, clocks, fine, intervals
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compiler import Compiler
+from queryrun.sql.trino.correlated import Resolved
 from queryrun.sql.trino.scope import Column, Scope, did_you_mean
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
@@ -159,6 +160,7 @@ class NameCompiler(Compiler):
             if found is not None:
                 if scope is not self.scope and id(scope) in self.closed:
                     self._closed(node)
+                self.names[id(node)] = Resolved(node, scope, found.type)
                 return found
         path = ".".join(part.text for part in node.parts)
         known = self.scope.known_names()

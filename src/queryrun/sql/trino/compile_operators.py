@@ -11,6 +11,7 @@ from queryrun.sql.trino import ast, casts_time, clocks, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.comparisons import NESTED, as_row_of, compared, field, row_of
 from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
+from queryrun.sql.trino.correlated import Use
 from queryrun.sql.trino.decimals import scaled, unscaled
 from queryrun.sql.trino.intervals import amount, millis, of_amount, of_millis
 from queryrun.sql.trino.intervals import scaled as scaled_interval
@@ -79,8 +80,6 @@ class OperatorCompiler(NameCompiler):
         a, b = self.exact(self.cast_to(left, kind)), self.exact(self.cast_to(right, kind))
         if op == "/" and t.is_integer(kind):
             op = "//"
-        if op == "%" and t.is_floating(kind):
-            return Typed(f"fmod({a}, {b})" if kind == t.DOUBLE else f"({a} % {b})", kind)
         return Typed(f"({a} {op} {b})", kind)
 
     def _calculate_decimal(self, op: str, left: Typed, right: Typed) -> Typed:
@@ -381,7 +380,7 @@ class OperatorCompiler(NameCompiler):
                 fields = [field(value, n).sql for n in range(len(value.type.parts))]
                 sql = f"({sql} AND {' AND '.join(f'{one} IS NOT NULL' for one in fields)})"
             return _negated(sql, is_negated=node.is_negated)
-        sql, kind = self._one_column(node.query, node.at)
+        sql, kind = self._one_column(node.query, Use.IN, node.at)
         both = self._comparable(value.type, kind, "IN", node.at)
         inner = self._as_type(sql, kind, both)
         return _negated(
@@ -390,7 +389,8 @@ class OperatorCompiler(NameCompiler):
 
     def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
         """A row compared with the rows of a subquery, where a NULL inside is like any value."""
-        sql, outputs = self.query(query, self.scope)
+        use = Use.IN if op == "IN" else Use.QUANTIFIED
+        sql, outputs = self.subquery(query, use, at)
         if len(outputs) != len(value.type.parts):
             self.mismatch(f"Cannot apply operator: {value.type} {op} {len(outputs)} columns", at)
         pairs = zip(value.type.parts, outputs, strict=True)
@@ -409,15 +409,15 @@ class OperatorCompiler(NameCompiler):
                 self.refuse(f"Ordering values of type {value.type}", node.at)
             op = f"{node.op} {node.quantifier}"
             return Typed(self.row_in_query(value, op, node.query, node.at), t.BOOLEAN)
-        sql, kind = self._one_column(node.query, node.at)
+        sql, kind = self._one_column(node.query, Use.QUANTIFIED, node.at)
         both = self._comparable(value.type, kind, node.op, node.at)
         inner = self._as_type(sql, kind, both)
         return Typed(
             f"({self.cast_to(value, both).sql} {node.op} {node.quantifier} ({inner}))", t.BOOLEAN
         )
 
-    def _one_column(self, query: ast.Query, at: int) -> tuple[str, Type]:
-        sql, outputs = self.query(query, self.scope)
+    def _one_column(self, query: ast.Query, use: Use, at: int) -> tuple[str, Type]:
+        sql, outputs = self.subquery(query, use, at)
         if len(outputs) != 1:
             self.refuse("Comparing with a subquery of several columns", at)
         return sql, outputs[0].type
@@ -462,11 +462,11 @@ class OperatorCompiler(NameCompiler):
         )
 
     def exists(self, node: ast.Exists) -> Typed:
-        sql, _ = self.query(node.query, self.scope)
+        sql, _ = self.subquery(node.query, Use.EXISTS, node.at)
         return Typed(f"(EXISTS ({sql}))", t.BOOLEAN)
 
     def scalar_query(self, node: ast.ScalarQuery) -> Typed:
-        sql, outputs = self.query(node.query, self.scope)
+        sql, outputs = self.subquery(node.query, Use.SCALAR, node.at)
         if len(outputs) != 1:
             return self.row_query(sql, outputs, node.at)
         return Typed(f"({sql})", outputs[0].type)

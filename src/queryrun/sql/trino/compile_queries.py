@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from queryrun.sql.trino import (
     ast,
@@ -28,6 +29,8 @@ from queryrun.sql.trino.compile_relations import (
     numbered,
 )
 from queryrun.sql.trino.compiler import BY_CHANCE as _BY_CHANCE
+from queryrun.sql.trino.correlated import Resolved
+from queryrun.sql.trino.grouping import aggregates_in
 from queryrun.sql.trino.grouping_sets import distinct_sets
 from queryrun.sql.trino.scope import (
     Column,
@@ -274,9 +277,11 @@ class QueryCompiler(RelationCompiler):
         windows, self.windows = self.windows, self.windows | node.windows
         ties, self._limit_of_ties = self._limit_of_ties, None
         self._selected.append(_selected_columns(node.items))
+        self._selects_all.append(any(map(_is_whole_star, node.items)))
         joined = Joined("", [])
         if node.source is not None:
             joined = self.relation(node.source, outer)
+        self._selects_all.pop()
         self._selected.pop()
         scope = Scope(joined.columns + joined.hidden, outer)
         with self.inside(scope):
@@ -300,6 +305,8 @@ class QueryCompiler(RelationCompiler):
         self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined
     ) -> tuple[str, list[Output]]:
         items = self._items(node.items, joined)
+        if node.group and any(group.kind == "auto" for group in node.group):
+            node = replace(node, group=self._automatic(node, joined, node.group))
         outputs = [output for output, _ in items]
         listed = ", ".join(
             f"{self.exact(value)} AS {self.quoted(output.name_at(index))}"
@@ -317,6 +324,32 @@ class QueryCompiler(RelationCompiler):
         if order:
             sql += f" ORDER BY {self._order_by(order, items, is_distinct=node.is_distinct)}"
         return sql, outputs
+
+    def _automatic(
+        self, node: ast.Select, joined: Joined, groups: Sequence[ast.Grouping]
+    ) -> list[ast.Grouping]:
+        """GROUP BY AUTO: by the position of whatever is selected and is no aggregate."""
+        keys: list[ast.Expr] = []
+        number = 0
+        for item in node.items:
+            is_key = isinstance(item.expr, ast.Star) or not self._is_aggregated(item.expr)
+            count = len(self._items([item], joined)) if isinstance(item.expr, ast.Star) else 1
+            for _ in range(count):
+                number += 1
+                if is_key:
+                    at = groups[0].at
+                    keys.append(ast.Literal("integer", str(number), at))
+        found = [ast.Grouping("simple", [keys], g.at) if g.kind == "auto" else g for g in groups]
+        found[0].is_distinct = groups[0].is_distinct
+        return found
+
+    def _is_aggregated(self, expr: ast.Expr) -> bool:
+        """Whether it is an aggregate or a window function; in what else has one, it is wrong."""
+        found = next(aggregates_in(expr, self.functions.aggregates), None)
+        if found is not None and found is not expr and found.over is None:
+            message = "GROUP BY clause cannot contain aggregations, window functions or grouping "
+            self.mismatch(f"{message}operations: [{found.name}]", found.at)
+        return found is not None
 
     def _having(self, node: ast.Select, items: Sequence[tuple[Output, Typed]]) -> str:  # noqa: ARG002 - another engine's looks at them
         """The condition of HAVING; empty without one."""
@@ -350,6 +383,7 @@ class QueryCompiler(RelationCompiler):
             qualifier = [part.key for part in base.parts]
             for scope in self.scope.outward():
                 if columns := [c for c in scope.columns if is_of(c, qualifier)]:
+                    self.names[id(base)] = Resolved(base, scope, None)
                     return self._columns_as_they_are(columns, at)
             if len(qualifier) == 1:
                 path = ".".join(part.text for part in base.parts)
@@ -470,6 +504,10 @@ class QueryCompiler(RelationCompiler):
         if len(numbers) > 1:
             self.ambiguous(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
         return numbers[0] if numbers else None
+
+
+def _is_whole_star(item: ast.SelectItem) -> bool:
+    return isinstance(item.expr, ast.Star) and item.expr.base is None
 
 
 def _ties(order: str, limit: int | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from queryrun.errors import FailureCode
 from queryrun.sql.trino import (
     ast,
     ast_json,
@@ -18,6 +19,7 @@ from queryrun.sql.trino import (
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.compile_calls import CallCompiler
+from queryrun.sql.trino.correlated import REFUSAL, Correlation, Use
 from queryrun.sql.trino.scope import (
     LOCATION,
     Column,
@@ -28,6 +30,7 @@ from queryrun.sql.trino.scope import (
     TableColumn,
     did_you_mean,
 )
+from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
@@ -61,6 +64,8 @@ class RelationCompiler(CallCompiler):
         self._limit_of_ties: int | None = None
         """Of the SELECT that comes next: FETCH FIRST … WITH TIES."""
         self._selected: list[set[tuple[str | None, str]]] = []
+        self._selects_all: list[bool] = []
+        """Of each SELECT around: whether it selects every column of its FROM clause."""
 
     def relation(self, node: ast.Relation, outer: Scope) -> Joined:
         """A relation, for which `outer` is around its FROM clause."""
@@ -138,11 +143,12 @@ class RelationCompiler(CallCompiler):
 
     def _information(self, node: ast.Table, outer: Scope, alias: str) -> Joined:
         key = node.parts[-1].key
-        if key not in information.TABLES:
+        known = information.tables_of(node.parts[-2].key)
+        if key not in known:
             path = ".".join(part.text for part in node.parts)
-            guess = did_you_mean(node.parts[-1].text, information.TABLES)
+            guess = did_you_mean(node.parts[-1].text, known)
             self.not_found(f"Table '{path}' does not exist{guess}", node.at)
-        query = information.query_of(key, self.schema, self.location or LOCATION)
+        query = information.query_of(node, self.schema, self.location or LOCATION)
         return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
 
     def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:
@@ -176,11 +182,24 @@ class RelationCompiler(CallCompiler):
         self, node: ast.Derived, scope: Scope, alias: str, columns: Sequence[ast.Ident]
     ) -> Joined:
         sql, outputs = self.query(node.query, scope)
+        if node.is_lateral and self._selects_all[-1:] == [True]:
+            self.refuse_correlated(node.query, Use.LATERAL, scope, node.at)
         renamed = self._renamed(outputs, columns, node.at)
         sql_alias = self.fresh("r")
         lateral = "LATERAL " if node.is_lateral else ""
         found = columns_of(renamed, sql_alias, alias)
         return Joined(f"{lateral}({sql}) AS {sql_alias}({numbered(renamed)})", found)
+
+    def subquery(self, node: ast.Query, use: Use, at: int) -> tuple[str, list[Output]]:
+        found = self.query(node, self.scope)
+        self.refuse_correlated(node, use, self.scope, at)
+        return found
+
+    def refuse_correlated(self, node: ast.Query, use: Use, around: Scope, at: int) -> None:
+        """Refuse what Trino cannot turn into a join. The names in there have been looked up."""
+        outer = frozenset(id(scope) for scope in around.outward())
+        if Correlation(self.names, outer, self.functions.aggregates).refuses(node, use):
+            raise failure_at(FailureCode.NOT_SUPPORTED, REFUSAL, self.statement, at)
 
     def _sampled(self, node: Sampled, outer: Scope) -> Joined:
         """Each row, or with SYSTEM each block of rows, by chance."""

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
+from zlib import crc32
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, ast_json, ast_patterns, casts, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.cast_checks import CastSite
+from queryrun.sql.trino.correlated import Resolved, Use
 from queryrun.sql.trino.scope import Output, Scope
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, exact, name, text
@@ -40,6 +42,8 @@ class Compiler:
         """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
         self.closed: set[int] = set()
         """The scopes (by `id`) that no subquery may look into: those of outer joins' conditions."""
+        self.names: dict[int, Resolved] = {}
+        """Where the names of the statement (by `id`) were found."""
         self.routines: list[Defined] = []
         """The functions that the statement defines, as far as they may be called here."""
         self._numbers = 0
@@ -145,18 +149,23 @@ class Compiler:
 
     # --- states of a function's variables -----------------------------------------------------
 
+    def state_name(self, call: str) -> str:
+        """What the state of a call is named: the same for the same call, so that what is grouped
+        by it is known again."""
+        return f"s{crc32(call.encode()):08x}"
+
     def state(self, parts: Sequence[tuple[str, str]]) -> str:
         """A value with these named parts."""
         return f"struct_pack({', '.join(f'{name} := {sql}' for name, sql in parts)})"
 
     def folded(self, steps: int, state: str, next_state: str, first: str) -> str:
         """The state after so many steps; `next_state` makes of the one called `state` the next."""
-        body = f"lambda {state}, {self.fresh('n')}: {next_state}"
+        body = f"lambda {state}, {state}_n: {next_state}"
         return f"list_reduce(range({steps}), {body}, {first})"
 
     def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - another engine refuses with it
         """The result of the state that is done, after as many steps as it takes."""
-        rows = self.fresh("w")
+        rows = f"{state}_w"
         over = self.failing(f"A function took more than {limit} steps")
         step = f"CASE WHEN n >= {limit} THEN {over} ELSE n + 1 END"
         return (
@@ -179,6 +188,10 @@ class Compiler:
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         """A subquery; `QueryCompiler` knows how."""
+        raise NotImplementedError
+
+    def subquery(self, node: ast.Query, use: Use, at: int) -> tuple[str, list[Output]]:
+        """A subquery of an expression; refused where Trino refuses it."""
         raise NotImplementedError
 
     def call(self, node: ast.Call) -> Typed:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, json_forms
 from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.ast_patterns import Mode
 from queryrun.sql.trino.expression_forms import READERS, FormParser
-from queryrun.sql.trino.tokens import RESERVED
+from queryrun.sql.trino.tokens import RESERVED, Token, failure_at
+from queryrun.sql.trino.unicode_text import unescaped
 
 _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _TYPED_LITERALS = frozenset(
@@ -208,11 +210,27 @@ class ExpressionParser(FormParser):
         if token.text == "[":
             return self._items()
         if token.kind == "unicode":
-            self.refuse("A string with Unicode escapes (U&) is not supported", token.at)
+            return self._unicode_text(token)
         if self.at_marker():
             name, at, length = self.marker()
             return self.markers.value(name, self.statement, at, length)
         self.fail("expected an expression")
+
+    def _unicode_text(self, token: Token) -> Expr:
+        """`U&'\\2603' UESCAPE '#'`: a character by its number of four or, after +, six digits."""
+        self.advance()
+        written = token.raw[token.raw.index("'") + 1 : -1].replace("''", "'")
+        escape = self.text() if self.take_word("UESCAPE") else "\\"
+        if len(escape) != 1 or escape in "+'\" \t\n" or escape in "0123456789abcdefABCDEF":
+            message = "Invalid Unicode escape character"
+            raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, token.at)
+        try:
+            text = unescaped(written, escape)
+        except ValueError as error:
+            raise failure_at(
+                FailureCode.SYNTAX_ERROR, str(error), self.statement, token.at
+            ) from error
+        return ast.Literal("string", text, token.at)
 
     def _brackets(self) -> Expr:
         at = self.expect_op("(").at

@@ -76,6 +76,7 @@ sign(bigint) -> bigint = CAST(sign({{0}}) AS BIGINT)
 sign(tinyint) -> tinyint = CAST(sign({{0}}) AS TINYINT)
 sign(smallint) -> smallint = CAST(sign({{0}}) AS SMALLINT)
 sign(integer) -> integer = CAST(sign({{0}}) AS INTEGER)
+sign(real) -> real = CASE WHEN isnan({{0}}) THEN {{0}} ELSE CAST(sign({{0}}) AS FLOAT) END
 sign(double) -> double = CASE WHEN isnan({{0}}) THEN {{0}} ELSE CAST(sign({{0}}) AS DOUBLE) END
 sin(double) -> double = sin({{0}})
 sinh(double) -> double = sinh({{0}})

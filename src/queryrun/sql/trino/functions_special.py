@@ -151,19 +151,35 @@ _MAX_TENS = -18
 def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """To tens, hundreds, … for a negative number of digits, half away from zero."""
     value, digits = args
-    if not isinstance(digits.constant, int) or node.name != "round":
+    if node.name != "round":
         c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
+    if not isinstance(digits.constant, int):
+        digits = c.as_type(node, digits, t.INTEGER)
+        return c.once_each([value, digits], lambda v: _round_to_some(c, v[0], v[1]))
     if digits.constant >= 0:
         return value
     if digits.constant < _MAX_TENS:
         failing = c.failing("numerical overflow")
         sql = f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
-        return Typed(sql, value.type)
+        return Typed(f"CAST({sql} AS {c.type_name(value.type)})", value.type)
     unit = 10**-digits.constant
     wide = f"CAST({value.sql} AS HUGEINT)"
     half = f"CASE WHEN {value.sql} < 0 THEN -{unit // 2} ELSE {unit // 2} END"
     rounded = f"(({wide} + {half}) // {unit} * {unit})"
     return Typed(f"CAST({rounded} AS {c.type_name(value.type)})", value.type)
+
+
+def _round_to_some(c: CallCompiler, value: Typed, digits: Typed) -> Typed:
+    """The same to a number of digits that is known of each row alone."""
+    wide, count = f"CAST({value.sql} AS HUGEINT)", f"least(greatest(-{digits.sql}, 0), 18)"
+    unit = f"CAST('1' || repeat('0', {count}) AS HUGEINT)"
+    rounded = f"(({wide} + sign({wide}) * ({unit} // 2)) // {unit} * {unit})"
+    sql = (
+        f"(CASE WHEN {value.sql} IS NULL OR {digits.sql} >= 0 THEN {c.exact(value)} "
+        f"WHEN {digits.sql} < {_MAX_TENS} THEN {c.failing('numerical overflow')} "
+        f"WHEN {digits.sql} IS NOT NULL THEN CAST({rounded} AS {c.type_name(value.type)}) END)"
+    )
+    return Typed(f"CAST({sql} AS {c.type_name(value.type)})", value.type)
 
 
 def _cut(value: Typed, digits: int) -> Typed:

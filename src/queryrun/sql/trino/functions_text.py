@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from datetime import date, timedelta
 
+from queryrun.sql.iso_moments import read_iso
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler, special
@@ -30,6 +32,7 @@ def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
 
 
+_EPOCH = date(1970, 1, 1)
 _FAR = 2**31 - 1
 """No string is longer."""
 
@@ -38,6 +41,8 @@ _FAR = 2**31 - 1
 def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     """Counts from the end for a negative start; empty for a start outside of the string."""
     args = c.args(node, 2, 3)
+    if args[0].type == t.VARBINARY:
+        return _part_of_bytes(c, node, args)
     string = c.as_type(node, args[0], t.VARCHAR).sql
     start = c.as_type(node, args[1], t.BIGINT)
     length = there = ""
@@ -60,6 +65,27 @@ def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(
         f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
     )
+
+
+def _part_of_bytes(c: CallCompiler, node: ast.Call, args: Sequence[Typed]) -> Typed:
+    """The same of bytes: through their hexadecimal digits, which come in pairs."""
+    begin, count = c.as_type(node, args[1], t.BIGINT), Typed(str(_FAR), t.BIGINT)
+    if len(args) == 3:
+        count = c.as_type(node, args[2], t.BIGINT)
+
+    def part(values: list[Typed]) -> Typed:
+        data, start, size = (v.sql for v in values)
+        first = f"CASE WHEN {start} > 0 THEN {start} ELSE octet_length({data}) + {start} + 1 END"
+        digits = (
+            f"substring(hex({data}), CAST(({first}) * 2 - 1 AS BIGINT), "
+            f"CAST(least(greatest({size}, 0), {_FAR // 2}) * 2 AS BIGINT))"
+        )
+        outside = f"{start} = 0 OR abs({start}) > octet_length({data})"
+        known = f"{data} IS NULL OR {start} IS NULL OR {size} IS NULL"
+        sql = f"(CASE WHEN {known} THEN NULL WHEN {outside} THEN ''::BLOB ELSE unhex({digits}) END)"
+        return Typed(sql, t.VARBINARY)
+
+    return c.once_each([args[0], begin, count], part)
 
 
 @special("replace")
@@ -87,9 +113,13 @@ def _codepoint(c: CallCompiler, node: ast.Call) -> Typed:
 @special("from_iso8601_date")
 def _from_iso8601_date(c: CallCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
-    if isinstance(value.constant, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value.constant):
-        c.refuse("from_iso8601_date of anything but YYYY-MM-DD", node.at)
-    return c.plain(node, [value])
+    value = c.as_type(node, value, t.VARCHAR)
+    if not isinstance(value.constant, str):
+        return c.plain(node, [value])
+    found = None if "T" in value.constant else read_iso(value.constant)
+    if found is None:
+        c.invalid(f'Invalid format: "{value.constant}"', node.at)
+    return Typed(f"DATE '{_EPOCH + timedelta(seconds=found.nanos // 10**9)}'", t.DATE)
 
 
 @special("split_part")

@@ -208,11 +208,15 @@ def _array_histogram(c: CallCompiler, node: ast.Call) -> Typed:
 
 @special(*_VECTORS)
 def _vectors(c: CallCompiler, node: ast.Call) -> Typed:
-    """Of equally long arrays of doubles; NULL where one has a NULL in it."""
+    """Of equally long arrays of doubles. A NULL in one counts as zero, but makes a cosine NULL."""
     args = c.args(node, 2)
     if any(arg.type.name == "map" for arg in args):
         c.refuse(f"{node.name} of maps", node.at)
     doubles = [c.as_type(node, arg, t.array(t.DOUBLE)) for arg in args]
+    if not node.name.startswith("cosine"):
+        doubles = [
+            Typed(f"list_transform({v.sql}, lambda x: coalesce(x, 0))", v.type) for v in doubles
+        ]
 
     def computed(a: Typed, b: Typed) -> Typed:
         lengths = c.failing("The arguments must have the same length")

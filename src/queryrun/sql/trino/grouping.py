@@ -105,6 +105,12 @@ class _Finder:
         return call.over is None and call.name in {*self._aggregates, "grouping"}
 
 
+def aggregates_in(expr: ast.Expr, aggregates: Collection[str]) -> Iterator[ast.Call]:
+    """The aggregates and window functions in an expression, outside of subqueries."""
+    calls: Iterator[ast.Call] = _walk(expr, ast.Call)
+    return (call for call in calls if call.over is not None or call.name in aggregates)
+
+
 def _selects(
     node: object, order: list[ast.SortItem]
 ) -> Iterator[tuple[ast.Select, list[ast.SortItem]]]:

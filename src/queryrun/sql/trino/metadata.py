@@ -12,14 +12,23 @@ from queryrun.sql.trino.catalog import trino_functions
 from queryrun.sql.trino.compile_calls import known_functions
 from queryrun.sql.trino.information import (
     INFORMATION,
-    TABLES,
+    SYSTEM,
     described,
     is_information,
     misplaced,
     misplaced_schema,
+    schemas_of_system,
+    tables_of,
 )
-from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, did_you_mean
-from queryrun.sql.trino.tokens import failure_at
+from queryrun.sql.trino.scope import (
+    LOCATION,
+    Location,
+    Output,
+    Schema,
+    TableColumn,
+    did_you_mean,
+)
+from queryrun.sql.trino.tokens import RESERVED, failure_at
 from queryrun.sql.trino.typed import name, text
 
 HEADINGS = {
@@ -31,6 +40,18 @@ HEADINGS = {
     ),
     "schemas": ("Schema",),
     "catalogs": ("Catalog",),
+    "create table": ("Create Table",),
+    "create schema": ("Create Schema",),
+    "create view": ("Create View",),
+    "create materialized view": ("Create Materialized View",),
+    "create function": ("Create Function",),
+    "session": ("Name", "Value", "Default", "Type", "Description"),
+    "roles": ("Role",),
+    "role grants": ("Role Grants",),
+    "grants": (
+        "Grantor", "Grantor Type", "Grantee", "Grantee Type", "Catalog", "Schema", "Table",
+        "Privilege", "Grantable", "With Hierarchy",
+    ),
 }  # fmt: skip
 
 
@@ -69,11 +90,14 @@ def _check_location(node: ast.Show, statement: str, location: Location) -> None:
     wrong, named = "", node.table or node.of
     if node.table is not None:
         wrong = misplaced(node.table, location)
-    elif node.of is not None and node.what == "tables":
+    elif node.of is not None and node.what in {"tables", "create schema"}:
         wrong = misplaced_schema(node.of, location)
-    elif node.of is not None and node.what == "schemas":
+    elif node.of is not None and node.what in {"schemas", "roles", "role grants"}:
         catalog = node.of.parts[-1]
-        wrong = "" if catalog.key == location.catalog else f"Catalog '{catalog.text}' not found"
+        known = {location.catalog, SYSTEM}
+        wrong = "" if catalog.key in known else f"Catalog '{catalog.text}' not found"
+    elif node.of is not None and not node.what.endswith(("function", "functions")):
+        wrong = misplaced(node.of, location)
     if wrong and named:
         raise failure_at(FailureCode.NAME_NOT_FOUND, wrong, statement, named.at)
 
@@ -83,26 +107,73 @@ def _rows(
 ) -> list[tuple[object, ...]]:
     match node.what:
         case "tables":
-            is_about = node.of is not None and node.of.parts[-1].key == INFORMATION
-            return [(table,) for table in sorted(TABLES if is_about else schema)]
+            return [(table,) for table in sorted(_tables_in(node.of, schema))]
         case "schemas":
+            if node.of is not None and node.of.parts[-1].key == SYSTEM != location.catalog:
+                return [(one,) for one in schemas_of_system()]
             return [(location.schema,), (INFORMATION,)]
         case "catalogs":
             return [(location.catalog,)]
         case "functions":
             return _functions(functions)
-    return _columns(node, schema, statement)
+        case "session" | "roles" | "role grants":
+            return []
+        case "grants":
+            if node.of is not None:
+                _table(node.of, schema, statement)
+            return []
+        case _ if node.of is not None and node.what.startswith("create "):
+            return [(_created(node.what, node.of, schema, statement, location),)]
+    columns = _table(node.table, schema, statement) if node.table else ()
+    return list(described(columns))
 
 
-def _columns(node: ast.Show, schema: Schema, statement: str) -> list[tuple[object, ...]]:
-    parts = node.table.parts if node.table else []
-    named = parts[-1]
-    table = (TABLES if node.table and is_information(node.table) else schema).get(named.key)
+def _tables_in(of: ast.Table | None, schema: Schema) -> Schema:
+    """The tables of a schema: ours, unless it is one of tables about tables."""
+    if of is None:
+        return schema
+    is_system = len(of.parts) > 1 and of.parts[0].key == SYSTEM
+    return tables_of(of.parts[-1].key) if is_system or of.parts[-1].key == INFORMATION else schema
+
+
+def _table(named: ast.Table, schema: Schema, statement: str) -> Sequence[TableColumn]:
+    parts = named.parts
+    known = tables_of(parts[-2].key) if is_information(named) else schema
+    table = known.get(parts[-1].key)
     if table is None:
         path = ".".join(part.text for part in parts)
-        message = f"Table '{path}' does not exist{did_you_mean(named.text, schema)}"
+        message = f"Table '{path}' does not exist{did_you_mean(parts[-1].text, known)}"
+        raise failure_at(FailureCode.NAME_NOT_FOUND, message, statement, parts[-1].at)
+    return table
+
+
+def _created(
+    what: str, named: ast.Table, schema: Schema, statement: str, location: Location
+) -> str:
+    """The statement that would create it, with the names in full. Nothing here is a view."""
+    kind = what.removeprefix("create ")
+    words = [part.key for part in named.parts]
+    around = [location.catalog, location.schema][: (2 if kind == "schema" else 3) - len(words)]
+    path = [*around, *words]
+    if kind == "function":
+        message = f"Function '{'.'.join(words)}' not found"
         raise failure_at(FailureCode.NAME_NOT_FOUND, message, statement, named.at)
-    return list(described(table))
+    if kind == "schema":
+        return f"CREATE SCHEMA {'.'.join(map(_written, path))}"
+    columns = _table(named, schema, statement)
+    if kind != "table":
+        message = f"Relation '{'.'.join(path)}' is a table, not a {kind}"
+        raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, named.at)
+    lines = ",\n".join(
+        f"   {_written(c.name.lower())} {c.type or c.engine_type.lower()}" for c in columns
+    )
+    return f"CREATE TABLE {'.'.join(map(_written, path))} (\n{lines}\n)"
+
+
+def _written(word: str) -> str:
+    """A name as a statement has it: quoted unless it can stand as it is."""
+    is_plain = re.fullmatch(r"[a-z_][a-z0-9_]*", word) and word.upper() not in RESERVED
+    return word if is_plain else name(word)
 
 
 def _functions(known: Collection[str]) -> list[tuple[object, ...]]:

@@ -33,7 +33,18 @@ _LOOSE = (
 )  # fmt: skip
 """What `.*` does not follow: it binds to their last operand, which is no row."""
 ONE_ALONE = "Only one statement is allowed"
-_SHOWS = {"TABLES", "COLUMNS", "FUNCTIONS", "SCHEMAS", "CATALOGS"}
+_SHOWS = (
+    "CATALOGS", "COLUMNS", "CREATE", "CURRENT", "FUNCTIONS", "GRANTS", "ROLE", "ROLES", "SCHEMAS",
+    "SESSION", "STATS", "TABLES",
+)  # fmt: skip
+"""What SHOW takes, in the order in which Trino lists it."""
+_PLANS = {
+    ("DISTRIBUTED", "TEXT"): "plan", ("LOGICAL", "TEXT"): "plan",
+    ("DISTRIBUTED", "JSON"): "json", ("LOGICAL", "JSON"): "json",
+    ("DISTRIBUTED", "GRAPHVIZ"): "graphviz", ("LOGICAL", "GRAPHVIZ"): "graphviz",
+}  # fmt: skip
+"""What EXPLAIN shows by its TYPE and FORMAT. One engine's plan is distributed as it is logical.
+What is validated or read is shown in one form, whatever the format, as in Trino."""
 
 
 def parse(statement: str, values: Sequence[Value] = ()) -> tuple[ast.Statement, list[Mark]]:
@@ -67,6 +78,9 @@ class QueryParser(ExpressionParser):
         return found
 
     def _statement(self) -> ast.Statement:
+        if self.at_words("WITH", "SESSION") and self.lookahead(3).text in {"=", "."}:
+            message = "WITH SESSION is not supported: the source's settings count"
+            self.refuse(message, self.token.at)
         if self.at_word("SHOW"):
             return self._show()
         if self.at_word("DESCRIBE", "DESC"):
@@ -95,35 +109,67 @@ class QueryParser(ExpressionParser):
         return ast.Explain(what, self._whole_query(), at)
 
     def _explain_options(self) -> str:
-        """`(TYPE VALIDATE)`, `(TYPE IO, FORMAT JSON)`, `(FORMAT TEXT)`: what is shown has no other
-        types and formats. What is read is JSON in every format, as in Trino."""
-        what = "plan"
-        json_at: int | None = None
+        """`(TYPE VALIDATE)`, `(FORMAT JSON)`: of each kind the first counts, as in Trino."""
+        chosen: dict[str, str] = {}
         self.advance()
         while True:
-            option = self.expect_word("TYPE", "FORMAT")
-            word = self.advance()
-            if option.text == "TYPE" and word.text in {"VALIDATE", "IO"}:
-                what = word.text.lower()
-            elif option.text == "FORMAT" and word.text == "JSON":
-                json_at = word.at
-            elif option.text != "FORMAT" or word.text != "TEXT":
-                self.refuse(f"EXPLAIN ({option.text} {word.text}) is not supported", word.at)
+            if self.expect_word("FORMAT", "TYPE").text == "TYPE":
+                word = self.expect_word("DISTRIBUTED", "IO", "LOGICAL", "VALIDATE").text
+                chosen.setdefault("TYPE", word)
+            else:
+                chosen.setdefault("FORMAT", self.expect_word("GRAPHVIZ", "JSON", "TEXT").text)
             if not self.take_op(","):
                 break
-        if json_at is not None and what != "io":
-            self.refuse("EXPLAIN (FORMAT JSON) is supported with TYPE IO", json_at)
         self.expect_op(")")
-        return what
+        kind = chosen.get("TYPE", "DISTRIBUTED")
+        return _PLANS.get((kind, chosen.get("FORMAT", "TEXT")), kind.lower())
 
-    def _show(self) -> ast.Show:
+    def _stats(self, at: int) -> ast.Stats:
+        self.expect_word("FOR")
+        if self.take_op("("):
+            query = self.query()
+            self.expect_op(")")
+            return ast.Stats(query, at)
+        table = self._table()
+        return ast.Stats(ast.Query([], False, table, [], None, None, table.at), at)
+
+    def _show_create(self, at: int) -> ast.Show:
+        if self.take_word("MATERIALIZED"):
+            self.expect_word("VIEW")
+            what = "MATERIALIZED VIEW"
+        else:
+            what = self.expect_word("FUNCTION", "SCHEMA", "TABLE", "VIEW").text
+        return ast.Show(f"create {what.lower()}", None, None, None, at, self._table())
+
+    def _show_roles(self, first: str, at: int) -> ast.Show:
+        """Roles and what they may: there are none here, whatever is asked about."""
+        what = {"GRANTS": "grants", "ROLE": "role grants"}.get(first, "roles")
+        if first == "CURRENT":
+            self.expect_word("ROLES")
+        elif first == "ROLE":
+            self.expect_word("GRANTS")
+        if first == "GRANTS":
+            if self.take_word("ON"):
+                self.take_word("TABLE")
+                return ast.Show(what, None, None, None, at, self._table())
+        elif self.take_word("FROM", "IN"):
+            return ast.Show(what, None, None, None, at, self._table())
+        return ast.Show(what, None, None, None, at)
+
+    def _show(self) -> ast.Show | ast.Stats:
         at = self.advance().at
         what = self.expect_word(*_SHOWS).text
+        if what == "STATS":
+            return self._stats(at)
+        if what == "CREATE":
+            return self._show_create(at)
+        if what in {"CURRENT", "GRANTS", "ROLE", "ROLES"}:
+            return self._show_roles(what, at)
         table = of = None
         if what == "COLUMNS":
             self.expect_word("FROM", "IN")
             table = self._table()
-        elif what != "CATALOGS" and self.take_word("FROM", "IN"):
+        elif what not in {"CATALOGS", "SESSION"} and self.take_word("FROM", "IN"):
             of = self._table()  # there is one schema and one catalog of ours: any name means them
         like = escape = None
         if self.take_word("LIKE"):
@@ -302,13 +348,9 @@ class QueryParser(ExpressionParser):
 
     def _group_by(self) -> list[ast.Grouping]:
         self.take_words("GROUP", "BY")
-        if self.at_word("ALL", "AUTO") and self.lookahead().text not in {",", "."}:
-            self.refuse(f"GROUP BY {self.token.text} is not supported", self.token.at)
         is_distinct = self.take_word("DISTINCT")
         if not is_distinct:
             self.take_word("ALL")
-        if self.at_word("AUTO") and self.lookahead().text not in {",", "."}:
-            self.refuse("GROUP BY AUTO is not supported", self.token.at)
         found = [self._grouping_element()]
         while self.take_op(","):
             found.append(self._grouping_element())
@@ -318,6 +360,9 @@ class QueryParser(ExpressionParser):
 
     def _grouping_element(self) -> ast.Grouping:
         at = self.token.at
+        if self.at_word("AUTO") and self.lookahead().text != ".":
+            self.advance()
+            return ast.Grouping("auto", [], at)
         if self.take_words("GROUPING", "SETS"):
             self.expect_op("(")
             sets = [self._grouping_set()]

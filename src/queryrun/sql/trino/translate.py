@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 
 from queryrun.errors import Failure, FailureCode
 from queryrun.sql.nesting import TOO_DEEP
-from queryrun.sql.trino import ast, metadata
+from queryrun.sql.trino import ast, metadata, stats
 from queryrun.sql.trino.compile_calls import DUCKDB
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.evaluation import explained
 from queryrun.sql.trino.grouping import grouping_problem
-from queryrun.sql.trino.information import is_information
+from queryrun.sql.trino.information import is_information, needs_columns
 from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.printing import varies, with_text
 from queryrun.sql.trino.queries import parse
@@ -59,9 +59,12 @@ class Parsed:
     node: ast.Query | ast.Show
     needs: Needs
     explain: str = ""
-    """`plan`, `analyze`, `validate` or `io`: EXPLAIN, which returns a plan and no rows."""
+    """`plan`, `analyze`, `validate`, `io`, `json` or `graphviz`: EXPLAIN, which returns a plan and
+    no rows."""
     marks: Sequence[Mark] = ()
     """Where `?` and `:name` stand; `node` has their values there."""
+    is_stats: bool = False
+    """SHOW STATS, which tells what the rows of the query are like."""
 
 
 def read(statement: str, values: Sequence[Value] = ()) -> Parsed:
@@ -74,19 +77,27 @@ def read(statement: str, values: Sequence[Value] = ()) -> Parsed:
         found, marks = parse(statement, values)
     if isinstance(found, ast.Explain):
         return Parsed(statement, found.query, _needs(found.query), found.what, marks)
+    if isinstance(found, ast.Stats):
+        return Parsed(statement, found.query, _needs(found.query), marks=marks, is_stats=True)
     return Parsed(statement, found, _needs(found), marks=marks)
 
 
 def _needs(node: ast.Query | ast.Show) -> Needs:
     """Reading columns costs time per table, so only what a statement names is looked up."""
-    tables = list(_tables(node.table if isinstance(node, ast.Show) else node))
-    about = {table.parts[-1].key for table in tables if is_information(table)}
+    tables = list(_tables(_named(node) if isinstance(node, ast.Show) else node))
+    about = [table for table in tables if is_information(table)]
     return Needs(
         frozenset(table.parts[-1].key for table in tables if not is_information(table)),
         every_table=bool(about) or (isinstance(node, ast.Show) and node.what == "tables"),
-        every_column="columns" in about and not isinstance(node, ast.Show),
+        every_column=not isinstance(node, ast.Show) and any(map(needs_columns, about)),
         names=None if isinstance(node, ast.Show) else _names(node),
     )
+
+
+def _named(node: ast.Show) -> ast.Table | None:
+    """The table that a statement shows; what else is named is a schema or a catalog."""
+    is_about_one = node.what.startswith("create ") or node.what == "grants"
+    return node.of if is_about_one and node.what != "create schema" else node.table
 
 
 def _names(node: ast.Query) -> frozenset[str] | None:
@@ -126,6 +137,8 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     if any(varies(output.type) for output in outputs):
         message = "A result column of several time zones is not supported"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, 0)
+    if parsed.is_stats:
+        sql, outputs = stats.relation(sql, outputs)
     sql, outputs = with_text(sql, outputs, request.zone)
     if len(sql) > MAX_TRANSLATED_CHARS:
         raise failure_at(

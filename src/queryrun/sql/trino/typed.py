@@ -97,6 +97,6 @@ def exact(value: Typed) -> str:
     """
     if isinstance(value.constant, int) and t.is_integer(value.type):
         return f"{value.sql}::{t.duckdb_name(value.type)}"
-    if value.type.name == "unknown":
-        return "NULL"
+    if value.type.name == "unknown":  # what can fail still has to
+        return f"CAST({value.sql} AS INTEGER)" if "error(" in value.sql else "NULL"
     return value.sql

@@ -68,7 +68,9 @@ class TextStream(io.RawIOBase):
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")
         self._decode = None if self.encoding in {"utf-8", "utf-8-sig"} else decoder
         is_of_codec = self.encoding in {"utf-16", "utf-32"}  # these find the byte order by it
-        self._pending = first if is_of_codec else first[len(bom) :]
+        while bom and not is_of_codec and first.startswith(bom):  # some programs write it twice
+            first = first[len(bom) :]
+        self._pending = first
         self._is_first, self._is_at_end = True, False
         self._buffer = b""
 
