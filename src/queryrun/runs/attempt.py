@@ -195,7 +195,7 @@ class AttemptRunner:
     async def _take_worker(self) -> Worker:
         request = self.attempt.run.request
         return await self._context.workers.take(
-            await self._context.worker_config(request.source, request.entity_id)
+            await self._context.worker_config(request.source, request.entity_id, request.org_ids)
         )
 
     async def _may_start(self, worker: Worker) -> bool:
