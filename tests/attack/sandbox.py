@@ -47,6 +47,12 @@ def files_of_others(_targets: Targets) -> Outcome:
     )
 
 
+@attack("sandbox", "copies that others read", before="2 worked", bar=0, unit="escapes")
+def copies_of_others(_targets: Targets) -> Outcome:
+    """By a run of some orgs: a copy of a text file overwritten, and a forged one put beside it."""
+    return _escapes(["poison_copy", "forge_copy"])
+
+
 @attack("sandbox", "attributes of any path", before="4 worked", bar=0, unit="escapes")
 def attributes(_targets: Targets) -> Outcome:
     """chmod, chown, utime, setxattr; a device of its own."""

@@ -88,6 +88,25 @@ class ReadsContract:
             found = await store.find(query)
             assert [run.id for run in found.runs] == [run.id for run in expected], query
 
+    async def test_a_tag_of_many_runs_is_found_behind_those_that_the_filter_leaves_out(
+        self, store: RunStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("sqlite", "postgres"):
+            monkeypatch.setattr(f"queryrun.db.{module}.list_query.TAGGED", 2)
+        tags = (("team", "a"), ("env", "x"))
+        first = await submitted(store, request(source="warehouse", tags=tags))
+        for _ in range(3):
+            await submitted(store, request(tags=(("team", "a"),)))
+        tagged = RunQuery(TENANT, tags=(("team", "a"),), limit=2)
+        page = await store.find(tagged)
+        rest = await store.find(replace(tagged, after=page.next_after))
+        assert [run.id for run in rest.runs][-1] == first.id
+        for query in (
+            replace(tagged, sources=frozenset({"warehouse"})),
+            replace(tagged, tags=tags),
+        ):
+            assert [run.id for run in (await store.find(query)).runs] == [first.id]
+
     async def test_a_list_and_a_read_agree(self, store: RunStore) -> None:
         attempt = await started(store)
         await store.complete(attempt.ref, FILE)
@@ -102,6 +121,20 @@ class ReadsContract:
         await claimed(store)
         assert [await store.queue_position(run.id) for run in runs] == [None, 0, 1]
         assert await store.queue_position(str(uuid4())) is None
+
+    async def test_the_longest_queues_are_those_of_entities_on_a_source(
+        self, store: RunStore
+    ) -> None:
+        for entity, source, count in (
+            ("entity-1", "live", 3),
+            ("entity-2", "live", 1),
+            ("entity-1", "warehouse", 2),
+        ):
+            for _ in range(count):
+                await submitted(store, request(entity=entity, source=source))
+        await claimed(store, "warehouse")
+        longest = {("live", "entity-1"): 3, ("live", "entity-2"): 1}
+        assert await store.longest_queues(limit=2) == longest
 
     async def test_counts_are_by_source_and_state(self, store: RunStore) -> None:
         done, stopped, _ = [await started(store) for _ in range(3)]

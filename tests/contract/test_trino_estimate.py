@@ -50,6 +50,13 @@ def test_trinos_statistics_are_told_as_an_estimate(estimator: TrinoEstimator) ->
     assert found.read_bytes >= 8000
 
 
+def test_a_statement_with_a_function_of_its_own_is_planned(estimator: TrinoEstimator) -> None:
+    sql = "WITH FUNCTION f(x bigint) RETURNS bigint RETURN x + 1 SELECT f(id) AS a, k FROM big"
+    found = estimator.estimate(sql, EVERYTHING)
+    assert found.columns == (("a", "bigint"), ("k", "bigint"))
+    assert [one.name for one in found.tables] == ["big"]
+
+
 def test_a_table_that_is_read_twice_counts_twice(estimator: TrinoEstimator) -> None:
     sql = "SELECT count(*) FROM big AS a JOIN big AS b ON a.id = b.id CROSS JOIN small"
     found = by_name(estimator.estimate(sql, EVERYTHING).tables)

@@ -51,7 +51,7 @@ def test_no_statement_gave_a_different_result_on_spark(written: Record) -> None:
     assert not [case for case, verdict in verdicts.items() if verdict == DIFFERENT]
 
 
-_ONLY_ON_DUCKDB = {"fine", "chars", "json_standard"}
+_ONLY_ON_DUCKDB = {"fine", "chars", "json_standard", "patterns"}
 """Groups of types and functions that Spark refuses by name, which these tests are about."""
 
 

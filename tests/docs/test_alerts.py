@@ -85,3 +85,9 @@ def test_the_tool_of_prometheus_accepts_rules_and_panels(tmp_path: Path) -> None
             [tool, "check", "rules", str(file)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_about_alarms_has_every_alert_with_its_severity() -> None:
+    page = (ROOT / "docs/how-to/alarms.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(Queryrun\w+)` \| (\w+) \|", page, re.MULTILINE)
+    assert rows == [(rule["alert"], rule["labels"]["severity"]) for rule in rules()]

@@ -1,7 +1,8 @@
 """What a `RunQuery` asks for, in SQL that both databases understand.
 
 A list reads the stretches of an index that its conditions name: a filter costs nothing for what it
-leaves out. A list of runs with a tag reads the tag's runs instead, unless very many have the tag.
+leaves out. A list of runs with a tag reads the first of the tag's runs instead. Only when these do
+not fill the page, and more have the tag, are the stretches read and the tag is tested.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from queryrun.db.times import to_ms
 from queryrun.runs.store import RunQuery
 
-COMMON_TAG = 5000
-"""A tag that more runs have is tested on the runs of a list; else all that have it are read."""
+TAGGED = 2000
+"""Runs of a tag that a list reads."""
 
 _HAS_TAG = (
     "EXISTS (SELECT 1 FROM run_tags h WHERE h.tenant_id = {tenant} AND h.name = {name}"
@@ -61,10 +62,14 @@ def list_parts(
     listed = [is_one_of(f"{of_run}.state", "states")] if query.states else []
     if query.sources:
         listed.append(is_one_of(f"{of_run}.source", "sources"))
-    within = _spans(query, named, seq, values) + _tags(query, named, seq, by_tag=by_tag)
+    within = _spans(query, named, seq, values)
+    tags = _tags(query, named, seq, by_tag=by_tag)
     if by_tag:
+        listed += tags
         listed += [f"r.client_id = {named('client_id')}"] if by_client else []
         listed += [f"r.entity_id = {named('entity_id')}"] if query.entity_id is not None else []
+    else:
+        within += tags
     columns = ("tenant_id", "client_id") if by_client else ("tenant_id",)
     return ListParts(
         " AND ".join(f"r.{column} = {named(column)}" for column in columns),

@@ -6,6 +6,9 @@ import msgspec
 
 from queryrun.engines.registry import ENGINES, EngineKind
 
+ORGS = "orgs"
+"""The option of a source for runs that see the rows of some orgs alone: which they are, as JSON."""
+
 
 class Secret(msgspec.Struct, frozen=True):
     """A password or token that never shows in a repr."""
@@ -43,9 +46,15 @@ class SourceSpec(msgspec.Struct, frozen=True):
         found = [self.options[name] for name in ("data_dir", "database") if name in self.options]
         if "database" in self.options:
             found.append(f"{self.options['database']}.wal")
+        if ORGS in self.options and "copies_dir" in self.options:
+            found.append(self.options["copies_dir"])
         return tuple(found)
 
     @property
     def written_paths(self) -> tuple[str, ...]:
-        """The directory of the entity's own where an embedded engine keeps copies of its files."""
-        return (self.options["copies_dir"],) if "copies_dir" in self.options else ()
+        """The directory of the entity's own where an embedded engine keeps copies of its files.
+
+        Who may see only rows of some orgs writes nothing that others read.
+        """
+        is_written = "copies_dir" in self.options and ORGS not in self.options
+        return (self.options["copies_dir"],) if is_written else ()

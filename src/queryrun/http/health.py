@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from queryrun.errors import Unauthenticated
 from queryrun.http.context import AppContext
-from queryrun.http.metrics import CONTENT_TYPE
+from queryrun.http.metrics import CONTENT_TYPE, LISTED_ENTITIES
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 
@@ -58,5 +58,9 @@ async def metrics(app: AppContext, request: ApiRequest) -> Response:
     if app.metrics_token and not compare_digest(given.encode(), expected.encode()):
         raise Unauthenticated("the metrics of this node ask for the operator's token")
     store = app.runs.store
-    text = app.metrics.render(await store.counts(), await store.unfinished_ages_s())
+    text = app.metrics.render(
+        await store.counts(),
+        await store.unfinished_ages_s(),
+        await store.longest_queues(limit=LISTED_ENTITIES),
+    )
     return Response(text, media_type=CONTENT_TYPE)

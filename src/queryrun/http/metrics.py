@@ -12,6 +12,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 UNFINISHED_AGES_S = (0, 60, 600, 3600, 21600, 86400)
 DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
+LISTED_ENTITIES = 20
+"""Entities whose queue is a metric: labels have to be few."""
+
 
 class HttpMetrics:
     """Counts requests by route, method and status. Other parts may register more in `registry`."""
@@ -37,6 +40,12 @@ class HttpMetrics:
             ("source", "state"),
             registry=self.registry,
         )
+        self._waiting = Gauge(
+            "queryrun_entity_runs_waiting",
+            f"Runs that wait, of the {LISTED_ENTITIES} entities with most of them on a source",
+            ("source", "entity_id"),
+            registry=self.registry,
+        )
         self._unfinished = Gauge(
             "queryrun_runs_unfinished",
             "Runs that were started this long ago or longer, on any node, and have no terminal "
@@ -60,10 +69,16 @@ class HttpMetrics:
         timer.observe(duration_s)
 
     def render(
-        self, runs: Mapping[tuple[str, RunState], int], unfinished_ages_s: Sequence[float] = ()
+        self,
+        runs: Mapping[tuple[str, RunState], int],
+        unfinished_ages_s: Sequence[float] = (),
+        longest_queues: Mapping[tuple[str, str], int] | None = None,
     ) -> bytes:
-        """The registry in Prometheus' text format, with the numbers of runs and the ages of those
-        that are started as given."""
+        """The registry in Prometheus' text format, with the numbers of runs, the ages of those
+        that are started, and the longest queues as given."""
+        self._waiting.clear()
+        for key, count in (longest_queues or {}).items():
+            self._waiting.labels(*key).set(count)
         for age_s in UNFINISHED_AGES_S:
             count = sum(one >= age_s for one in unfinished_ages_s)
             self._unfinished.labels(str(age_s)).set(count)

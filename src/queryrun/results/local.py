@@ -37,12 +37,16 @@ _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctype
 class LocalResultStore:
     """One flat directory, a file per key. See `ResultStore`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, is_outbox: bool = False) -> None:
+        """Files of an outbox are moved to another store, which syncs the directory then."""
         self._directory = directory
+        self._is_outbox = is_outbox
 
     def open(self, key: str) -> LocalResultWriter:
         """Start a file. Raises `RunFailed` when the directory cannot take one."""
-        return LocalResultWriter(self._path(key), self._unfinished(key))
+        return LocalResultWriter(
+            self._path(key), self._unfinished(key), syncs_directory=not self._is_outbox
+        )
 
     def stat(self, key: str) -> StoredFile | None:
         """The committed file. Its ETag is made of inode, time and size: no byte is read."""
@@ -131,8 +135,9 @@ class LocalResultStore:
 class LocalResultWriter:
     """An unfinished file. See `ResultWriter`."""
 
-    def __init__(self, path: Path, unfinished: Path) -> None:
+    def __init__(self, path: Path, unfinished: Path, *, syncs_directory: bool = True) -> None:
         self._path = path
+        self._syncs_directory = syncs_directory
         self._unfinished = unfinished
         self._is_committed = False
         self._shared: Path | None = None
@@ -204,7 +209,8 @@ class LocalResultWriter:
             self._close()
 
     def commit(self) -> None:
-        """fsync, rename, and fsync of the directory: the file is durable when this returns."""
+        """fsync, rename, and fsync of the directory: the file is durable when this returns. In an
+        outbox only its bytes are: its name is, once it has been taken over."""
         with _storage_failures():
             self._copy_spool()
         self._sync()
@@ -214,7 +220,8 @@ class LocalResultWriter:
             self._unshare()
             self._unfinished.rename(self._path)
             self._is_committed = True
-            _sync_directory(self._path.parent)
+            if self._syncs_directory:
+                _sync_directory(self._path.parent)
 
     def abort(self) -> None:
         """Close and remove. Never raises: `discard` and `sweep` remove what is left over."""

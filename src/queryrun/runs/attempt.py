@@ -195,7 +195,7 @@ class AttemptRunner:
     async def _take_worker(self) -> Worker:
         request = self.attempt.run.request
         return await self._context.workers.take(
-            await self._context.worker_config(request.source, request.entity_id)
+            await self._context.worker_config(request.source, request.entity_id, request.org_ids)
         )
 
     async def _may_start(self, worker: Worker) -> bool:
@@ -238,6 +238,7 @@ class AttemptRunner:
         except WorkerDied as died:
             if worker.is_cut_off or (not worker.started and died.exit_code == EXIT_NOT_SET_UP):
                 raise NotSetUp from died
+            self._observed.lost_directory = worker.died_without_directory
             raise
 
     async def _execute_on(self, worker: Worker) -> Done | Failure:

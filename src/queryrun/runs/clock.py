@@ -21,7 +21,7 @@ from queryrun.runs.metrics import RunMetrics
 log = structlog.get_logger()
 
 SYNC_INTERVAL_S = 5.0
-_JITTER = timedelta(milliseconds=1)
+_JITTER_S = 0.001
 """Two clocks that agree differ by less."""
 
 
@@ -82,10 +82,11 @@ class ForwardClock:
         """The time. From any thread."""
         with self._lock:
             wall, now_s = self._wall(), self._monotonic_s()
-            passed = timedelta(seconds=now_s - self._last_s)
-            behind = wall < self._last + passed - _JITTER
-            self._last = self._last + passed / 2 if behind else max(wall, self._last)
-            self._last_s = now_s
+            passed_s, self._last_s = now_s - self._last_s, now_s
+            if (wall - self._last).total_seconds() >= passed_s - _JITTER_S:
+                self._last = max(wall, self._last)
+            else:
+                self._last += timedelta(seconds=passed_s / 2)
             return self._last
 
 

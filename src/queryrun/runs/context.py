@@ -139,7 +139,7 @@ class AttemptContext:
     notifier: ChangeNotifier
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
-    worker_config: Callable[[str, str], Awaitable[WorkerConfig]]
+    worker_config: Callable[[str, str, Sequence[str]], Awaitable[WorkerConfig]]
     """(source, entity id) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth

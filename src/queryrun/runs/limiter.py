@@ -115,6 +115,8 @@ class Limiter:
     async def queue_limits(self, request: Limited, given: QueueLimits) -> QueueLimits:
         """How many runs may wait, with the source's own limits `given`."""
         values = await self.values(request)
+        if not values:
+            return given
         entity = [one for one in values if one.level is Level.ENTITY]
         client = [one for one in values if one.level is Level.CLIENT]
         tenant = [one for one in values if one.level is Level.TENANT]

@@ -456,6 +456,11 @@ class RunStore(Protocol):
         """Runs that have not finished, by source and state; for metrics."""
         ...
 
+    async def longest_queues(self, *, limit: int) -> dict[tuple[str, str], int]:
+        """The entities with most runs waiting on a source: (source, entity id) -> how many; for
+        metrics. Costs an index entry for each waiting run."""
+        ...
+
     async def unfinished_ages_s(self) -> list[float]:
         """Seconds since the first attempt of each run that was started and is not terminal; for
         metrics. By the store's clock."""

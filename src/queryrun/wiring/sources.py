@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from queryrun.auth.store import AuthStore
-from queryrun.engines.source_spec import Secret, SourceSpec
+from queryrun.engines.source_spec import ORGS, Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.settings import COPIES_NAME, Settings, SourceSettings
 from queryrun.settings.checks import size_bytes
@@ -28,12 +30,15 @@ class SourceResolver:
         self._names: dict[str, str] = {}
         self._results = results_spec(settings)
 
-    async def worker_config(self, source: str, entity_id: str) -> WorkerConfig:
-        """The configuration of a worker for this entity. `NotFound` for an unknown entity."""
+    async def worker_config(
+        self, source: str, entity_id: str, org_ids: Sequence[str] = ()
+    ) -> WorkerConfig:
+        """The configuration of a worker for runs of these orgs of the entity, or of all its rows.
+        `NotFound` for an unknown entity."""
         settings = self._settings.sources[source]
         return WorkerConfig(
             entity_id=entity_id,
-            source=await self.spec(source, entity_id),
+            source=await self.spec(source, entity_id, org_ids),
             results=self._results,
             memory_bytes=size_bytes(settings.memory, "memory"),
             threads=settings.threads,
@@ -51,23 +56,29 @@ class SourceResolver:
         part = of_entity // max(workers.slots + min(workers.usable_fair_slots, 1), 1)
         return min(of_statement, part) if of_entity else of_statement
 
-    async def spec(self, source: str, entity_id: str | None) -> SourceSpec:
-        """The source for this entity. None: for no entity."""
+    async def spec(
+        self, source: str, entity_id: str | None, org_ids: Sequence[str] = ()
+    ) -> SourceSpec:
+        """The source for this entity. None: for no entity.
+
+        With orgs it is a source of its own, that no process of other orgs serves: a process that a
+        statement has taken over could answer for theirs.
+        """
         entity = NO_ENTITY if entity_id is None else await self._name(entity_id)
         settings = self._settings.sources[source]
         if not settings.kind.is_remote:
-            return await asyncio.to_thread(self._embedded, source, entity)
+            return await asyncio.to_thread(self._embedded, source, entity, org_ids)
         secret = source_secret(self._settings, source)
         return SourceSpec(
             settings.engine,
-            _options(settings, entity),
+            _options(settings, entity) | _orgs(org_ids),
             Secret(secret) if secret else None,
         )
 
-    def _embedded(self, source: str, entity: str) -> SourceSpec:
+    def _embedded(self, source: str, entity: str, org_ids: Sequence[str]) -> SourceSpec:
         data = self._settings.data_path(source, entity)
         settings = self._settings.sources[source]
-        options = _location(settings, entity)
+        options = _location(settings, entity) | _orgs(org_ids)
         options |= {"dialect": settings.dialect, "version": location_version(str(data))}
         if settings.kind.is_database(data):
             return SourceSpec(settings.engine, options | {"database": str(data)})
@@ -90,6 +101,10 @@ class SourceResolver:
         if entity_id not in self._names:
             raise NotFound("entity", f"Entity {entity_id} could not be found")
         return self._names[entity_id]
+
+
+def _orgs(org_ids: Sequence[str]) -> dict[str, str]:
+    return {ORGS: json.dumps(sorted(org_ids))} if org_ids else {}
 
 
 def _location(settings: SourceSettings, entity: str) -> dict[str, str]:

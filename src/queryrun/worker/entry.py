@@ -128,7 +128,7 @@ def _engine(config: WorkerConfig, give: GiveSocket) -> EngineSession:
 
 def _results(spec: ResultsSpec, node: NodeServices) -> ResultStore:
     if spec.kind == "local":
-        return LocalResultStore(Path(spec.options["directory"]))
+        return LocalResultStore(Path(spec.options["directory"]), is_outbox=True)
     return _s3_results(spec.options, node)
 
 

@@ -108,6 +108,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("save_handle", {"runs_id_key", "attempts_pkey"}),
         ("queue_position", {"runs_id_key", "runs_waiting"}),
         ("counts", {"runs_waiting", "runs_held"}),
+        ("longest_queues", {"runs_waiting"}),
         ("started_times", {"runs_held", "run_events_pkey"}),
         ("expired_share", {"runs_ended"}),
         ("recorded_removals", {"file_removals_recorded"}),

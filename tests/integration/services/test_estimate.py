@@ -76,7 +76,7 @@ class Data:
             rows = "SELECT i AS id FROM range(1000) x(i)"
             duckdb.sql(f"COPY ({rows}) TO '{root / entity / 'account.parquet'}'")
 
-    async def spec(self, _source: str, entity_id: str) -> SourceSpec:
+    async def spec(self, _source: str, entity_id: str, _org_ids: Sequence[str] = ()) -> SourceSpec:
         """Which directory an entity has."""
         other = self.root / ("e2" if entity_id == "e1" else "e1") / "account.parquet"
         options = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from queryrun.engines.source_spec import ORGS
 from queryrun.processes.fork_client import Roles
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.errors import WorkerDied
@@ -41,7 +42,8 @@ def victim(root: Path) -> Iterator[Victim]:
     """Data, results, a process and listeners of others, made anew."""
     bind_to(root, "e1")
     bind_to(root, "e2")
-    for name in ("data-e1/file", "data-e2/file", "results/others"):
+    (root / "copies").mkdir(exist_ok=True)
+    for name in ("copies/known.parquet", "data-e1/file", "data-e2/file", "results/others"):
         (root / name).write_text("of others")
     unix_path = str(root / "listener")
     with (
@@ -58,6 +60,7 @@ def victim(root: Path) -> Iterator[Victim]:
                 result=str(root / "results/others"),
                 data=str(root / "data-e2/file"),
                 own_data=str(root / "data-e1/file"),
+                copies=str(root / "copies"),
                 pid=process.pid,
                 port=tcp.getsockname()[1],
                 udp_port=udp.getsockname()[1],
@@ -69,7 +72,8 @@ def victim(root: Path) -> Iterator[Victim]:
 
 async def works(pool: WorkerPool, root: Path, attack: str, aim: Victim) -> bool:
     """Whether the attack did what it is for. A worker that it kills has not done it."""
-    worker = await pool.take(bind_to(root, "e1"))
+    of_orgs = {ORGS: '["north"]', "copies_dir": str(root / "copies")}
+    worker = await pool.take(bind_to(root, "e1", **of_orgs))
     try:
         outcome = await run(worker, f"{attack} {msgspec.json.encode(aim).decode()}")
     except WorkerDied:

@@ -43,6 +43,8 @@ class Victim(msgspec.Struct, frozen=True):
     """A file of another entity."""
     own_data: str
     """A file that this worker may read."""
+    copies: str
+    """Copies of text files that other clients of the entity read; this worker's run is of orgs."""
     pid: int
     """A process of the same user."""
     port: int
@@ -83,6 +85,14 @@ def _read_data(victim: Victim) -> None:
 
 def _truncate_own_data(victim: Victim) -> None:
     os.close(os.open(victim.own_data, os.O_RDONLY | os.O_TRUNC))
+
+
+def _poison_copy(victim: Victim) -> None:
+    Path(victim.copies, "known.parquet").write_bytes(b"mine")
+
+
+def _forge_copy(victim: Victim) -> None:
+    Path(victim.copies, "new.parquet").write_bytes(b"mine")
 
 
 def _list_results(victim: Victim) -> None:
@@ -284,6 +294,7 @@ def _stopped_by(*layers: str) -> Callable[..., dict[str, Attack]]:
 ATTACKS: dict[str, Attack] = {
     **_stopped_by(FILES)(
         *(_overwrite, _delete, _new_result, _read_data, _list_results, _read_other_process),
+        *(_poison_copy, _forge_copy),
     ),
     **_stopped_by(FILES, CALLS)(
         *(_truncate_own_data, _tcp, _signal, _signal_by_pidfd),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import pytest
 
 from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
+from queryrun.engines.source_spec import ORGS
 from queryrun.errors import FailureCode, RunFailed
 from tests.org_attacks import ATTACKS, NATIVE_ATTACKS, PLAIN, ROWS
 from tests.org_differential import differences
@@ -195,3 +197,29 @@ def test_the_copy_counts_against_the_limits(tmp_path: Path, limits: EngineLimits
 def test_generated_statements_tell_hidden_rows_from_none_in_nothing() -> None:
     """`make org-differential` asks 10,000."""
     assert differences(60, seed=7) == []
+
+
+def test_a_run_of_orgs_reads_copies_of_text_files_and_writes_none(tmp_path: Path) -> None:
+    """What its worker could write, another client of the entity would read."""
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    options = _files(tmp_path / "data", "true", "csv") | {"copies_dir": str(copies)}
+    of_orgs = options | {ORGS: '["north"]'}
+
+    def ids(options: dict[str, str], rows: RowFilter) -> int:
+        limits = EngineLimits(256 * 1024**2, 1, str(tmp_path / "spill"), 64 * 1024**2)
+        shutil.rmtree(limits.spill_dir, ignore_errors=True)
+        Path(limits.spill_dir).mkdir()
+        session = open_session(options, limits)
+        planned = session.plan("SELECT id FROM account", rows)
+        found = planned.connection.execute(f"SELECT * FROM (\n{planned.relation})").fetchall()
+        session.close()
+        return len(found)
+
+    before = ids(of_orgs, NORTH)
+    assert not list(copies.iterdir())
+    assert ids(options, RowFilter()) > before
+    written = {path: path.read_bytes() for path in copies.iterdir()}
+    assert written
+    assert ids(of_orgs, NORTH) == before
+    assert {path: path.read_bytes() for path in copies.iterdir()} == written

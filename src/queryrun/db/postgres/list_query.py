@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from queryrun.db.list_parts import COMMON_TAG, list_parts
+from queryrun.db.list_parts import TAGGED, list_parts
 from queryrun.db.postgres.connect import Connection
-from queryrun.db.rows import stored_run
+from queryrun.db.rows import Row, stored_run
 from queryrun.db.times import to_ms
 from queryrun.runs.store import RunPage, RunQuery
 
@@ -21,10 +21,9 @@ def find(connection: Connection, sql: Mapping[str, str], query: RunQuery) -> Run
     A position is assigned when a run is written and visible when it is committed: a run that is
     being accepted now may appear behind a position that was already passed.
     """
-    by_tag = bool(query.tags) and not _is_common(connection, sql, query)
-    statement, values = find_sql(sql, query, by_tag=by_tag)
-    # Not prepared: there are more shapes of lists than statements worth keeping.
-    rows = connection.execute(statement, values, prepare=False).fetchall()
+    rows = _rows(connection, sql, query, by_tag=bool(query.tags))
+    if query.tags and len(rows) <= query.limit and _has_more(connection, sql, query):
+        rows = _rows(connection, sql, query, by_tag=False)
     found = [stored_run(row) for row in rows[: query.limit]]
     runs = tuple(stored.run for stored in found)
     if len(rows) <= query.limit or not found:
@@ -39,14 +38,23 @@ def find_sql(
     parts = list_parts(query, "%({})s".format, _is_one_of, by_tag=by_tag)
     statement = parts.put_into(sql["list_by_tag" if by_tag else "list_by_stretches"])
     # The planner has to know the number to choose the right index, so it is part of the text.
-    return statement.replace("<limit>", str(int(query.limit) + 1)), parts.values
+    numbered = statement.replace("<limit>", str(int(query.limit) + 1))
+    return numbered.replace("<many>", str(TAGGED)), parts.values
 
 
 def _is_one_of(column: str, name: str) -> str:
     return f"{column} = ANY (%({name})s::text[])"
 
 
-def _is_common(connection: Connection, sql: Mapping[str, str], query: RunQuery) -> bool:
-    name, value = query.tags[0]
-    values = {"tenant_id": query.tenant_id, "name0": name, "value0": value, "many": COMMON_TAG}
-    return connection.execute(sql["tag_is_common"], values).fetchone() is not None
+def _rows(
+    connection: Connection, sql: Mapping[str, str], query: RunQuery, *, by_tag: bool
+) -> list[Row]:
+    statement, values = find_sql(sql, query, by_tag=by_tag)
+    # Not prepared: there are more shapes of lists than statements worth keeping.
+    return connection.execute(statement, values, prepare=False).fetchall()
+
+
+def _has_more(connection: Connection, sql: Mapping[str, str], query: RunQuery) -> bool:
+    parts = list_parts(query, "%({})s".format, _is_one_of, by_tag=True)
+    statement = parts.put_into(sql["tag_has_more"]).replace("<many>", str(TAGGED))
+    return connection.execute(statement, parts.values, prepare=False).fetchone() is not None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from queryrun.db.list_parts import COMMON_TAG, list_parts
-from queryrun.db.rows import json_text, stored_run
+from queryrun.db.list_parts import TAGGED, list_parts
+from queryrun.db.rows import Row, json_text, stored_run
 from queryrun.db.sqlite.statements import SQL
 from queryrun.db.times import to_ms
 from queryrun.runs.store import RunPage, RunQuery
@@ -19,9 +19,9 @@ _IS_ONE_OF = "{} IN (SELECT value FROM json_each(:{}))"
 
 def find(connection: sqlite3.Connection, query: RunQuery) -> RunPage:
     """One page. Stable under inserts: a page starts after a position, not after a count."""
-    by_tag = bool(query.tags) and not _is_common(connection, query)
-    statement, values = find_sql(query, by_tag=by_tag)
-    rows = connection.execute(statement, values).fetchall()
+    rows = _rows(connection, query, by_tag=bool(query.tags))
+    if query.tags and len(rows) <= query.limit and _has_more(connection, query):
+        rows = _rows(connection, query, by_tag=False)
     found = [stored_run(row) for row in rows[: query.limit]]
     runs = tuple(stored.run for stored in found)
     if len(rows) <= query.limit or not found:
@@ -34,14 +34,20 @@ def find_sql(query: RunQuery, *, by_tag: bool) -> tuple[str, dict[str, object]]:
     parts = list_parts(query, ":{}".format, _is_one_of, by_tag=by_tag)
     statement = SQL["list_by_tag" if by_tag else "list_by_stretches"]
     lists = {name: json_text(sorted(getattr(query, name))) for name in ("states", "sources")}
-    return parts.put_into(statement), {**parts.values, **lists, "limit": query.limit + 1}
+    numbers = {"limit": query.limit + 1, "many": TAGGED}
+    return parts.put_into(statement), {**parts.values, **lists, **numbers}
 
 
 def _is_one_of(column: str, name: str) -> str:
     return _IS_ONE_OF.format(column, name)
 
 
-def _is_common(connection: sqlite3.Connection, query: RunQuery) -> bool:
-    name, value = query.tags[0]
-    values = {"tenant_id": query.tenant_id, "name0": name, "value0": value, "many": COMMON_TAG}
-    return connection.execute(SQL["tag_is_common"], values).fetchone() is not None
+def _rows(connection: sqlite3.Connection, query: RunQuery, *, by_tag: bool) -> list[Row]:
+    statement, values = find_sql(query, by_tag=by_tag)
+    return connection.execute(statement, values).fetchall()
+
+
+def _has_more(connection: sqlite3.Connection, query: RunQuery) -> bool:
+    parts = list_parts(query, ":{}".format, _is_one_of, by_tag=True)
+    statement = parts.put_into(SQL["tag_has_more"])
+    return connection.execute(statement, {**parts.values, "many": TAGGED}).fetchone() is not None

@@ -167,6 +167,14 @@ class SqliteRunStore:
         rows = await self._reader.scan(lambda db: db.execute(SQL["counts"]).fetchall())
         return {(source, RunState(state)): count for source, state, count in rows}
 
+    async def longest_queues(self, *, limit: int) -> dict[tuple[str, str], int]:
+        """The entities with most runs waiting on a source."""
+        values = {"limit": limit}
+        rows = await self._reader.scan(
+            lambda db: db.execute(SQL["longest_queues"], values).fetchall()
+        )
+        return {(source, entity_id): count for source, entity_id, count in rows}
+
     async def unfinished_ages_s(self) -> list[float]:
         """Seconds since the start of each run that was started and has no terminal state."""
         values = {"now_ms": self._now_ms()}

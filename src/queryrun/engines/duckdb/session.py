@@ -40,6 +40,7 @@ from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.engines.io_plan import io_plan
+from queryrun.engines.source_spec import ORGS
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -82,6 +83,7 @@ def open_session(
     dialect = options.get("dialect", "native")
     copies_dir = options.get("copies_dir")
     text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
+    text.writes_copies = ORGS not in options
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
     try:

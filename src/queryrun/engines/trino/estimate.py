@@ -82,7 +82,7 @@ class TrinoEstimator:
             return self._explained(parsed, prepared)
         if isinstance(parsed.node, ast.Show):
             return StatementEstimate(self._query(prepared, "").columns, ())
-        columns = self._query(prepared, "SELECT * FROM (", ") LIMIT 0").columns
+        columns = self._columns(prepared)
         if row_filter.is_by_org:
             return StatementEstimate(columns, unknown_tables(parsed.needs.tables))
         entries = _entries(json.loads(self._query(prepared, _IO).text))
@@ -91,6 +91,20 @@ class TrinoEstimator:
 
     def close(self) -> None:
         """Nothing is kept between questions."""
+
+    def _columns(self, prepared: PreparedStatement) -> tuple[tuple[str, str], ...]:
+        """Of the result, as Trino names and types them; a LIMIT of 0 reads nothing.
+
+        A statement with functions of its own goes into no parentheses: its plan says the names,
+        and the types where it has one for each.
+        """
+        if not prepared.text.lstrip()[:20].upper().startswith("WITH FUNCTION"):
+            return self._query(prepared, "SELECT * FROM (", ") LIMIT 0").columns
+        output = json.loads(self._query(prepared, _PLAN).text)
+        names = str(output["descriptor"].get("columnNames", "[]"))[1:-1].split(", ")
+        kinds = [str(one["type"]) for one in output["outputs"]]
+        kinds = kinds if len(kinds) == len(names) else ["unknown"] * len(names)
+        return tuple(zip(names, kinds, strict=True))
 
     def _explained(self, parsed: Parsed, prepared: PreparedStatement) -> StatementEstimate:
         """What EXPLAIN ANALYZE explains is run by it, so it is not asked for here."""

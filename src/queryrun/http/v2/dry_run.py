@@ -19,7 +19,7 @@ PARAMETER = "dry_run"
 def is_dry_run(request: ApiRequest, problems: list[Problem]) -> bool:
     """Whether the request only asks. Any other word than true and false is a problem: a run that
     nobody wanted may cost much."""
-    values = request.query_values(PARAMETER)
+    values = request.query_values(PARAMETER) if request.scope["query_string"] else None
     if not values:
         return False
     text = values[-1].strip().lower()

@@ -50,7 +50,9 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     body = None if content is None else parse_create_body(content, problems)
     if problems or body is None:
         raise InvalidRequest(*problems)
-    body = replace(body, notify_url=await check_notify_url(app, request, body.notify_url))
+    if body.notify_url is not None:
+        notify_url = await check_notify_url(app, request, body.notify_url)
+        body = replace(body, notify_url=notify_url)
     run_request = body.run_request(
         request.principal,
         org_ids,

@@ -43,7 +43,8 @@ def default_view(settings: HttpSettings) -> View:
 
 def permitted_view(principal: Principal, view: View) -> View:
     """The view without what the client may not see."""
-    return replace(view, fields=permitted_fields(principal, view.fields))
+    fields = permitted_fields(principal, view.fields)
+    return view if fields is view.fields else replace(view, fields=fields)
 
 
 def parse_view(

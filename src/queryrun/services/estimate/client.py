@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,8 +42,8 @@ MAX_RESIDENT_BYTES = 384 * 1024**2
 _WORK_PREFIX = "worker-estimate-"
 """Begins as the workers' do: what a killed node leaves behind goes the same way."""
 
-SpecOf = Callable[[str, str], Awaitable[SourceSpec]]
-"""(source, entity id) -> which data it is."""
+SpecOf = Callable[[str, str, Sequence[str]], Awaitable[SourceSpec]]
+"""(source, entity id, orgs) -> which data it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class EstimateClient:
         Raises `RunFailed` as the run would before it reads, and `Unavailable` when it takes too
         long, kills its process, or too many of the entity's wait.
         """
-        spec = await self.spec_of(source, entity_id)
+        spec = await self.spec_of(source, entity_id, row_filter.org_ids)
         if not spec.kind.estimator:
             return None
         async with self._turns.slot(entity_id, self.options.timeout_s):

@@ -43,6 +43,9 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
     def bound(self, name: str, value: str, body: str) -> str:
         return f"transform(array({value}), {name} -> {body})[0]"
 
+    def state_name(self, call: str) -> str:  # noqa: ARG002 - DuckDB knows the same call again by it
+        return self.fresh("s")
+
     def state(self, parts: Sequence[tuple[str, str]]) -> str:
         listed = ", ".join(f"'{name}', {sql}" for name, sql in parts)
         return f"named_struct({listed})"

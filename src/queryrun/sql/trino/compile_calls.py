@@ -307,9 +307,11 @@ class CallCompiler(ExpressionCompiler):
         if list(args) == ["*"]:
             return f"len({base})"
         if function.startswith("arg_m"):
-            pairs = f"list_transform({base}, lambda {item}: row({args[1]}, {args[0]}))"
-            known = f"list_filter({pairs}, lambda {item}: {item}[1] IS NOT NULL)"
-            return f"(list_{'max' if 'max' in function else 'min'}({known}))[2]"
+            side, rank = ("max", "-n") if "max" in function else ("min", "n")
+            keyed = f"row({args[1]}, {rank}, {args[0]})"  # of equal ones the first
+            keys = f"list_transform({base}, lambda {item}, n: {keyed})"
+            known = f"list_filter({keys}, lambda {item}: {item}[1] IS NOT NULL)"
+            return f"(list_{side}({known}))[3]"
         values = f"list_transform({base}, lambda {item}: {args[0]})"
         if function == "list":
             return f"CASE WHEN len({base}) > 0 THEN {values} END"

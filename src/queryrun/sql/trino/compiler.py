@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
+from zlib import crc32
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast, ast_json, ast_patterns, casts, fine
@@ -148,18 +149,23 @@ class Compiler:
 
     # --- states of a function's variables -----------------------------------------------------
 
+    def state_name(self, call: str) -> str:
+        """What the state of a call is named: the same for the same call, so that what is grouped
+        by it is known again."""
+        return f"s{crc32(call.encode()):08x}"
+
     def state(self, parts: Sequence[tuple[str, str]]) -> str:
         """A value with these named parts."""
         return f"struct_pack({', '.join(f'{name} := {sql}' for name, sql in parts)})"
 
     def folded(self, steps: int, state: str, next_state: str, first: str) -> str:
         """The state after so many steps; `next_state` makes of the one called `state` the next."""
-        body = f"lambda {state}, {self.fresh('n')}: {next_state}"
+        body = f"lambda {state}, {state}_n: {next_state}"
         return f"list_reduce(range({steps}), {body}, {first})"
 
     def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - another engine refuses with it
         """The result of the state that is done, after as many steps as it takes."""
-        rows = self.fresh("w")
+        rows = f"{state}_w"
         over = self.failing(f"A function took more than {limit} steps")
         step = f"CASE WHEN n >= {limit} THEN {over} ELSE n + 1 END"
         return (

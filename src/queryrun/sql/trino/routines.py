@@ -182,7 +182,7 @@ class _Body:
     ) -> None:
         self._c, self._found, self._values = c, found, values
         self._is_in_lambda = is_in_lambda
-        self._state = c.fresh("s")
+        self._state = c.state_name(f"{found.node.at} {[value.sql for value in values]}")
         self._blocks: list[_Block] = []
         self._types: dict[str, Type] = {}
         self._has_loop = False

@@ -19,6 +19,8 @@ class TextContext:
     """
 
     copies_dir: Path | None = None
+    writes_copies: bool = True
+    """Otherwise those of others are read, and what is missing goes to the statement's own."""
     max_copies_bytes: int = 20 * 1024**3
     config: Mapping[str, Any] = field(default_factory=dict)
     columns: frozenset[str] | None = None

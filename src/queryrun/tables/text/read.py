@@ -399,11 +399,14 @@ def _unread(converted: Converted) -> set[str]:
 
 def _store_of(table: TableSnapshot) -> CopyStore:
     context = table.text
+    shared = None
     if context.copies_dir:
-        return CopyStore(context.copies_dir, context.max_copies_bytes)
+        shared = CopyStore(context.copies_dir, context.max_copies_bytes)
+        if context.writes_copies:
+            return shared
     if table.work_dir is None:
         raise unreadable(table.table.name, "there is no directory for its copy")
-    return CopyStore(table.work_dir / f"table-{table.version}-copies")
+    return CopyStore(table.work_dir / f"table-{table.version}-copies", shared=shared)
 
 
 def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:

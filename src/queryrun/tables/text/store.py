@@ -42,14 +42,24 @@ class Entry:
 class CopyStore:
     """The copies of one entity's text files, by a key of file and definition."""
 
-    def __init__(self, directory: Path, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        *,
+        shared: CopyStore | None = None,
+    ) -> None:
+        """`shared` is looked into first, and never written to."""
         self._directory = directory
+        self._shared = shared
         self._max_bytes = max_bytes
         self._added_bytes = max_bytes  # the first one looks at what others have added
         self._added = 0
 
     def find(self, key: str) -> Entry | None:
         """What is known, or None. A copy that cannot be read is none."""
+        if self._shared and (known := self._shared.find(key)):
+            return known
         try:
             entry = _read(self._path(key, _INFO).read_bytes())
             is_copied = entry.converted is not None and bool(entry.converted.columns)
@@ -64,6 +74,9 @@ class CopyStore:
 
     def open_copy(self, key: str) -> int:
         """A descriptor of the copy. Raises `FileNotFoundError` when it has been evicted."""
+        if self._shared:
+            with contextlib.suppress(OSError):
+                return self._shared.open_copy(key)
         return os.open(self._path(key, _DATA), os.O_RDONLY | os.O_CLOEXEC)
 
     @contextlib.contextmanager

@@ -36,18 +36,25 @@ JOIN run_requests q ON q.run_seq = r.seq
 ORDER BY p.created_ms <order>, p.seq <order>;
 
 -- name: list_by_tag
--- One page of a list of runs with a tag that not too many have. Index: run_tags_pkey.
-SELECT {run_columns} FROM run_tags x JOIN runs r ON r.seq = x.run_seq
+-- One page of a list of runs with a tag, of the first `<many>` that have it. Index: run_tags_pkey.
+WITH tagged AS MATERIALIZED (
+    SELECT x.created_ms, x.run_seq FROM run_tags x
+    WHERE x.tenant_id = %(tenant_id)s AND x.name = %(name0)s AND x.value = %(value0)s AND <within>
+    ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT <many>
+), page AS MATERIALIZED (
+    SELECT x.created_ms, x.run_seq FROM tagged x CROSS JOIN LATERAL (
+        SELECT r.seq FROM runs r WHERE r.seq = x.run_seq AND <listed> OFFSET 0) found
+    ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT <limit>
+)
+SELECT {run_columns} FROM page p JOIN runs r ON r.seq = p.run_seq
 JOIN run_requests q ON q.run_seq = r.seq
-WHERE x.tenant_id = %(tenant_id)s AND x.name = %(name0)s AND x.value = %(value0)s
-    AND <within> AND <listed>
-ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT <limit>;
+ORDER BY p.created_ms <order>, p.run_seq <order>;
 
--- name: tag_is_common
+-- name: tag_has_more
 -- Whether more than so many runs have the tag. Index: run_tags_pkey.
-SELECT 1 FROM run_tags
-WHERE tenant_id = %(tenant_id)s AND name = %(name0)s AND value = %(value0)s
-LIMIT 1 OFFSET %(many)s;
+SELECT 1 FROM run_tags x
+WHERE x.tenant_id = %(tenant_id)s AND x.name = %(name0)s AND x.value = %(value0)s AND <within>
+LIMIT 1 OFFSET <many>;
 
 -- name: run_by_id
 -- Indexes: runs_id_key, run_requests_pkey.
@@ -192,6 +199,11 @@ SELECT source, state, count(*) FROM runs WHERE state = 'accepted' GROUP BY sourc
 UNION ALL
 SELECT source, state, count(*) FROM runs
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
+
+-- name: longest_queues
+-- The entities with most runs waiting on a source, for metrics. Index: runs_waiting.
+SELECT source, entity_id, count(*) FROM runs WHERE state = 'accepted'
+GROUP BY source, tenant_id, entity_id ORDER BY count(*) DESC, source, entity_id LIMIT %(limit)s;
 
 -- name: started_times
 -- Milliseconds since each run that is started and not terminal was started first. There are as many

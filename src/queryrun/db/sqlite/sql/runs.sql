@@ -38,15 +38,24 @@ JOIN run_requests q ON q.run_seq = r.seq
 ORDER BY p.created_ms <order>, p.seq <order>;
 
 -- name: list_by_tag
--- One page of a list of runs with a tag that not too many have. Index: the primary key of run_tags.
-SELECT {run_columns} FROM run_tags x CROSS JOIN runs r ON r.seq = x.run_seq
+-- One page of a list of runs with a tag, of the first :many that have it. Index: the primary key of
+-- run_tags.
+WITH tagged AS MATERIALIZED (
+    SELECT x.created_ms, x.run_seq FROM run_tags x
+    WHERE x.tenant_id = :tenant_id AND x.name = :name0 AND x.value = :value0 AND <within>
+    ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT :many
+), page AS MATERIALIZED (
+    SELECT x.created_ms, x.run_seq FROM tagged x CROSS JOIN runs r ON r.seq = x.run_seq
+    WHERE <listed> ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT :limit
+)
+SELECT {run_columns} FROM page p CROSS JOIN runs r ON r.seq = p.run_seq
 JOIN run_requests q ON q.run_seq = r.seq
-WHERE x.tenant_id = :tenant_id AND x.name = :name0 AND x.value = :value0 AND <within> AND <listed>
-ORDER BY x.created_ms <order>, x.run_seq <order> LIMIT :limit;
+ORDER BY p.created_ms <order>, p.run_seq <order>;
 
--- name: tag_is_common
--- Whether :many runs or more have the tag. Index: the primary key of run_tags.
-SELECT 1 FROM run_tags WHERE tenant_id = :tenant_id AND name = :name0 AND value = :value0
+-- name: tag_has_more
+-- Whether more than :many runs have the tag. Index: the primary key of run_tags.
+SELECT 1 FROM run_tags x
+WHERE x.tenant_id = :tenant_id AND x.name = :name0 AND x.value = :value0 AND <within>
 LIMIT 1 OFFSET :many;
 
 -- name: run_by_id
@@ -156,6 +165,11 @@ WHERE state = 'accepted' GROUP BY source
 UNION ALL
 SELECT source, state, count(*) FROM runs INDEXED BY runs_held
 WHERE state IN ('in_progress', 'canceling') GROUP BY source, state;
+
+-- name: longest_queues
+-- The entities with most runs waiting on a source, for metrics. Index: runs_waiting.
+SELECT source, entity_id, count(*) FROM runs INDEXED BY runs_waiting WHERE state = 'accepted'
+GROUP BY source, tenant_id, entity_id ORDER BY count(*) DESC, source, entity_id LIMIT :limit;
 
 -- name: started_times
 -- Milliseconds since each run that is started and not terminal was started first. There are as many
