@@ -408,3 +408,25 @@ def test_a_server_starts_with_the_variables_of_the_client_set(harness: ServerHar
 
     server = harness.serve(dict.fromkeys(CLIENT_VARIABLES, "set"))
     assert server.submit("SELECT 1")["state"] == "accepted"
+
+
+FISH = {"_TYPER_COMPLETE_ARGS": "queryrun ca", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+
+
+@pytest.mark.parametrize(
+    ("shell_name", "variables"),
+    [
+        ("bash", {"COMP_WORDS": "queryrun ca", "COMP_CWORD": "1"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "queryrun ca"}),
+        ("fish", FISH),
+    ],
+)
+def test_commands_are_completed_in_every_shell(shell_name: str, variables: dict[str, str]) -> None:
+    """As the function that `--show-completion` prints asks for it."""
+    environ = {**os.environ, "_QUERYRUN_COMPLETE": f"complete_{shell_name}", **variables}
+    code = "import sys; sys.argv[0] = 'queryrun'; from queryrun_cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
+    )
+    assert "cancel" in done.stdout
+    assert "login" not in done.stdout
