@@ -48,7 +48,7 @@ _SENTENCES = {
     Cause.QUOTA: "the disk quota of this user is used up",
     Cause.LOCKED: "another process has locked it",
     Cause.IO_ERROR: "the disk reports an input/output error",
-    Cause.READ_ONLY: "the file system is read-only",
+    Cause.READ_ONLY: "it is read-only: the file, or the file system it is on",
     Cause.MISSING: "it does not exist",
     Cause.NOT_OPENED: "it cannot be opened: it is missing, or this user may not read it",
     Cause.REPLACED: "it was replaced by another file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,3 +124,14 @@ def test_a_size_quota_counts_the_file_as_it_is_stored(harness: ServerHarness) ->
     packed = server.finished(server.submit(sql, content_encoding="gzip")["id"])
     assert (plain["state"], packed["state"]) == ("failed", "complete")
     assert server.result_files() == [packed["file"]["id"]]
+
+
+def test_a_home_on_a_full_disk_is_refused_with_the_cause(tmp_path: Path) -> None:
+    """SQLite has one code for whatever a write fails for; the sentence has the disk's own words."""
+    with small_disk(tmp_path / "disk", 4):
+        (tmp_path / "disk" / "others").write_bytes(bytes(4 * 2**20 - 16384))
+        home = tmp_path / "disk" / "home"
+        command = [sys.executable, "-m", "queryrun.cli", "init", "--home", str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, home.exists()) == (1, False)
+        assert "No space left on device" in done.stderr or "the disk is full" in done.stderr

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,31 @@ def test_a_directory_that_is_removed_under_a_statement_costs_no_attempt(
     done = server.finished(slow["id"])
     assert (done["state"], done["remaining_attempts"]) == ("complete", 3)
     assert server.file_text(done) == "a\n3000000000\n"
+
+
+def test_a_worker_that_dies_without_its_directory_costs_no_attempt(harness: ServerHarness) -> None:
+    server = harness.serve()
+    slow = server.submit("SELECT count(*) AS a FROM range(3000000000)")
+    worker = server.computing_worker(slow["id"])
+    shutil.rmtree(harness.made.home / "spill")
+    os.kill(worker, signal.SIGKILL)
+    done = server.finished(slow["id"])
+    assert (done["state"], done["remaining_attempts"]) == ("complete", 3)
+
+
+def test_a_home_that_was_moved_is_not_begun_anew(harness: ServerHarness) -> None:
+    server = harness.serve()
+    home, moved = harness.made.home, harness.made.home.with_name("moved")
+    home.rename(moved)
+    wait_until_named(server, "store", "deleted or moved")
+    body = {"sql": "SELECT 42 AS a", "content_type": "csv"}
+    assert server.http.post("/v2/query_runs", json=body).status_code == 503
+    assert server.http.get("/readyz").json()["checks"]["results"] == "it does not exist"
+    assert not home.exists()
+    moved.rename(home)
+    wait_until_named(server, "store", "ok")
+    wait_until_named(server, "results", "ok")
+    assert_complete(server, server.submit("SELECT 42 AS a")["id"])
 
 
 def test_an_error_of_ours_carries_an_id_that_the_log_explains(harness: ServerHarness) -> None:

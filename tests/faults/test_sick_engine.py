@@ -115,6 +115,7 @@ async def test_the_reaper_skips_what_it_cannot_kill_and_continues(
         remote=RemoteWork((), FakeRemoteStop(), no_source),
         metrics=metrics,
         retry=RetryPolicy(),
+        tracer=None,
         now=clock,
     )
     reaper = Reaper(context, ReapOptions(lease_s=LEASE_S), kill, AlwaysLeader())
@@ -174,6 +175,7 @@ async def test_an_expired_attempt_is_not_settled_before_the_remote_engine_confir
         notifier=ChangeNotifier(),
         remote=RemoteWork(("live",), engine, no_source),
         metrics=metrics,
+        tracer=None,
         now=clock,
     )
 

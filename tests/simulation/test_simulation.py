@@ -19,8 +19,8 @@ STEPPED = Schedule(
     0,
     (0.0,),
     (
-        Happening(0.0, Kind.SUBMIT),
-        *(Happening(3.0 + 2.3 * n, Kind.STEP_CLOCK) for n in range(5)),
+        Happening(10.0, Kind.SUBMIT),
+        *(Happening(13.0 + 2.3 * n, Kind.STEP_CLOCK) for n in range(5)),
     ),
 )
 """The clock of a node that owns its store is set forward while it runs something."""
@@ -41,6 +41,23 @@ LOST = Schedule(
     ),
 )
 """Replies of the store are lost while runs complete."""
+
+
+UNSEEN = Schedule(
+    3861,
+    (0.0, 0.4),
+    (
+        Happening(15.844, Kind.SUBMIT, 1),
+        Happening(18.386, Kind.SUBMIT, 0),
+        Happening(19.559, Kind.STORE_AWAY, 1, 9.0),
+        Happening(25.296, Kind.DRAIN_NODE, 1, 0.5),
+    ),
+)
+"""A node starts while the store is away for everybody, and has not seen that."""
+
+
+def test_a_node_that_starts_after_an_outage_settles_nobody_who_is_well() -> None:
+    assert simulate(UNSEEN) == []
 
 
 def found(schedule: Schedule, put: Put) -> Schedule | None:

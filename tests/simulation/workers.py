@@ -20,6 +20,7 @@ class SimWorker:
     outbox = None
     internal_error = None
     is_cut_off = False
+    died_without_directory = False
 
     def __init__(self, world: Engines, node: str, number: int) -> None:
         self._world = world

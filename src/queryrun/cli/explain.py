@@ -12,7 +12,7 @@ _WHAT_TO_DO = {
     Cause.CORRUPT: "restore it from a backup; `sqlite3 FILE .recover` may save what is left",
     Cause.LOCKED: "end that process (`fuser FILE` names it), or try again",
     Cause.DISK_FULL: "free some space, and try again",
-    Cause.READ_ONLY: "mount it writable, or give another --home",
+    Cause.READ_ONLY: "make it writable (`ls -l`, `lsattr`, `mount`), or give another --home",
     Cause.MISSING: "look whether the home is there and this user may write to it",
     Cause.NOT_OPENED: "look whether the home is there, and run as the user that owns it",
     Cause.NOT_PERMITTED: "run as the user that owns the home",

@@ -238,6 +238,7 @@ class AttemptRunner:
         except WorkerDied as died:
             if worker.is_cut_off or (not worker.started and died.exit_code == EXIT_NOT_SET_UP):
                 raise NotSetUp from died
+            self._observed.lost_directory = worker.died_without_directory
             raise
 
     async def _execute_on(self, worker: Worker) -> Done | Failure:

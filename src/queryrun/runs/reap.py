@@ -79,6 +79,9 @@ class Reaper:
         await self._loops.close()
 
     async def _reap_forever(self) -> None:
+        """A node that has just started does not know whether the store was away until a moment ago:
+        it leaves holders the time of a lease, as after an outage that it has seen."""
+        await asyncio.sleep(max(0.0, self._options.lease_s - self._options.interval_s))
         while True:
             await asyncio.sleep(self._options.interval_s)
             await survive(self.reap_expired_leases, operation="reap", error_event="reaper_error")

@@ -175,10 +175,11 @@ class DataProbe:
 
 
 def make_anew(directory: Path) -> None:
-    """Make a directory of the node that somebody removed. Raises `OSError` when that fails."""
+    """Make a directory of the node that somebody removed. Raises `OSError` when that fails, also
+    because what it is in is gone too: a home that was moved is not begun anew at its old path."""
     if directory.is_dir():
         return
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
     log.warning("directory_made_anew", directory=directory.name)
 
 

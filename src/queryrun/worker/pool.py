@@ -32,7 +32,7 @@ from queryrun.processes.sandbox import SandboxMode
 from queryrun.worker.errors import NoDirectory, PoolClosed
 from queryrun.worker.frames import Failed, RelayConfig, WorkerConfig
 from queryrun.worker.relay_targets import addresses_of
-from queryrun.worker.spill import SpillRoot, outbox_in
+from queryrun.worker.spill import SpillRoot, make_outbox, outbox_in
 from queryrun.worker.worker import Worker
 
 _log = structlog.get_logger(__name__)
@@ -271,6 +271,7 @@ class WorkerPool:
         await worker.process.exited.wait()
         self._remove_spare(worker)
         worker.reusable = False
+        worker.died_without_directory = worker.has_lost_directory()
         await self._drain_socket(worker)
         directory = self._directories.pop(worker, None)
         if directory is not None:
@@ -512,6 +513,5 @@ def _new_outbox(config: WorkerConfig, spill_dir: Path) -> Path | None:
     if config.results.kind != "local":
         return None
     outbox = outbox_in(Path(config.results.options["directory"]), spill_dir)
-    outbox.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have removed it
-    outbox.mkdir(mode=0o700)
+    make_outbox(outbox)
     return outbox

@@ -6,6 +6,7 @@ it writes its result, and nothing of others is. The node takes finished files ou
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -33,6 +34,7 @@ class SpillRoot:
 
         Raises `ConfigurationError` when another live node uses it.
         """
+        self._root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._claim()
         for left in self._root.glob(f"{_PREFIX}*"):
             if self._results is not None:  # first: the spill directory keeps its name known
@@ -40,7 +42,7 @@ class SpillRoot:
             self.remove(left)
 
     def _claim(self) -> None:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._root.mkdir(mode=0o700, exist_ok=True)
         self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,6 +71,16 @@ class SpillRoot:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def make_outbox(outbox: Path) -> None:
+    """Make a worker's outbox, and the directory of results anew when somebody has removed it. Not
+    what that is in: a home that was moved is not begun anew at its old path."""
+    with contextlib.suppress(FileExistsError):
+        outbox.parent.parent.mkdir(mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        outbox.parent.mkdir(mode=0o700)
+    outbox.mkdir(mode=0o700)
 
 
 def outbox_in(results: Path, spill_dir: Path) -> Path:

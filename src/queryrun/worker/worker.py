@@ -70,6 +70,9 @@ class Worker:
         self.internal_error: InternalError | None = None
         """The last error of ours that it reported."""
         self._directories: dict[Path, tuple[int, int] | None] = {}
+        self.died_without_directory = False
+        """Whether somebody had removed one of its directories before it exited: looked up then,
+        because the pool removes what is left."""
         """What it writes to, by device and inode: its sandbox knows no names."""
         self.disconnected = asyncio.Event()
         """Set when everything it ever sent has been received."""

@@ -7,6 +7,7 @@ then on would be gone after a restart. So the writer asks here around every comm
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from queryrun.errors import Unavailable
 _FIRST_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
+_PROBE_BYTES = 64 * 1024
+"""More than the memory of a log's index, which SQLite needs first."""
 _SIDE_FILES = ("-wal", "-shm")
 
 
@@ -86,6 +89,26 @@ class DatabaseFiles:
             return os.pread(self._file, _ID_BYTES, _ID_OFFSET)
         except OSError as error:
             raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
+
+
+def disk_error(database: Path) -> OSError | None:
+    """What the disk really says when SQLite just reports an error of it: full, over quota. Writes a
+    little beside the database to find out, and removes it. None: that worked.
+
+    SQLite has one code for all that a write can fail for, except for some cases of a full disk.
+    """
+    path = database.with_name(f".{database.name}-{secrets.token_hex(4)}")
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, bytes(_PROBE_BYTES))
+            os.fsync(file)
+        finally:
+            os.close(file)
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        return OSError(error.errno, error.strerror, str(database))
+    return None
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.grouping import aggregates_in
 from queryrun.sql.trino.scope import Scope
-from queryrun.sql.trino.types import Type, bare
+from queryrun.sql.trino.types import Type, is_floating
 
 REFUSAL = "Given correlated subquery is not supported"
 _PREDICATES = (ast.InQuery, ast.Quantified, ast.Exists, ast.ScalarQuery)
@@ -135,7 +135,7 @@ class Correlation:
         if self._unequal_terms(select):
             return True
         if not fixed:
-            return query.limit == 1 or bool(query.order)
+            return query.limit == 1 and not query.order
         if query.limit != 1 or query.order:
             return False
         if select.group is not None:
@@ -156,7 +156,9 @@ class Correlation:
             inside = [call for item in select.items for call in self._calls(item.expr)]
             return any(self._sees_out(call) for call in inside)
         is_there = _is_true(select.where) and (select.source is None or _is_one_row(select.source))
-        if is_there or (use is Use.LATERAL and select.group is not None):
+        inner = select.source.relation if isinstance(select.source, ast.Aliased) else select.source
+        is_unnested = isinstance(inner, ast.Unnest) and self._sees_out(inner)
+        if is_there or is_unnested or (use is Use.LATERAL and select.group is not None):
             return False
         return self._selects_out(select)
 
@@ -213,7 +215,7 @@ class Correlation:
         outer = self.names.get(id(other))
         if inner is None or inner.type is None:
             return False
-        return outer is None or outer.type is None or bare(inner.type) == bare(outer.type)
+        return outer is None or outer.type is None or _keeps(inner.type, outer.type)
 
     def _own_names(self, node: ast.Expr) -> Iterator[ast.Name]:
         """The columns of the subquery itself."""
@@ -227,6 +229,8 @@ class Correlation:
 
     def _spans_two_levels(self, select: ast.Select, use: Use) -> bool:
         """A subquery in this one that looks beyond this one."""
+        if select.source is None:  # one row, of which nothing has to be joined
+            return False
         if use is Use.EXISTS and self._is_global(select) and select.having is None:
             return False
         parts = [select.where, select.having]
@@ -246,7 +250,7 @@ class Correlation:
         if use is Use.EXISTS:
             return bool(query.limit)
         filtered = (call.filter for item in select.items for call in self._calls(item.expr))
-        return is_one and any(one is not None for one in filtered)
+        return is_one and all(one is not None for one in filtered)
 
     def _sees_out(self, node: object) -> bool:
         """Whether a name in there was found around the subquery."""
@@ -256,6 +260,11 @@ class Correlation:
                 if found is not None and id(found.scope) in self.outer:
                     return True
         return False
+
+
+def _keeps(given: Type, other: Type) -> bool:
+    """Whether a value is the same one after it has been brought to the other type."""
+    return is_floating(given) == is_floating(other)
 
 
 def _terms(node: ast.Expr | None) -> Iterator[ast.Expr]:
@@ -269,6 +278,11 @@ def _terms(node: ast.Expr | None) -> Iterator[ast.Expr]:
 
 
 def _is_true(node: ast.Expr | None) -> bool:
+    if isinstance(node, ast.Binary) and node.op == "=":
+        left, right = node.left, node.right
+        if isinstance(left, ast.Literal) and isinstance(right, ast.Literal):
+            return left.text == right.text
+        return False
     return node is None or (isinstance(node, ast.Literal) and node.text.lower() == "true")
 
 
