@@ -344,7 +344,7 @@ class World:
                 self.violations.append(f"{worker.run[0]} is canceled, and computes")
 
 
-async def _no_config(_source: str, _entity_id: str) -> object:
+async def _no_config(*_: object, **__: object) -> object:
     return object()
 
 

@@ -140,7 +140,7 @@ class AttemptContext:
     policy: Callable[[str], SourcePolicy]
     """source -> its limits"""
     worker_config: Callable[[str, str, Sequence[str]], Awaitable[WorkerConfig]]
-    """(source, entity id) -> what the worker opens"""
+    """(source, entity id, orgs) -> what the worker opens"""
     remote: RemoteWork
     sources: SourceHealth
     health: NodeHealth
