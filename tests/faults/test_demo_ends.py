@@ -45,9 +45,9 @@ def server_of(process: subprocess.Popen[str]) -> int:
 def test_no_server_outlives_a_demonstration(tmp_path: Path, number: signal.Signals) -> None:
     with demonstration(tmp_path) as process:
         server = os.pidfd_open(server_of(process))
-        with closing(os.fdopen(server, "rb", buffering=0)) as ended:
+        with closing(os.fdopen(server, "rb", buffering=0)) as pidfd:
             process.send_signal(number)
-            assert select.select([ended], [], [], BOUND_S)[0], "the server goes on"
+            assert select.select([pidfd], [], [], BOUND_S)[0], "the server goes on"
             process.wait(timeout=BOUND_S)
     if number != signal.SIGKILL:
         assert not list(tmp_path.glob("queryrun-demo-*"))
