@@ -61,3 +61,19 @@ async def test_without_a_build_the_answer_says_how_to_make_one(
     assert response.status_code == 404
     assert "make docs" in response.text
     assert (await harness.call("GET", "/docs", token="")).status_code == 200, "the API's page stays"
+
+
+LINK = 'href="docs/index.html"'
+
+
+async def test_the_page_of_the_api_leads_to_the_manual_where_there_is_one(
+    harness: AppHarness, built: Path
+) -> None:
+    assert LINK in (await harness.call("GET", "/docs", token="")).text
+
+
+async def test_the_page_of_the_api_leads_to_no_manual_that_is_not_there(
+    harness: AppHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manual, "_site", Site(tmp_path))
+    assert LINK not in (await harness.call("GET", "/docs", token="")).text

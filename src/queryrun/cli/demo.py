@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from queryrun.cli.home import MadeHome, init_home
 from queryrun.demo import missing_tables
+from queryrun.processes.child_setup import die_with_parent
 
 FLIGHTS_QUERY = """\
 SELECT carrier, name, count(*) AS flights, round(avg(dep_delay), 2) AS mean_delay
@@ -45,7 +46,11 @@ console = Console(highlight=False)
 
 
 def run_demo() -> None:
-    """Run the demonstration in a temporary home; raises when a step fails."""
+    """Run the demonstration in a temporary home; raises when a step fails.
+
+    Whatever ends it, nothing of it is left running; only SIGKILL leaves the temporary home.
+    """
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     with tempfile.TemporaryDirectory(prefix="queryrun-demo-") as directory:
         made = _make_home(Path(directory) / "home")
         with _server(made.home) as (process, url), httpx.Client(base_url=url, timeout=30) as http:
@@ -53,6 +58,10 @@ def run_demo() -> None:
             _download_a_result(http)
             _cancel_a_runaway(http, process.pid)
     console.print("[bold]done[/bold]: the server has exited and nothing is left running")
+
+
+def _exit_on_sigterm(_number: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _make_home(home: Path) -> MadeHome:
@@ -69,13 +78,14 @@ def _server(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`queryrun serve` on a free loopback port, stopped at the end of the block."""
     console.rule("2  a server on a free loopback port")
     command = [sys.executable, "-m", "queryrun.cli", "serve", "--home", str(home)]
-    began = time.monotonic()
+    began, demo = time.monotonic(), os.getpid()
     with (home.parent / "server.log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 our own program, fixed arguments
             [*command, "--host", "127.0.0.1", "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            preexec_fn=lambda: die_with_parent(demo),  # also when the demo itself is killed
         )
     try:
         url = _announced_url(process)

@@ -21,8 +21,11 @@ CODE = re.compile(r"`([^`]+)`")
 PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-def render_page(document: Mapping[str, Any]) -> str:
-    """The page: operations in the order of the table, then the schemas they share."""
+def render_page(document: Mapping[str, Any], *, has_manual: bool) -> str:
+    """The page: operations in the order of the table, then the schemas they share.
+
+    `has_manual`: whether the manual is installed, so that the page may lead to it.
+    """
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"prose": _prose, "sample": _sample, "kind": _kind, "anchor": _anchor}
     environment.filters |= {"samples": samples, "body": body_text, "form": urlencode}
@@ -41,6 +44,7 @@ def render_page(document: Mapping[str, Any]) -> str:
         schemas=document["components"]["schemas"],
         script=Markup(script()),  # noqa: S704 (a file of ours, without a text of others)
         FORM=FORM,
+        has_manual=has_manual,
     )
 
 

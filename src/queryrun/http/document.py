@@ -79,8 +79,9 @@ class ApiDocument:
         """The document as one HTML page: one script of its own, nothing loaded from elsewhere."""
         # Imported here: the template engine costs an idle server memory that few requests need.
         from queryrun.http.docs_page import render_page
+        from queryrun.http.manual import is_installed
 
-        return render_page(self.content).encode()
+        return render_page(self.content, has_manual=is_installed()).encode()
 
     @cached_property
     def page_policy(self) -> str:

@@ -18,6 +18,11 @@ CACHE = "public, max-age=300"
 _site = Site()
 
 
+def is_installed() -> bool:
+    """Whether the manual was built into this installation."""
+    return _site.manifest() is not None
+
+
 async def serve_manual(_app: AppContext, request: ApiRequest) -> Response:
     """A page of the manual, or a file that one loads."""
     manifest = _site.manifest()
