@@ -15,7 +15,7 @@ from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
 from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler
+from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler, Handler
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
@@ -71,6 +71,14 @@ class SparkExpressions(CallCompiler):
     def fresh(self, prefix: str) -> str:
         """Longer than a table of the source is likely to be called: these names come first."""
         return super().fresh(f"q_{prefix}")
+
+    def with_arguments_once(self, node: ast.Call, handler: Handler) -> Typed:
+        """Each of Spark's handlers sees to it."""
+        return handler(self, node)
+
+    def after_joins(self, term: str) -> str:
+        """Not for Spark, which has no cheap expression that it keeps above a join."""
+        return term
 
     def named_alike(self, sql: str, before: int, alike: dict[str, str]) -> str:  # noqa: ARG002 - DuckDB's
         """Spark compares lambdas and subqueries whatever their names."""

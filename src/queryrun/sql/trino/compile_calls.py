@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NoReturn
 
 from queryrun.sql.trino import ast, ast_json, ast_patterns, routines, sql_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.compile_expressions import ExpressionCompiler
+from queryrun.sql.trino.compiler import BY_CHANCE, needs_a_name
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.grouping import names_in
@@ -29,6 +31,11 @@ _FORMS = {
     "current_user", "current_catalog", "current_schema", "current_path", "current_role",
 }  # fmt: skip
 """What Trino has besides the functions that it lists."""
+
+_COMPUTED = (ast.Call, ast.Cast, ast.Binary, ast.Case, ast.Subscript)
+"""Arguments that can be long, or by chance."""
+_READ_AS_WRITTEN = frozenset(["try", "if", "coalesce", "typeof", "codepoint"])
+"""Forms that do not evaluate their arguments as a function does, or read how they are written."""
 
 SPECIAL: dict[str, Handler] = {}
 """Scalar functions whose translation depends on more than their arguments' types."""
@@ -136,12 +143,45 @@ class CallCompiler(ExpressionCompiler):
                 self.mismatch(f"Window function {name} needs OVER", node.at)
             self._nothing_but_arguments(node)
             if name in known.special:
-                return known.special[name](self, node)
+                return self.with_arguments_once(node, known.special[name])
         except UntranslatableError as error:
             self.refuse(str(error), node.at)
         if name in known.plain:
             return self.plain(node, [self.expr(arg) for arg in node.args])
         self._unknown(node)
+
+    def with_arguments_once(self, node: ast.Call, handler: Handler) -> Typed:
+        """What the handler makes of the call; an argument that it repeats has got a name.
+
+        Arguments are compiled before it, so that none is compiled again, and stand for themselves
+        where the handler has them once. One that is short is repeated as it is (`once`).
+        """
+        if node.name in _READ_AS_WRITTEN:
+            return handler(self, node)
+        named: list[tuple[str, Typed]] = []
+        found = handler(self, replace(node, args=[self._argument(a, named) for a in node.args]))
+        for name, value in reversed(named):
+            found = replace(found, sql=self._bound_if_repeated(name, value, found.sql))
+        return found
+
+    def _argument(self, node: ast.Expr, named: list[tuple[str, Typed]]) -> ast.Expr:
+        if not isinstance(node, _COMPUTED):
+            return node
+        value = self.expr(node)
+        if not needs_a_name(value) or value.constant is not None or value.type == t.UNKNOWN:
+            return ast_patterns.Given(value, node.at)
+        name = self.fresh("once_")
+        named.append((name, value))
+        return ast_patterns.Given(Typed(name, value.type), node.at)
+
+    def _bound_if_repeated(self, name: str, value: Typed, sql: str) -> str:
+        uses = re.compile(rf"\b{name}\b")
+        count = len(uses.findall(sql))
+        if count > 1 and "SELECT " not in sql:
+            return self.bound(name, self.exact(value), sql)
+        if count > 1 and BY_CHANCE.search(value.sql):
+            self.refuse("A subquery beside a value by chance that is used twice", 0)
+        return uses.sub(lambda _: value.sql, sql)
 
     def plain(self, node: ast.Call, args: Sequence[Typed]) -> Typed:
         """A function out of the table of templates."""

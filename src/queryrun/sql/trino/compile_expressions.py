@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, casts
+from queryrun.sql.trino import ast, ast_patterns, casts
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_operators import OperatorCompiler
@@ -54,7 +54,7 @@ class ExpressionCompiler(OperatorCompiler):
         value = self.expr(node.operand)
         self.in_number_cast = False
         site = CastSite(is_safe=node.is_safe, in_try=self.in_try, zone=self.zone)
-        if isinstance(value.constant, str) or value.type.zone or kind.zone:
+        if isinstance(value.constant, str) or kind.zone:
             return self._cast(value, kind, length, site, node.at)
         return self.once(value, lambda one: self._cast(one, kind, length, site, node.at))
 
@@ -63,9 +63,11 @@ class ExpressionCompiler(OperatorCompiler):
             message = f"Invalid EXTRACT field {node.field.upper()}"
             message += f", valid fields are: {', '.join(EXTRACTED)}"
             raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, node.at)
-        if node.field in {"hour", "minute", "second"} and self.expr(node.operand).type == t.DATE:
+        value = self.expr(node.operand)
+        if node.field in {"hour", "minute", "second"} and value.type == t.DATE:
             self.mismatch(f"Cannot extract {node.field.upper()} from date", node.operand.at)
-        return self.call(ast.Call(node.field, [node.operand], node.at))
+        operand = ast_patterns.Given(value, node.operand.at)
+        return self.call(ast.Call(node.field, [operand], node.at))
 
     def at_zone(self, node: ast.AtZone) -> Typed:
         return self.call(ast.Call("at_timezone", [node.operand, node.zone], node.at))

@@ -134,7 +134,7 @@ class Compiler:
         A short value is repeated as it stands, and DuckDB computes it once. A long one would grow
         with every level of nesting, and one by chance would be another each time: these get a name.
         """
-        if not _needs_a_name(value):
+        if not needs_a_name(value):
             return use(value)
         name = self.fresh("once_")
         found = use(Typed(name, value.type, value.constant))
@@ -300,7 +300,8 @@ class Compiler:
             self.scope = before
 
 
-def _needs_a_name(value: Typed) -> bool:
+def needs_a_name(value: Typed) -> bool:
+    """Whether it must not be repeated as it stands: it is long, or by chance."""
     return len(value.sql) > MAX_REPEATED_CHARS or BY_CHANCE.search(value.sql) is not None
 
 
