@@ -85,7 +85,7 @@ def test_a_reading_has_the_tables_and_columns_named() -> None:
     reading = read("SELECT Deleted FROM Account JOIN own.other")
     assert reading.tables == {"account"}
     assert reading.columns == {"deleted"}
-    assert reading.qualified == "other"
+    assert reading.qualified == {"other"}
 
 
 def test_nothing_of_a_statement_is_logged(caplog: pytest.LogCaptureFixture) -> None:

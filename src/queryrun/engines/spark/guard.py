@@ -60,13 +60,13 @@ class UnreadableError(Exception):
 class Reading:
     """A statement that may be sent. `tables`: those named without a schema, in lower case.
 
-    `qualified`: one that is named with its schema, empty for none.
+    `qualified`: those named with it.
     """
 
     is_query: bool
     tables: frozenset[str] = frozenset()
     columns: frozenset[str] = frozenset()
-    qualified: str = ""
+    qualified: frozenset[str] = frozenset()
 
 
 def read_native(statement: str, catalog: str, schema: str) -> Reading:
@@ -91,7 +91,7 @@ def read_native(statement: str, catalog: str, schema: str) -> Reading:
         is_query=True,
         tables=frozenset(table.name.lower() for table in plain),
         columns=frozenset(column.name.lower() for column in tree.find_all(exp.Column)),
-        qualified=full[0].name if full else "",
+        qualified=frozenset(table.name.lower() for table in full),
     )
 
 

@@ -55,15 +55,29 @@ class Tables:
             self._client.schema(in_parentheses(statement))  # raises when it is wrong
             message = "This kind of statement is not supported"
             raise RunFailed.of(FailureCode.NOT_SUPPORTED, message) from None
-        if reading.qualified and self._row_filter.is_by_org:
-            table = f"Name the table '{reading.qualified}' without its schema"
-            raise RunFailed.of(FailureCode.NOT_ALLOWED, f"{table}: rows are restricted by org")
-        self.restrict(reading.tables, hides_deleted=DELETED not in reading.columns)
+        hides_deleted = DELETED not in reading.columns
+        for name in sorted(reading.qualified):
+            self._refuse_hidden_rows(name, hides_deleted=hides_deleted)
+        self.restrict(reading.tables, hides_deleted=hides_deleted)
         return reading.is_query
+
+    def _refuse_hidden_rows(self, name: str, *, hides_deleted: bool) -> None:
+        """A name with its schema leads past the view, to the rows that are not to be seen."""
+        advice = f"Name the table '{name}' without its schema"
+        if self._row_filter.is_by_org:
+            raise RunFailed.of(FailureCode.NOT_ALLOWED, f"{advice}: rows are restricted by org")
+        deleted = self._visible_mark(hides_deleted=hides_deleted)
+        schema = self.schema(name) if deleted else None
+        if schema and self._by_mark(schema, deleted):
+            message = f"{advice}, or select its column '{DELETED}': it has deleted rows to hide"
+            raise RunFailed.of(FailureCode.NOT_ALLOWED, message)
+
+    def _visible_mark(self, *, hides_deleted: bool) -> str | None:
+        return _VISIBLE.get(self._row_filter.deleted_rows_of_source) if hides_deleted else None
 
     def restrict(self, names: Iterable[str], *, hides_deleted: bool) -> None:
         """Put a view before each table of which the statement may not see all rows."""
-        deleted = _VISIBLE.get(self._row_filter.deleted_rows_of_source) if hides_deleted else None
+        deleted = self._visible_mark(hides_deleted=hides_deleted)
         if deleted is None and not self._row_filter.is_by_org:
             return
         for name in sorted(names):

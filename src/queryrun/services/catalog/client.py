@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 import msgspec
@@ -34,8 +34,8 @@ REMOTE_TIMEOUT_S = 50.0
 """A remote engine describes one table after another. Below the timeout of a request."""
 REMOTE_LIFETIME_S = 60.0
 """Of a cached list: a remote engine does not report changes."""
-MAX_CRASHES = 4
-"""Processes that one list may cost: a table that kills one is left out of the next."""
+MAX_FAILURES = 4
+"""Processes that one list may cost: a table that one fails or hangs at is left out of the next."""
 MAX_FILES = 10_000
 """Inspected to see whether a directory has changed; with more, only time expires a list."""
 
@@ -68,6 +68,12 @@ class _CachedTables:
     version: int
     expires_at_s: float
     is_complete: bool = True
+    slow: frozenset[str] = frozenset()
+    """Tables that were given up on, because they took too long beside others."""
+
+    def has_described(self, name: str) -> bool:
+        """Whether a description of this table alone could say no more."""
+        return self.is_complete and name not in self.slow
 
 
 class CatalogClient:
@@ -92,9 +98,12 @@ class CatalogClient:
         return await self._find(_CacheKey(source, entity_id, None))
 
     async def table(self, source: str, entity_id: str, name: str) -> TableShape | None:
-        """One table; None when there is none of this name. Raises `Unavailable` likewise."""
+        """One table; None when there is none of this name. Raises `Unavailable` likewise.
+
+        One that a list had no time for is described alone: it then has all the time.
+        """
         cached = self._cache.get(_CacheKey(source, entity_id, None))
-        is_listed = cached is not None and cached.is_complete
+        is_listed = cached is not None and cached.has_described(name.lower())
         key = _CacheKey(source, entity_id, None if is_listed else name.lower())
         found = await self._find(key)
         return next((table for table in found if table.name == name.lower()), None)
@@ -139,25 +148,30 @@ class CatalogClient:
             known = tuple(table for table in before.tables if table.problem != _LATE)
         async with self._turns.slot(key.entity_id):
             listing = await self._list(key, spec, known)
+        if before is not None and known:
+            listing.slow |= before.slow
         lifetime_s = REMOTE_LIFETIME_S if spec.kind.is_remote else self._options.lifetime_s
         found = _CachedTables(
-            listing.tables(), version, monotonic() + lifetime_s, not listing.is_unfinished
+            listing.tables(),
+            version,
+            monotonic() + lifetime_s,
+            is_complete=not listing.unread(),
+            slow=frozenset(listing.slow),
         )
         self._cache.put(key, found)
         return found
 
     async def _list(self, key: _CacheKey, spec: SourceSpec, known: Tables) -> _Listing:
-        """Raises `Unavailable` when not even the names are known."""
+        """Raises `Unavailable` when not even the names are known, or the one table is slow."""
         timeout_s = REMOTE_TIMEOUT_S if spec.kind.is_remote else self._options.timeout_s
         listing = _Listing({table.name: table for table in known})
+        ends_at_s = monotonic() + timeout_s
         try:
             async with asyncio.timeout(timeout_s):
-                for _ in range(MAX_CRASHES):
-                    await self._read(key, spec, listing)
+                for _ in range(MAX_FAILURES):
+                    await self._read(key, spec, listing, ends_at_s)
                     if not listing.unread():
                         break
-                    _log.warning("catalog_crashed", source=key.source, table=listing.unread()[0])
-                    listing.give_up_on(listing.unread()[0], _CRASHED)
         except TimeoutError:
             _log.warning("catalog_timeout", source=key.source, timeout_s=timeout_s)
             if key.table is not None:
@@ -168,13 +182,29 @@ class CatalogClient:
             listing.give_up_on(listing.unread()[0], _SLOW.format(timeout_s))
         return listing
 
-    async def _read(self, key: _CacheKey, spec: SourceSpec, listing: _Listing) -> None:
-        """One process, until it has said everything or died."""
+    async def _read(
+        self, key: _CacheKey, spec: SourceSpec, listing: _Listing, ends_at_s: float
+    ) -> None:
+        """One process, until it has said everything, or one table has made it fail or hang."""
         request = TablesRequest(spec, key.table, tuple(listing.found))
         async with self._processes.one() as process:
             process.send(encode(request))
             while True:
-                response = await process.receive()
+                share_s = listing.share_s(ends_at_s - monotonic())
+                try:
+                    async with asyncio.timeout(share_s):
+                        response = await process.receive()
+                except TimeoutError:
+                    table = listing.unread()[0]
+                    _log.warning("catalog_slow", source=key.source, table=table)
+                    listing.slow.add(table)
+                    listing.give_up_on(table, _SLOW_BESIDE_OTHERS.format(share_s))
+                    return
+                if response is None and listing.unread():
+                    table = listing.unread()[0]
+                    _log.warning("catalog_crashed", source=key.source, table=table)
+                    listing.give_up_on(table, _CRASHED)
+                    return
                 if response is None and listing.names:
                     return
                 if response is None:
@@ -196,7 +226,8 @@ class _Listing:
     found: dict[str, TableShape]
     names: tuple[str, ...] = ()
     """Those that the process was to describe, in its order; empty once it has."""
-    is_unfinished: bool = False
+    slow: set[str] = field(default_factory=set)
+    """Those of `found` that others were not to wait for."""
 
     def unread(self) -> list[str]:
         """What has not been described yet. The first one is what the process is busy with."""
@@ -205,7 +236,13 @@ class _Listing:
     def give_up_on(self, name: str, problem: str) -> None:
         """One table keeps its name alone; the others may be asked for again."""
         self.found[name] = TableShape(name, None, problem=problem)
-        self.is_unfinished = bool(self.unread())
+
+    def share_s(self, left_s: float) -> float | None:
+        """How long the next table may take: half of what is left when others wait behind it.
+
+        None when none does: the end of the whole time ends the wait then.
+        """
+        return max(left_s / 2, 0.0) if len(self.unread()) > 1 else None
 
     def tables(self) -> Tables:
         """By name. What there was no time for has no columns."""
@@ -217,8 +254,15 @@ _SLOW = (
     "its data could not be described within {:.0f} s. A run that reads the table takes the time it "
     "needs; its columns are known afterwards"
 )
+_SLOW_BESIDE_OTHERS = (
+    "its data could not be described within {:.1f} s, and others waited behind it. Ask for this "
+    "table alone, which has more time"
+)
 _LATE = "there was no time to describe it. ask again, or for this table alone"
-_CRASHED = "its data makes the process that describes it fail"
+_CRASHED = (
+    "the process that describes it was ended by its data, or while it read them. Look at its files "
+    "with `queryrun tables check`; other tables are not affected"
+)
 
 
 def data_version(spec: SourceSpec) -> int:

@@ -76,7 +76,9 @@ def list_tables(request: TablesRequest, open_catalog: OpenCatalog) -> Iterator[T
 def _responses(request: TablesRequest, catalog: Catalog) -> Iterator[TablesResponse]:
     """Beyond `MAX_COLUMNS` tables keep their names alone, so that a node's memory is bounded."""
     if request.table is not None:
-        found = _shape(catalog, request.table.lower())
+        name = request.table.lower()
+        yield TablesResponse(names=(name,))
+        found = _shape(catalog, name, request.source)
         yield TablesResponse(tables=(found,) if found else (), is_last=True)
         return
     skipped = set(request.skipped)
@@ -84,19 +86,32 @@ def _responses(request: TablesRequest, catalog: Catalog) -> Iterator[TablesRespo
     yield TablesResponse(names=tuple(names))
     columns = 0
     for name in names:
-        shape = _shape(catalog, name) if columns < MAX_COLUMNS else TableShape(name, None)
+        shape = (
+            _shape(catalog, name, request.source)
+            if columns < MAX_COLUMNS
+            else TableShape(name, None)
+        )
         if shape is not None:
             columns += len(shape.columns or ())
             yield TablesResponse(tables=(shape,))
     yield TablesResponse(is_last=True)
 
 
-def _shape(catalog: Catalog, name: str) -> TableShape | None:
-    """A table that cannot be read keeps its name; None for one that does not exist."""
+def _shape(catalog: Catalog, name: str, source: SourceSpec) -> TableShape | None:
+    """A table that cannot be read keeps its name; None for one that does not exist.
+
+    What fails while files are read is the fault of the table that they are of; a remote engine
+    may fail for reasons that all of its tables share.
+    """
     try:
         columns = catalog.columns(name)
     except RunFailed as failed:
-        if failed.failure.code in _OF_ONE_TABLE:
-            return TableShape(name, None, catalog.facts(name), failed.failure.message)
-        raise
+        code = failed.failure.code
+        if source.kind.is_remote and code not in _OF_ONE_TABLE:
+            raise
+        problem = _UNKNOWN if code is FailureCode.INTERNAL_ERROR else failed.failure.message
+        return TableShape(name, None, catalog.facts(name), problem)
     return None if columns is None else TableShape(name, tuple(columns), catalog.facts(name))
+
+
+_UNKNOWN = "its data cannot be described; the log of the node can say why"

@@ -80,6 +80,7 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
         problem = f"has {len(cells)} columns, and its definition names {len(names)}"
         raise _fault(stream, 1, problem, "correct `columns` in tables.toml")
     _require_distinct(stream, names)
+    stream.is_of_one_column = len(names) == 1
     stream.skip(start + length if layout.header else start)
     return Header(names, layout)
 

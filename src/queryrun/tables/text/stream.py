@@ -26,6 +26,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MARK = re.compile(rb"\xef(?:\xbb\xbf|\xbf\xbe)")
+"""A byte order mark, also of the other order, as UTF-8."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
 
@@ -56,6 +58,9 @@ class TextStream(io.RawIOBase):
         """The line that the next chunk begins in."""
         self.fault: FileFault | None = None
         self.check: Check | None = None
+        self.is_of_one_column = False
+        """Then a byte order mark is a fault wherever it stands: no other column shows the seam."""
+        self._tail = b"\n"
         self._file = cast("BinaryIO", open(file.path, "rb", buffering=0))  # noqa: PTH123, SIM115 - see `close`
         self._raw = _decompressed(self._file, file.compression)
         try:
@@ -92,6 +97,7 @@ class TextStream(io.RawIOBase):
 
     def skip(self, count: int) -> None:
         """Pass over bytes of the head."""
+        self._refuse_marks(self._buffer[:count], is_header=True)
         self.lines += line_breaks(self._buffer[:count])
         self._buffer = self._buffer[count:]
 
@@ -123,6 +129,7 @@ class TextStream(io.RawIOBase):
     def _inspect(self, chunk: bytes, *, is_last: bool) -> None:
         """A fault is kept, because what stands between here and the caller may lose it."""
         try:
+            self._refuse_marks(chunk)
             if self.check and (chunk or is_last):
                 self.check(chunk, is_last)
         except FileFault as fault:
@@ -130,13 +137,28 @@ class TextStream(io.RawIOBase):
             raise
         self.lines += line_breaks(chunk)
 
+    def _refuse_marks(self, data: bytes, *, is_header: bool = False) -> None:
+        """A byte order mark behind the start is the seam of joined files: what follows may be a
+        second header. Inside of a line it may be text, which some programs put there.
+        """
+        text = self._tail + data
+        for match in _MARK.finditer(text):
+            at = match.start()
+            is_seam = is_header or self.is_of_one_column or text[at - 1 : at] in (b"\n", b"\r")
+            if at and is_seam:
+                line = self.lines + line_breaks(data[: max(0, at - len(self._tail))])
+                self.fail(_SEAM, _SEAM_ADVICE, line)
+        self._tail = text[-3:]
+
     def _next(self) -> bytes:
         """The next chunk, decoded; sets `_is_at_end` with the last."""
         raw, self._pending = (self._pending, b"") if self._is_first else (b"", b"")
-        self._is_first = False
+        is_first, self._is_first = self._is_first, False
         raw = raw or self._take(CHUNK_BYTES)
         self._is_at_end = not raw
         text = raw if self._decode is None else self._decoded(raw, self._decode)
+        while is_first and text.startswith(codecs.BOM_UTF8):  # what the codec has left of two
+            text = text[len(codecs.BOM_UTF8) :]
         at = text.find(b"\0")
         if at >= 0:
             self.fail(
@@ -197,6 +219,10 @@ class TextStream(io.RawIOBase):
         """Raise `FileFault`, and keep it in `fault`: what reads may not hand it on."""
         self.fault = self.fault or FileFault(self.file.name, problem, advice, line=line)
         raise self.fault
+
+
+_SEAM = "has a byte order mark behind the start, as files that were joined have"
+_SEAM_ADVICE = "put each file by itself into a directory of the table's name, or remove the mark"
 
 
 def line_breaks(data: bytes) -> int:
