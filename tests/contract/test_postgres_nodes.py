@@ -20,7 +20,7 @@ from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRe
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
 from queryrun.runs.state import RunState
-from queryrun.runs.store import Accepted, Failed, QueueLimits, RunQuery, RunStore
+from queryrun.runs.store import ALL_HEADS, Accepted, Failed, QueueLimits, RunQuery, RunStore
 from tests.contract.auth_store import HOUR, NOW, with_client
 from tests.contract.postgres_database import OnPostgres, Opened
 from tests.contract.run_store_fixtures import (
@@ -104,6 +104,10 @@ class TestSeveralNodes(OnPostgres):
                     "tenant_limits": [5],
                     "entity_limits": [10],
                     "client_limits": [10],
+                    "after_tenants": [""],
+                    "after_entities": [""],
+                    "after_clients": [""],
+                    "max_heads": ALL_HEADS,
                     "slots": 10,
                     "fair_slots": 0,
                 }
@@ -117,7 +121,7 @@ class TestSeveralNodes(OnPostgres):
     async def test_an_accept_waits_for_one_that_has_not_been_committed(
         self, nodes: list[PostgresDatabase], opened: Opened
     ) -> None:
-        room = "SELECT pg_temp.queue_has_room('live', %s, %s, %s, 1, 0)"
+        room = "SELECT pg_temp.queue_has_room('live', %s, %s, %s, 1, 0, 0)"
         with _session(opened) as connection:
             with connection.transaction():
                 assert connection.execute(room, (TENANT, ENTITY, CLIENT)).fetchone() == (True,)

@@ -72,6 +72,10 @@ class SparkExpressions(CallCompiler):
         """Longer than a table of the source is likely to be called: these names come first."""
         return super().fresh(f"q_{prefix}")
 
+    def named_alike(self, sql: str, before: int, alike: dict[str, str]) -> str:  # noqa: ARG002 - DuckDB's
+        """Spark compares lambdas and subqueries whatever their names."""
+        return sql
+
     def failing(self, message: str) -> str:
         if self.in_try:
             self.excused += 1

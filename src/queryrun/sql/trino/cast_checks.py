@@ -10,6 +10,19 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.typed import Typed, text
 from queryrun.sql.trino.types import Type
 
+WHITE_SPACE = [
+    *range(9, 14),
+    *range(28, 33),
+    0x1680,
+    *range(0x2000, 0x2007),
+    *range(0x2008, 0x200B),
+    0x2028,
+    0x2029,
+    0x205F,
+    0x3000,
+]
+"""What Java takes for white space."""
+
 PATTERNS = {
     "integer": r"\s*[+-]?[0-9]+\s*",
     "date": r"\s*[+]?0*[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}\s*",

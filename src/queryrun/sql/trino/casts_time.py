@@ -11,6 +11,7 @@ from queryrun.sql.trino.cast_checks import (
     FAR,
     FAR_YEAR,
     PATTERNS,
+    WHITE_SPACE,
     CastSite,
     checked,
     otherwise,
@@ -22,7 +23,7 @@ from queryrun.sql.trino.types import Type
 _MAX_ZONED = 2**51 * 10**9
 """Picoseconds: Trino keeps the milliseconds of a moment with a zone in 52 bits."""
 _ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
-_BLANKS = "chr(32)||chr(9)||chr(10)||chr(11)||chr(12)||chr(13)"
+_BLANKS = "||".join(f"chr({code})" for code in WHITE_SPACE)
 _FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
 _MAX_OFFSET = 14 * 60
 """Minutes from UTC."""
@@ -31,8 +32,10 @@ _MICROS = 6
 MAX_DIGITS = 12
 """Of a second."""
 ZONED = re.compile(
-    r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*(?::\d{2})?|[+-]\d{1,2}(:\d{2})?)$"
+    r"^(?P<moment>[^A-Za-z]*?)(?<!\s)\s*+"
+    r"(?P<zone>[A-Za-z][\w/+-]*(?::\d{2})?|[+-]\d{1,2}(:\d{2})?)$"
 )
+"""Of a text without blanks around it. Blanks in it are looked through once, not from each."""
 
 
 def moment_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -61,13 +64,15 @@ def date_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
     if isinstance(value.constant, str):
         if re.fullmatch(FAR_YEAR, value.constant, re.S):
             raise UnsupportedCastError(FAR)
-        if re.fullmatch(PATTERNS["date"], value.constant):
-            return plain(text(value.constant.strip().removeprefix("+")), target, site)
+        bare = value.constant.strip("".join(map(chr, WHITE_SPACE)))
+        if re.fullmatch(PATTERNS["date"], bare):
+            return plain(text(bare.removeprefix("+")), target, site)
         return checked(value, target, "date", site)
-    bare = f"ltrim(trim({value.sql}, {_BLANKS}), '+')"
+    bare = f"trim({value.sql}, {_BLANKS})"
+    unsigned = f"ltrim({bare}, '+')"
     sql = (
-        f"CASE WHEN regexp_full_match({value.sql}, {text(PATTERNS['date'])}) "
-        f"THEN {plain(bare, target, site).sql} {otherwise(value.sql, target, site)} END"
+        f"CASE WHEN regexp_full_match({bare}, {text(PATTERNS['date'])}) "
+        f"THEN {plain(unsigned, target, site).sql} {otherwise(value.sql, target, site)} END"
     )
     return Typed(f"({sql})", target)
 

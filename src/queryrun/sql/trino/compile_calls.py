@@ -15,6 +15,7 @@ from queryrun.sql.trino.ast_routines import Defined
 from queryrun.sql.trino.compile_expressions import ExpressionCompiler
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
+from queryrun.sql.trino.grouping import names_in
 from queryrun.sql.trino.scope import Column, did_you_mean
 from queryrun.sql.trino.signatures import Signature, apply, repeats
 from queryrun.sql.trino.typed import Typed
@@ -277,6 +278,7 @@ class CallCompiler(ExpressionCompiler):
             return self._of_list(function, args, also_where)
         if node.over and (node.filter is not None or node.is_distinct):
             self.refuse("FILTER or DISTINCT together with OVER", node.at)
+        args = self._of_this_query(node, args)
         distinct = "DISTINCT " if node.is_distinct else ""
         inner = distinct + ", ".join(args)
         if node.order:
@@ -290,6 +292,20 @@ class CallCompiler(ExpressionCompiler):
         if conditions:
             sql += f" FILTER (WHERE {' AND '.join(conditions)})"
         return sql + (f" OVER ({self.over(node.over)})" if node.over else "")
+
+    def _of_this_query(self, node: ast.Call, args: Sequence[str]) -> Sequence[str]:
+        """An aggregate belongs to the query where it stands, even of outer columns alone.
+
+        DuckDB takes one for an aggregate of the outer query, unless a column of this one is in it.
+        """
+        named = [self.names.get(id(name)) for name in names_in(node.args)]
+        own = self.scope.columns
+        if not args or not named or not own:
+            return args
+        if any(one is None or one.scope is self.scope for one in named):
+            return args
+        first = f"(CASE WHEN {own[0].sql} IS NULL OR true THEN {args[0]} END)"
+        return [first, *args[1:]]
 
     @contextmanager
     def over_list(self, base: str, item: str) -> Iterator[None]:

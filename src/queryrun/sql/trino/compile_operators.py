@@ -92,6 +92,8 @@ class OperatorCompiler(NameCompiler):
         if op in {"+", "-"}:
             scale = max(s1, s2)
             kind = t.decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+            if max(p1 - s1, p2 - s2) + scale > MAX_DIGITS:
+                return self.add_wide(op, left, right, kind)
             wide = self.type_name(kind)
             if kind.params[0] == 38 or kind.params[0] > 18 >= max(p1, p2):
                 a, b = f"CAST({a} AS {wide})", f"CAST({b} AS {wide})"
@@ -110,6 +112,27 @@ class OperatorCompiler(NameCompiler):
                 return self._wide_remainder(left, right, kind)
             return Typed(f"CAST(({a} % {b}) AS {self.type_name(kind)})", kind)
         return self.divide_decimals(left, right)
+
+    def add_wide(self, op: str, left: Typed, right: Typed, kind: Type) -> Typed:
+        """A sum of operands that have no common type: of whole numbers where they do not fit."""
+        return self.once_each([left, right], lambda v: self._added_wide(op, v[0], v[1], kind))
+
+    def _added_wide(self, op: str, left: Typed, right: Typed, kind: Type) -> Typed:
+        scale, wide = kind.params[1], self.type_name(kind)
+        limit = f"{10 ** (MAX_DIGITS - scale)}::HUGEINT::DOUBLE"
+        fits = " AND ".join(f"abs(CAST({v.sql} AS DOUBLE)) < {limit}" for v in (left, right))
+        digits = [
+            f"({unscaled(v)} * {10 ** (scale - v.type.params[1])}::HUGEINT)" for v in (left, right)
+        ]
+        added = f"({digits[0]} {op} {digits[1]})"
+        over = self.failing("Decimal overflow")
+        is_over = f"abs({added}) >= {10**MAX_DIGITS}::HUGEINT"
+        whole = f"CASE WHEN {is_over} THEN {over} ELSE {scaled(added, kind)} END"
+        quick = f"CAST((CAST({left.sql} AS {wide}) {op} CAST({right.sql} AS {wide})) AS {wide})"
+        null = f"{left.sql} IS NULL OR {right.sql} IS NULL"
+        return Typed(
+            f"(CASE WHEN {null} THEN NULL WHEN {fits} THEN {quick} ELSE {whole} END)", kind
+        )
 
     def _wide_remainder(self, left: Typed, right: Typed, kind: Type) -> Typed:
         """Of operands that have no common type: DuckDB would compute with doubles."""
@@ -335,6 +358,14 @@ class OperatorCompiler(NameCompiler):
 
     def logical(self, node: ast.Logical) -> Typed:
         terms = [self.condition(term, f"A term of {node.op}") for term in node.terms]
+        if self.guard and node.op == "AND":
+            terms = [
+                self.after_joins(sql) if id(term) in self.filtering else sql
+                for term, sql in zip(node.terms, terms, strict=True)
+            ]
+        decisive = "false" if node.op == "AND" else "true"
+        if self.decides and decisive in terms:
+            return Typed(decisive, t.BOOLEAN)
         return Typed("(" + f" {node.op} ".join(terms) + ")", t.BOOLEAN)
 
     def negation(self, node: ast.Not) -> Typed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -57,6 +58,7 @@ REGISTERED = (
     functions_worker,
 )
 """Importing them is what makes their functions known."""
+_OF_A_RELATION = re.compile(r"(r[0-9]+)\..+", re.S)
 _NOT_SELECTED = "For SELECT DISTINCT, ORDER BY expressions must appear in select list"
 
 
@@ -284,12 +286,14 @@ class QueryCompiler(RelationCompiler):
         self._selects_all.pop()
         self._selected.pop()
         scope = Scope(joined.columns + joined.hidden, outer)
+        alike, self.alike = self.alike, {} if node.is_distinct or node.group else None
+        guard, self.guard = self.guard, ""
         with self.inside(scope):
             if ties is None:
                 found = self._select_in(node, order, joined)
             else:
                 found = self._tied(node, order, joined, ties)
-        self.windows = windows
+        self.windows, self.alike, self.guard = windows, alike, guard
         return found
 
     def _tied(
@@ -316,7 +320,7 @@ class QueryCompiler(RelationCompiler):
         if joined.sql:
             sql += f" FROM {joined.sql}"
         if node.where is not None:
-            sql += f" WHERE {self.condition(node.where, 'WHERE clause')}"
+            sql += f" WHERE {self._where(node.where, joined)}"
         if node.group is not None:
             sql += f" GROUP BY {self._group_by(node.group, items)}"
         if having := self._having(node, items):
@@ -324,6 +328,14 @@ class QueryCompiler(RelationCompiler):
         if order:
             sql += f" ORDER BY {self._order_by(order, items, is_distinct=node.is_distinct)}"
         return sql, outputs
+
+    def _where(self, node: ast.Expr, joined: Joined) -> str:
+        self.guard = _guard(joined.columns)
+        found = self.condition(node, "WHERE clause")
+        if not isinstance(node, ast.Logical):
+            found = self.after_joins(found)
+        self.guard = ""
+        return found
 
     def _automatic(
         self, node: ast.Select, joined: Joined, groups: Sequence[ast.Grouping]
@@ -504,6 +516,16 @@ class QueryCompiler(RelationCompiler):
         if len(numbers) > 1:
             self.ambiguous(f"Column '{expr.parts[0].text}' is ambiguous", expr.at)
         return numbers[0] if numbers else None
+
+
+def _guard(columns: Sequence[Column]) -> str:
+    """What is always true, and looks at a column of each relation; empty for one relation."""
+    found = (_OF_A_RELATION.match(column.sql) for column in columns)
+    first = {match[1]: match[0] for match in found if match}
+    if len(first) < 2:
+        return ""
+    nulls = " OR ".join(f"{column} IS NULL" for column in first.values())
+    return f"(CASE WHEN {nulls} THEN 1 ELSE 2 END) > 0"
 
 
 def _is_whole_star(item: ast.SelectItem) -> bool:

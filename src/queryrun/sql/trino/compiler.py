@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn
 from zlib import crc32
 
@@ -24,6 +25,8 @@ MAX_SQL_CHARS = 4_000_000
 
 MAX_REPEATED_CHARS = 300
 """A longer value is given a name where it is needed more than once."""
+_NAMES = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:once_|[a-z])[0-9]+\b""")
+"""In DuckDB's SQL: what may be a fresh name, and texts and quoted names, which are none."""
 BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
 
 
@@ -40,13 +43,21 @@ class Compiler:
         """What is compiled at the moment becomes a number at once: its spelling is no matter."""
         self.filtering: set[int] = set()
         """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
+        self.guard = ""
+        """In the WHERE of a join: what is true of each row, and known after the join alone."""
         self.closed: set[int] = set()
         """The scopes (by `id`) that no subquery may look into: those of outer joins' conditions."""
         self.names: dict[int, Resolved] = {}
         """Where the names of the statement (by `id`) were found."""
         self.routines: list[Defined] = []
         """The functions that the statement defines, as far as they may be called here."""
-        self._numbers = 0
+        self.decides = False
+        """Whether AND and OR are decided by a constant term here: no optimizer of the engine does.
+        """
+        self.alike: dict[str, str] | None = None
+        """Within a SELECT whose expressions are compared: what is the same but for fresh names."""
+        self._made: list[str] = []
+        """The fresh names, in the order in which they were made."""
 
     # --- how DuckDB spells things; the compiler for another engine has its own ---------------
 
@@ -112,8 +123,8 @@ class Compiler:
 
     def fresh(self, prefix: str) -> str:
         """A name that nothing else in the translated statement has."""
-        self._numbers += 1
-        return f"{prefix}{self._numbers}"
+        self._made.append(f"{prefix}{len(self._made) + 1}")
+        return self._made[-1]
 
     # --- evaluated once ---------------------------------------------------------------------
 
@@ -178,13 +189,36 @@ class Compiler:
 
     def expr(self, node: ast.Expr) -> Typed:
         """Any expression."""
+        before = len(self._made)
         try:
             found: Typed = getattr(self, _METHODS[type(node)])(node)
         except UnsupportedCastError as error:
             self._cannot(error, node.at)
         if len(found.sql) > MAX_SQL_CHARS:
             self.refuse("So complex an expression", node.at)
+        if self.alike is not None and len(self._made) > before:
+            return replace(found, sql=self.named_alike(found.sql, before, self.alike))
         return found
+
+    def named_alike(self, sql: str, before: int, alike: dict[str, str]) -> str:
+        """A grouping key is known again by its text, so the same expression has the same names.
+
+        Only names made within the expression (after the first `before`) are told apart by their
+        order alone; all others mean what is outside of it.
+        """
+        own = dict.fromkeys(self._made[before:], "")
+        found = 0
+
+        def anonymous(match: re.Match[str]) -> str:
+            nonlocal found
+            if match[0] not in own:
+                return match[0]
+            if not own[match[0]]:
+                found += 1
+                own[match[0]] = f"#{found}"
+            return own[match[0]]
+
+        return alike.setdefault(_NAMES.sub(anonymous, sql), sql)
 
     def query(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:
         """A subquery; `QueryCompiler` knows how."""
@@ -205,6 +239,15 @@ class Compiler:
     def is_known(self, name: str, routines: Sequence[Defined]) -> bool:
         """Whether there is such a function, built in or among these; `CallCompiler` knows."""
         raise NotImplementedError
+
+    def after_joins(self, term: str) -> str:
+        """A term of WHERE that can fail must not see rows that a join leaves out.
+
+        DuckDB computes a term before the join unless it looks at columns of all relations.
+        """
+        if not self.guard or "error(" not in term:
+            return term
+        return f"(CASE WHEN {self.guard} THEN {term} END)"
 
     def condition(self, node: ast.Expr, clause: str) -> str:
         """A boolean expression."""
@@ -237,6 +280,15 @@ class Compiler:
         if error.is_mismatch:
             self.mismatch(f"{error}: not possible", at)
         self.refuse(str(error), at)
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """AND with false is false and OR with true is true for a while, whatever else fails."""
+        before, self.decides = self.decides, True
+        try:
+            yield
+        finally:
+            self.decides = before
 
     @contextmanager
     def inside(self, scope: Scope) -> Iterator[None]:

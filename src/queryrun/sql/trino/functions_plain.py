@@ -4,22 +4,11 @@
 
 from __future__ import annotations
 
+from queryrun.sql.trino.cast_checks import WHITE_SPACE
 from queryrun.sql.trino.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
-_CODES_OF_SPACES = [
-    *range(9, 14),
-    *range(28, 33),
-    0x1680,
-    *range(0x2000, 0x2007),
-    *range(0x2008, 0x200B),
-    0x2028,
-    0x2029,
-    0x205F,
-    0x3000,
-]
-"""What Java takes for white space."""
-_SPACES = "||".join(f"chr({code})" for code in _CODES_OF_SPACES)
+_SPACES = "||".join(f"chr({code})" for code in WHITE_SPACE)
 
 PLAIN = read_signatures(f"""
 abs(tinyint) -> tinyint = abs({{0}})

@@ -111,6 +111,11 @@ def aggregates_in(expr: ast.Expr, aggregates: Collection[str]) -> Iterator[ast.C
     return (call for call in calls if call.over is not None or call.name in aggregates)
 
 
+def names_in(node: object) -> list[ast.Name]:
+    """The columns that are named in an expression, outside of subqueries."""
+    return list(_walk(node, ast.Name))
+
+
 def _selects(
     node: object, order: list[ast.SortItem]
 ) -> Iterator[tuple[ast.Select, list[ast.SortItem]]]:

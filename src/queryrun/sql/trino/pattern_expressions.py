@@ -138,7 +138,7 @@ class _Expressions:
     def value(self, node: ast.Expr) -> Typed:
         """The compiled expression."""
         found = self._replaced(node)
-        with self._c.inside(Scope()):
+        with self._c.inside(Scope()), self._c.deciding():
             return self._c.expr(found)
 
     def _replaced(self, node: Any) -> Any:
@@ -331,7 +331,7 @@ class _Expressions:
         """The aggregate of a list: `names` says what a column or label of an entry is called."""
         item = self._c.fresh("q")
         args = [_in_entry(arg, item, names, self) for arg in node.args]
-        with self._c.over_list(base, item), self._c.inside(Scope()):
+        with self._c.over_list(base, item), self._c.inside(Scope()), self._c.deciding():
             return self._c.call(replace(node, args=args))
 
 
