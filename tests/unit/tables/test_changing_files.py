@@ -80,7 +80,7 @@ CONTENT: dict[str, Callable[[Blocks, Path], bytes]] = {
     "duckdb": _database,
 }
 STEPS = ("replace", "overwrite", "append", "delete", "half")
-IN_PLACE = {"overwrite", "append", "half"}
+WRITES_OVER = {"overwrite", "append", "half"}
 POINTS = ("before", "listed", "scanned", "planned", "half read", "read")
 
 
@@ -139,12 +139,12 @@ class Writer:
 class Source:
     """A directory or database that sessions are opened on, with a file that changes."""
 
-    def __init__(self, root: Path, place: str) -> None:
+    def __init__(self, root: Path, location: str) -> None:
         self._root = root
         data, self._copies, spill, beside = (
             root / name for name in ("data", "copies", "spill", "beside")
         )
-        path = data / place
+        path = data / location
         for made in (path.parent, self._copies, spill, beside):
             made.mkdir(parents=True)
         self.writer = Writer(path, beside)
@@ -184,21 +184,21 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     steps: list[Step] = []
     planned, take = snapshot.planned, TextStream._take
 
-    def told_planned(table: Table) -> Table:
+    def noting_planned(table: Table) -> Table:
         steps[-1].at("listed")
         return planned(table)
 
-    def told_take(stream: TextStream, size: int) -> bytes:
-        if hasattr(stream, "encoding"):  # which the first bytes have told
+    def noting_take(stream: TextStream, size: int) -> bytes:
+        if hasattr(stream, "encoding"):  # which the first bytes have shown
             steps[-1].at("scanned")
         return take(stream, size)
 
-    monkeypatch.setattr(snapshot, "planned", told_planned)
-    monkeypatch.setattr(TextStream, "_take", told_take)
+    monkeypatch.setattr(snapshot, "planned", noting_planned)
+    monkeypatch.setattr(TextStream, "_take", noting_take)
     return steps
 
 
-def _answer(source: Source, step: Step) -> Blocks | Failure:
+def _outcome(source: Source, step: Step) -> Blocks | Failure:
     """The version that a statement read; fails for rows of none, or for two in one statement."""
     step.at("before")
     try:
@@ -232,12 +232,12 @@ def _version(rows: list[tuple[int, int, int]]) -> Blocks:
     return tuple(sorted(found))
 
 
-@pytest.mark.parametrize("place", ["t.csv", "t/a.json", "t.parquet", "d.duckdb"])
+@pytest.mark.parametrize("location", ["t.csv", "t/a.json", "t.parquet", "d.duckdb"])
 def test_a_statement_reads_one_version_or_fails_with_words(
-    tmp_path: Path, here: list[Step], place: str
+    tmp_path: Path, here: list[Step], location: str
 ) -> None:
-    source = Source(tmp_path, place)
-    writer, seed = source.writer, random.Random(place)  # noqa: S311 - a course of events
+    source = Source(tmp_path, location)
+    writer, seed = source.writer, random.Random(location)  # noqa: S311 - a course of events
     outcomes: Counter[str] = Counter()
     course = [(name, point) for name in STEPS for point in POINTS]
     for name, point in seed.sample(course, ROUNDS):
@@ -245,20 +245,20 @@ def test_a_statement_reads_one_version_or_fails_with_words(
         before = writer.blocks
         step = Step(getattr(writer, name), point)
         here.append(step)
-        found = _answer(source, step)
+        found = _outcome(source, step)
         versions = [tuple(sorted((*blocks, *source.others)))
                     for blocks in (before, writer.blocks) if blocks is not None]  # fmt: skip
         if name == "delete" and source.others:
             versions.append(source.others)
-        what = f"{name} at {point!r} of {place}: {found}"
+        what = f"{name} at {point!r} of {location}: {found}"
         if isinstance(found, Failure):
             assert found.code in ABOUT_DATA, what
             assert "'t'" in found.message or "database" in found.message, what
-            assert name in IN_PLACE or point in {"before", "listed", "scanned"}, what
+            assert name in WRITES_OVER or point in {"before", "listed", "scanned"}, what
             outcomes["failed"] += 1
         else:
             assert found in versions, what
-            assert not (step.is_done and name in IN_PLACE and point in POINTS[3:]), what
+            assert not (step.is_done and name in WRITES_OVER and point in POINTS[3:]), what
             outcomes["read"] += 1
         if name == "replace" or not step.is_done:
             assert not isinstance(found, Failure), what
