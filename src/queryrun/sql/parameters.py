@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from queryrun.sql.json_text import NotJsonError, parsed
+
 MAX_PARAMETERS = 1000
 MAX_VALUE_CHARS = 65_536
 MAX_ALL_CHARS = 262_144
@@ -230,8 +232,8 @@ def _is_base64(text: str) -> bool:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        parsed(text)
+    except NotJsonError:
         return False
     return True
 

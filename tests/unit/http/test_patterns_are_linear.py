@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from queryrun.engines.duckdb import failures as duckdb_failures
+from queryrun.engines.duckdb.functions import documents
 from queryrun.engines.spark import failures as spark_failures
 from queryrun.http.compression import GZIP_ITEM
 from queryrun.http.files import RANGE
@@ -66,6 +68,9 @@ READINGS: dict[str, Callable[[], object]] = {
     "a moment in a statement": lambda: ZONED.match(f"2{BLANKS}?"),
     "LIKE of SHOW": lambda: like("%_" * 500 + "z", "a" * 1_000),
     "an engine's advice": lambda: translate._ADVICE.sub("", f"a{BLANKS}b"),
+    "DuckDB's advice": lambda: duckdb_failures._ADVICE_ON_SETTINGS.sub("", "\n" * LENGTH + "b"),
+    "Spark's advice": lambda: spark_failures._ADVICE_ON_SETTINGS.sub("", "a " * LENGTH + "."),
+    "a number of JSON": lambda: documents._IS_DOUBLE.fullmatch("1" * LENGTH + "x"),
     "Spark's trace": lambda: spark_failures._TAIL.sub("", "a" + "\n" * LENGTH + "b"),
     "Spark's trace of tabs": lambda: spark_failures._TAIL.sub("", "\n\t\t" * LENGTH + "b"),
 }

@@ -135,7 +135,7 @@ _TAIL = re.compile(
     r"(?<!\s)(?:\s*+SQLSTATE: \w{5}|\s*\n(?:== SQL|[ \t]+at |Driver stacktrace)).*", re.S
 )
 _ADVICE_ON_SETTINGS = re.compile(
-    r"[^.\n]*(?:\bset \"spark\.|\bspark\.sql\.)[^\n]*?(?:\.(?=\s|$)|$)"
+    r"(?<![^.\n])[^.\n]*(?:\bset \"spark\.|\bspark\.sql\.)[^\n]*?(?:\.(?=\s|$)|$)"
 )
 _PARSED_AT = re.compile(r"\(?line (\d+), pos (\d+)\)?")
 _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
