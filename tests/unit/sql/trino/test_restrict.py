@@ -317,7 +317,7 @@ def test_a_sample_of_a_table_is_refused() -> None:
     [
         "RETURN (SELECT count(*) FROM other.account)",
         "RETURN EXISTS (SELECT 1 FROM account)",
-        "RETURN 1 IN (SELECT id FROM account)",
+        "RETURN if(1 IN (SELECT id FROM account), 1, 2)",
         "BEGIN DECLARE n bigint DEFAULT (SELECT 1 FROM account); RETURN n; END",
         "BEGIN IF 1 = ANY (SELECT id FROM account) THEN RETURN 1; END IF; RETURN 2; END",
         "BEGIN DECLARE n bigint; WHILE n < 2 DO SET n = (SELECT 1 FROM account); END WHILE; "
