@@ -30,6 +30,31 @@ ATTACKS = [
     "SELECT nosuch FROM account",
     "SELECT id FROM Account WHERE id = (SELECT max(id) FROM ACCOUNT)",
     "SELECT 1 / (SELECT count(*) FROM account WHERE note = 'hidden')",
+    "SELECT x.v FROM plain p CROSS JOIN LATERAL (SELECT max(1 / a.divisor) AS v FROM account a "
+    "WHERE a.id > p.id) x ORDER BY 1",
+    "SELECT lag(note) OVER (ORDER BY id), sum(1 / divisor) OVER (ORDER BY id ROWS BETWEEN 3 "
+    "PRECEDING AND 3 FOLLOWING) FROM account ORDER BY id LIMIT 5",
+    "SELECT j.n FROM account a, JSON_TABLE('{\"a\": [1, 2]}', 'lax $.a[*]' COLUMNS (n integer PATH "
+    "'lax $')) j WHERE 1 / a.divisor >= 0 ORDER BY a.id, j.n LIMIT 5",
+    "SELECT * FROM account MATCH_RECOGNIZE (ORDER BY id MEASURES last(b.note) AS n, count(*) AS c "
+    "ONE ROW PER MATCH PATTERN (a b) DEFINE b AS 1 / b.divisor >= 0) ORDER BY 1, 2 LIMIT 9",
+    "WITH FUNCTION f(x bigint) RETURNS bigint BEGIN DECLARE i bigint DEFAULT 0; IF x = 0 THEN SET "
+    "i = 1 / x; END IF; RETURN i; END SELECT sum(f(divisor)) FROM account",
+    "EXECUTE IMMEDIATE 'SELECT count(*), min(1 / divisor) FROM account WHERE note <> ?' USING 'a'",
+    "EXECUTE IMMEDIATE 'SHOW STATS FOR account'",
+    "SELECT count(*) FROM account TABLESAMPLE BERNOULLI (100) WHERE 1 / divisor >= 0",
+    "EXPLAIN SELECT * FROM account",
+    "EXPLAIN (TYPE IO, FORMAT JSON) SELECT * FROM account WHERE id > 5",
+    "EXPLAIN (TYPE LOGICAL, FORMAT JSON) SELECT * FROM account JOIN plain ON account.id = plain.id",
+    "SHOW STATS FOR account",
+    "SHOW STATS FOR (SELECT id FROM account WHERE note = 'hidden')",
+    "SHOW STATS FOR (SELECT * FROM plain WHERE id IN (SELECT divisor FROM account))",
+    "SELECT * FROM information_schema.columns ORDER BY table_name, ordinal_position",
+    'SELECT "$path" FROM account LIMIT 1',
+    "SELECT id FROM account ORDER BY note DESC FETCH FIRST 1 ROW WITH TIES",
+    "SELECT transform(array_agg(divisor), x -> 1 / x) FROM account",
+    "SELECT from_base64(note) FROM account WHERE note <> 'mine'",
+    "WITH FUNCTION account(x bigint) RETURNS bigint RETURN x SELECT max(account(id)) FROM account",
 ]
 
 NATIVE_ATTACKS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,7 +27,7 @@ def _entity(targets: Targets, server: Server, name: str, *scopes: str) -> httpx.
     return targets.client_of(server, new_client(server, name, scopes))
 
 
-def _submit(http: httpx.Client, body: dict[str, str], **headers: str) -> httpx.Response:
+def _submit(http: httpx.Client, body: dict[str, Any], **headers: str) -> httpx.Response:
     return http.post(RUNS, json=body, headers=headers)
 
 
@@ -70,6 +70,50 @@ def large_bodies(targets: Targets) -> Outcome:
                 largest = max(largest, len(response.content))
     assert largest < 20_000, f"a refusal of {largest} bytes"
     return Outcome(waits.longest_s, len(bodies) * 2, f"largest refusal {largest} bytes")
+
+
+def _many_readings() -> Iterator[tuple[dict[str, Any], str]]:
+    """Bodies and `Prefer` headers that a pattern could divide in very many ways."""
+    blanks = " " * 30_000
+    for prefer in (
+        f'wait={blanks}"a"b',
+        f"wait{blanks}x",
+        f"wait={blanks}1{blanks[:1000]};",
+        "," * 9_000,
+    ):
+        yield dict(SMALL), prefer
+    zoned = "timestamp with time zone"
+    for kind, value in (
+        (zoned, blanks + "x"), (zoned, f"2024-01-01{blanks}?"), ("a" + blanks + "x", "1"),
+        (f"decimal{blanks}({blanks}1", "1"), ("array(" * 5_000, "1"), ("json", "[" * 30_000),
+        ("decimal(1 2)", "1"),
+    ):  # fmt: skip
+        yield {**SMALL, "sql": "SELECT ?", "parameters": [{"type": kind, "value": value}]}, ""
+    for sql in (
+        "/**/" * 8_000 + "SELECT 1 AS a",
+        "/*" * 15_000,
+        "SHOW FUNCTIONS LIKE '" + "%_" * 40 + "zzz'",
+        f"SELECT CAST('2{blanks}?' AS timestamp with time zone) AS a",
+        f"SELECT CAST('{blanks}x' AS integer) AS a",
+    ):
+        yield {**SMALL, "sql": sql}, ""
+
+
+@attack(GROUP, "texts that a pattern could read in many ways", before="hours, for 2 kB of blanks",
+        bar=2.0, unit="s of stalled /healthz, or until a response", timeout_s=180)  # fmt: skip
+def many_readings(targets: Targets) -> Outcome:
+    server = targets.shared({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})
+    http = _entity(targets, server, "patterns")
+    longest_s, tried = 0.0, 0
+    with waiting_for_health(server) as waits:
+        for body, prefer in _many_readings():
+            began_s = time.monotonic()
+            response = _submit(http, body, **({"prefer": prefer} if prefer else {}))
+            longest_s = max(longest_s, time.monotonic() - began_s)
+            assert response.status_code in (201, 400), response.text[:300]
+            tried += 1
+    _cancel_all(http)
+    return Outcome(max(longest_s, waits.longest_s), tried)
 
 
 @attack(GROUP, "14 long runs of another entity: refused submits", before="429 queue_full", bar=0,

@@ -17,7 +17,10 @@ from queryrun.runs.read import await_end
 MAX_WAIT_S = 60.0
 """A longer `wait=N` is lowered to this."""
 
-PREFERENCE = re.compile(r"\s*([A-Za-z_-]+)\s*(?:=\s*\"?([^\",;]*)\"?)?\s*(?:;.*)?")
+PREFERENCE = re.compile(
+    r"\s*+([A-Za-z_-]++)\s*+(?:=\s*+\"?+([^\",;]*+)\"?+\s*+)?+(?:;.*+)?+", re.DOTALL
+)
+"""Gives nothing back: blanks that could be divided in several ways would take cubic time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,10 @@ def preference_of(request: ApiRequest) -> Preference:
     respond_async = False
     for part in text.split(","):
         found = PREFERENCE.fullmatch(part)
-        name, value = (found[1].lower(), found[2]) if found else ("", None)
+        name, value = (found[1].lower(), (found[2] or "").strip()) if found else ("", "")
         if name == "respond-async":
             respond_async = True
-        elif name == "wait" and value and value.isascii() and value.isdigit() and wait_s is None:
+        elif name == "wait" and value.isascii() and value.isdigit() and wait_s is None:
             wait_s = min(float(value), MAX_WAIT_S)
     return Preference(wait_s, respond_async)
 

@@ -77,9 +77,12 @@ def _constant(word: str) -> Any:
 
 
 def parsed(document: str) -> Any:
-    """A document as values; numbers with a fraction are doubles. Raises `NotJsonError`."""
+    """A document as values; numbers with a fraction are doubles. Raises `NotJsonError`, also for
+    half of a surrogate pair: JSON can write one, and no text can have it."""
     try:
         found = json.loads(document, parse_constant=_constant)
+        if "\\u" in document:
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise NotJsonError(document) from error
     return found

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from queryrun.sql.json_text import NotJsonError, parsed
+
 MAX_PARAMETERS = 1000
 MAX_VALUE_CHARS = 65_536
 MAX_ALL_CHARS = 262_144
@@ -104,7 +106,7 @@ def _type(text: str, depth: int) -> ParameterType:
     base = {"int": "integer", "double precision": "double"}.get(base, base)
     if match is None or base not in _CHECKS:
         raise BadParameterError(f"the type must be one of {', '.join(_CHECKS)} or array(…)")
-    numbers = tuple(int(one) for one in (match[2] or "").split(",") if one.strip())
+    numbers = tuple(int(one) for one in (match[2] or "").split(",") if one)
     if len(numbers) > _NUMBERS.get(base, 0):
         raise BadParameterError(f"the type {base} does not take so many numbers in brackets")
     _check_size(base, numbers)
@@ -123,7 +125,11 @@ def _check_size(base: str, numbers: tuple[int, ...]) -> None:
         raise BadParameterError(f"{base}(n) has n from 1 to 65536")
 
 
-_TYPE = re.compile(r"([a-z]+(?: precision)?)\s*(?:\(([\d,\s]{1,20})\))?\s*(with time zone)?")
+_TYPE = re.compile(
+    r"([a-z]++(?: precision)?+)\s*+"
+    r"(?:\(\s*+([0-9]{1,6}(?:\s*+,\s*+[0-9]{1,6})?)\s*+\))?+\s*+(with time zone)?+"
+)
+"""Gives no blanks back: a text of blanks that is no type would take quadratic time."""
 _NUMBERS = {
     "decimal": 2, "char": 1, "varchar": 1, "time": 1, "timestamp": 1,
     "timestamp with time zone": 1,
@@ -226,8 +232,8 @@ def _is_base64(text: str) -> bool:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        parsed(text)
+    except NotJsonError:
         return False
     return True
 
@@ -240,7 +246,9 @@ _FLOATING = re.compile(
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,12})?)?")
-_ZONE = re.compile(r"(.*?)\s*(Z|[+-][0-9]{2}:[0-9]{2}|(?<=\s)[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)")
+_ZONE = re.compile(
+    r"(.*?)(?<!\s)\s*+(Z|[+-][0-9]{2}:[0-9]{2}|(?<=\s)[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)"
+)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _CHECKS: dict[str, Callable[[str], bool]] = {

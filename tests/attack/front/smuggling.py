@@ -54,6 +54,10 @@ def _ambiguous() -> Iterator[bytes]:
         yield POST + b"Transfer-Encoding: %b\r\n\r\n0\r\n\r\n" % value
     for name in (b"Transfer-Encoding ", b" Transfer-Encoding", b"Transfer-Encoding\t", b"\x00TE"):
         yield POST + name + b": chunked\r\n\r\n0\r\n\r\n"
+    for value in (b"chunked\xa0", b"chunked\x0b", b"chunked\x85", b"\xa0chunked"):
+        yield POST + b"Transfer-Encoding: %b\r\n\r\n0\r\n\r\n" % value
+    for value in (b"200-ok", b"100-continue, 100-continue", b"100-continue;a=b", b'"100-continue"'):
+        yield POST + length + b"Expect: %b\r\n\r\n" % value
     yield POST + b"X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     yield POST + b"X: y\r\n\tz\r\n\r\n"
     yield b"POST /readyz HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
@@ -81,6 +85,9 @@ def _ambiguous() -> Iterator[bytes]:
     yield b"GET /readyz\r\n\r\n"
     yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     yield b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"
+    yield b"GET http://a@b/readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+    yield b"GET /readyz#x HTTP/1.1\r\nHost: x\r\n\r\n"
+    yield GET + b"Host: x\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n"
     yield b"CONNECT example.com:80 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -97,6 +104,13 @@ def _malformed_chunks() -> Iterator[bytes]:
         b"1\r\nab\r\n0\r\n\r\n",
         b"1\naa\r\n0\r\n\r\n",
         b"FFFFFFFFFFFFFFFFF\r\n",
+        b"-1\r\n\r\n",
+        b"\xd9\xa0\r\n\r\n",
+        b"0\r\r\n\r\n",
+        b"000000000\r\n\r\n",
+        b'0;a="b\r\n\r\n',
+        b"0;=b\r\n\r\n",
+        b"0;" + b"a= ;" * 50 + b"\r\n\r\n",
         b"0;a=\nb\r\n\r\n",
         b"0;a=\rb\r\n\r\n",
         b"0;" + b"a" * 300 + b"\r\n\r\n",

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from queryrun.tables.text import kinds
 from queryrun.tables.text.convert import Converter
 from queryrun.tables.text.delimited import Layout
 from queryrun.tables.text.faults import FileFault
@@ -179,6 +180,41 @@ def test_json_keeps_every_value(
     convert: Convert, data: str, kinds: list[str], rows: list[tuple[Any, ...]]
 ) -> None:
     assert convert(data, "json") == (kinds, rows)
+
+
+def test_what_is_plainly_text_is_of_no_family(converter: Converter) -> None:
+    values = [
+        "id",
+        "_",
+        ":",
+        "Zahl",
+        "é",
+        "\U0001f600",
+        "true",
+        "FALSE",
+        "tRue",
+        "nan",
+        "",
+        "1",
+        "-1",
+        "+",
+        "2024-01-01",
+        "01/02/2024",
+        "1e5",
+        " a",
+        "#",
+        "inf",
+        "E5",
+    ]
+    classes = converter.classes(values)
+    plain = {
+        v: kinds.family_of(kinds.Facts({found: 1}))
+        for v, found in zip(values, classes, strict=True)
+        if kinds.is_plainly_text(v)
+    }
+    assert set(plain.values()) == {""}
+    assert {"id", "é", "tRue", "nan"} <= plain.keys()
+    assert not {"true", "FALSE", "1", "2024-01-01"} & plain.keys()
 
 
 def test_a_key_or_a_shape_far_behind_counts(convert: Convert) -> None:

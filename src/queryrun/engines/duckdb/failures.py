@@ -62,7 +62,7 @@ _FIXED_MESSAGES = {
 OUT_OF_MEMORY = "Query exceeded the maximum memory"
 _MAX_MESSAGE_CHARS = 2_000
 _ADVICE_ON_SETTINGS = re.compile(
-    r"\n+(?:Use|Possible solutions:?|You can|\* )[^\n]*(?:SET|PRAGMA).*", re.S
+    r"(?<!\n)\n++(?:Use|Possible solutions:?|You can|\* )[^\n]*(?:SET|PRAGMA).*", re.S
 )
 _NO_COLUMN = re.compile(
     r'does not have a column named "(?P<name>(?:[^"]|"")*)"'

@@ -131,9 +131,11 @@ _OUR_COLUMN = re.compile(r"c\d+")
 """How the compiler calls tables and columns for itself."""
 _MAX_MESSAGE_CHARS = 2_000
 _HEAD = re.compile(r"^\s*(?:\[[A-Z0-9_.]+\]\s*)+")
-_TAIL = re.compile(r"\s*(?:SQLSTATE: \w{5}|\n+== SQL|\n+\s+at |\n+Driver stacktrace).*", re.S)
+_TAIL = re.compile(
+    r"(?<!\s)(?:\s*+SQLSTATE: \w{5}|\s*\n(?:== SQL|[ \t]+at |Driver stacktrace)).*", re.S
+)
 _ADVICE_ON_SETTINGS = re.compile(
-    r"[^.\n]*(?:\bset \"spark\.|\bspark\.sql\.)[^\n]*?(?:\.(?=\s|$)|$)"
+    r"(?<![^.\n])[^.\n]*(?:\bset \"spark\.|\bspark\.sql\.)[^\n]*?(?:\.(?=\s|$)|$)"
 )
 _PARSED_AT = re.compile(r"\(?line (\d+), pos (\d+)\)?")
 _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")

@@ -1,8 +1,8 @@
 """A request's head: its line and headers, read by RFC 9112 without any of its leniencies.
 
 What two servers could read in two ways is refused, because a proxy in front may be one of them:
-line ends that are not CRLF, folded lines, spaces around names, a second Content-Length or Host, a
-Content-Length beside a Transfer-Encoding, codings other than `chunked`.
+line ends that are not CRLF, folded lines, spaces around names, a second Content-Length, Host or
+Authorization, a Content-Length beside a Transfer-Encoding, codings other than `chunked`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RequestHead:
     forwarded_for: list[bytes]
     """The values of X-Forwarded-For, believed from trusted proxies alone."""
     authorization: bytes | None
-    """The last one. Not judged here."""
+    """Not judged here."""
 
 
 def check_partial(received: bytes | bytearray) -> None:
@@ -133,6 +133,8 @@ def _read_headers(head: RequestHead, block: bytes) -> int:
         elif name == b"expect":
             _expect(head, value)
         elif name == b"authorization":
+            if head.authorization is not None:
+                raise HeadRefusedError(400, "the Authorization header is given more than once")
             head.authorization = value
         elif name == b"x-forwarded-for":
             head.forwarded_for.append(value)

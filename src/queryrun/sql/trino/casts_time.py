@@ -32,8 +32,10 @@ _MICROS = 6
 MAX_DIGITS = 12
 """Of a second."""
 ZONED = re.compile(
-    r"^(?P<moment>[^A-Za-z]*?)\s*(?P<zone>[A-Za-z][\w/+-]*(?::\d{2})?|[+-]\d{1,2}(:\d{2})?)$"
+    r"^(?P<moment>[^A-Za-z]*?)(?<!\s)\s*+"
+    r"(?P<zone>[A-Za-z][\w/+-]*(?::\d{2})?|[+-]\d{1,2}(:\d{2})?)$"
 )
+"""Of a text without blanks around it. Blanks in it are looked through once, not from each."""
 
 
 def moment_of_text(value: Typed, target: Type, site: CastSite) -> Typed:

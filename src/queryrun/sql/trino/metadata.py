@@ -187,19 +187,37 @@ def _functions(known: Collection[str]) -> list[tuple[object, ...]]:
 
 
 def _is_like(node: ast.Show, value: str) -> bool:
-    """LIKE has an escape character that `fnmatch` does not know."""
-    if node.like is None:
-        return True
-    pattern, at = "", 0
-    while at < len(node.like):
-        character = node.like[at]
-        if character == node.escape and at + 1 < len(node.like):
-            at += 1
-            pattern += re.escape(node.like[at])
+    return node.like is None or _matches(_like_tokens(node.like, node.escape), value)
+
+
+def _like_tokens(like: str, escape: str | None) -> list[str]:
+    """A character that stands for itself has a backslash before it: `%` and `_` do not."""
+    tokens, characters = [], iter(like)
+    for character in characters:
+        if escape and character == escape:
+            tokens.append("\\" + next(characters, character))
         else:
-            pattern += {"%": ".*", "_": "."}.get(character, re.escape(character))
-        at += 1
-    return re.fullmatch(pattern, value, re.S) is not None
+            tokens.append(character if character in "%_" else "\\" + character)
+    return tokens
+
+
+def _matches(tokens: Sequence[str], value: str) -> bool:
+    """In time of one length times the other: only the last `%` is ever taken back, which is
+    enough. A regular expression would try all of them in all ways."""
+    at = token = after_any = 0
+    any_until = -1
+    while at < len(value):
+        if token < len(tokens) and tokens[token] == "%":
+            token += 1
+            after_any, any_until = token, at
+        elif token < len(tokens) and tokens[token] in ("_", "\\" + value[at]):
+            at, token = at + 1, token + 1
+        elif any_until >= 0:
+            any_until += 1
+            at, token = any_until, after_any
+        else:
+            return False
+    return all(one == "%" for one in tokens[token:])
 
 
 def _constants(

@@ -267,6 +267,7 @@ class _Finder:
         self._statement = statement
 
     def query(self, node: ast.Query, ctes: frozenset[str]) -> Iterator[Reference]:
+        self._refuse_queries_in(node.functions)
         for cte in node.ctes:
             inner = ctes
             if node.is_recursive and self._is_recursive(cte):
@@ -275,6 +276,13 @@ class _Finder:
             ctes = ctes | {cte.name.key}
         yield from self._body(node.body, ctes)
         yield from self._inside(node.order, ctes)
+
+    def _refuse_queries_in(self, functions: Sequence[object]) -> None:
+        """Trino refuses them too; the restriction does not rest on that."""
+        for item in _everything(functions):
+            if isinstance(item, ast.Query):
+                message = "Queries are not allowed in functions"
+                raise failure_at(FailureCode.TYPE_MISMATCH, message, self._statement, item.at)
 
     def _is_recursive(self, cte: ast.Cte) -> bool:
         """Whether its own name means the entry itself in there, as Trino sees it.

@@ -186,7 +186,9 @@ _GROUPS = (
     "An expression must be an aggregate expression or appear in GROUP BY clause, and aggregations "
     "cannot stand in WHERE, ON, FILTER or in each other"
 )
-_ADVICE = re.compile(r"\s*(SET |PRAGMA |\bUse TRY|\bDid you mean|error_on_|HINT|LINE \d).*", re.S)
+_ADVICE = re.compile(
+    r"(?<!\s)\s*+(SET |PRAGMA |\bUse TRY|\bDid you mean|error_on_|HINT|LINE \d).*", re.S
+)
 
 
 def _without_engine_words(failure: Failure) -> Failure:

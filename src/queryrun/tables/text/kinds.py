@@ -144,6 +144,12 @@ def family_of(facts: Facts) -> str:
     return ""
 
 
+def is_plainly_text(value: str) -> bool:
+    """Whether a value is of no family by its first character, as `qr_class` has it: no SQL is
+    needed to know it. False says nothing."""
+    return value >= ":" and value not in _BOOLEANS
+
+
 SLASHED_FAMILY = "dates with slashes"
 FAMILY_NAMES = ("numbers", "true or false", "dates", "instants", SLASHED_FAMILY)
 

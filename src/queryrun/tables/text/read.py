@@ -228,7 +228,10 @@ class _Reading:
         """A first line of numbers above numbers may be a row: refused, not guessed."""
         if self._layout is None or not self._layout.header or self._layout.is_header_defined:
             return
-        classes = self._converter.classes([column.name for column in converted.columns])
+        names = [column.name for column in converted.columns]
+        if all(map(kinds.is_plainly_text, names)):
+            return
+        classes = self._converter.classes(names)
         for column, found in zip(converted.columns, classes, strict=True):
             family = kinds.family_of(kinds.Facts({found: 1}))
             if family and family == kinds.family_of(column.facts):

@@ -310,3 +310,30 @@ def test_a_sample_of_a_table_is_refused() -> None:
     with pytest.raises(RunFailed) as refused:
         text("SELECT * FROM account TABLESAMPLE BERNOULLI (10)")
     assert refused.value.failure.code is FailureCode.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "RETURN (SELECT count(*) FROM other.account)",
+        "RETURN EXISTS (SELECT 1 FROM account)",
+        "RETURN if(1 IN (SELECT id FROM account), 1, 2)",
+        "BEGIN DECLARE n bigint DEFAULT (SELECT 1 FROM account); RETURN n; END",
+        "BEGIN IF 1 = ANY (SELECT id FROM account) THEN RETURN 1; END IF; RETURN 2; END",
+        "BEGIN DECLARE n bigint; WHILE n < 2 DO SET n = (SELECT 1 FROM account); END WHILE; "
+        "RETURN n; END",
+        "RETURN reduce(ARRAY[1], 0, (s, x) -> s + (SELECT count(*) FROM account), s -> s)",
+    ],
+)
+def test_no_table_is_read_by_a_function_of_the_statement(body: str) -> None:
+    """Not even where no rule restricts: names of tables are looked for in queries alone."""
+    for rules in (EXCLUDE, RowRules("include")):
+        with pytest.raises(RunFailed) as raised:
+            rewritten(f"WITH FUNCTION f() RETURNS bigint {body} SELECT f()", rules)
+        assert raised.value.failure.code is FailureCode.TYPE_MISMATCH
+        assert raised.value.failure.message == "Queries are not allowed in functions"
+
+
+def test_functions_without_queries_stand_as_they_were_written() -> None:
+    function = "WITH FUNCTION f(x bigint) RETURNS bigint RETURN x + 1 "
+    assert text(f"{function}SELECT f(id) FROM account") == f"{function}SELECT f(id) FROM {ACCOUNT}"

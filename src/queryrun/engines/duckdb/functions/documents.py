@@ -31,7 +31,9 @@ from queryrun.sql.json_text import (
 _MISSING = object()
 _SAME_DIGITS = 15
 _WIDE = Context(prec=400)
-_IS_DOUBLE = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|NaN|[+-]?Infinity", re.ASCII)
+_IS_DOUBLE = re.compile(
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|NaN|[+-]?Infinity", re.ASCII
+)
 
 
 def _as_written(document: str) -> Any:
