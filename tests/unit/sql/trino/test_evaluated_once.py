@@ -118,17 +118,17 @@ def _translated(statement: str) -> str | None:
 
 def test_every_function_and_cast_has_each_argument_once_and_grows_with_its_calls() -> None:
     """What is by chance must be drawn once. Of other values, the length tells."""
-    repeated, grown, asked = [], [], 0
+    repeated, grown, translations = [], [], 0
     for shape, literal in [*_shapes(), *_MORE.items(), *_casts()]:
         argument = f"(CASE WHEN random() < 2e0 THEN {literal} END)"
         once = _translated("SELECT " + shape.replace("{}", argument))
         if once is None:
             continue
-        asked += 1
+        translations += 1
         if once.count("random()") > 1:
             repeated.append(shape)
         short, long = (_length(shape, literal, depth) for depth in (_DEPTH // 2, _DEPTH))
         if short and (long is None or long > _GROWTH * short):
             grown.append(shape)
     assert (repeated, grown) == ([], [])
-    assert asked > 900
+    assert translations > 900

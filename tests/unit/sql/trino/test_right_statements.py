@@ -1,4 +1,4 @@
-"""Statements that Trino takes and DuckDB, asked in the plain way, does not."""
+"""Statements that Trino takes and DuckDB, in a plain translation, does not."""
 
 from __future__ import annotations
 
