@@ -19,6 +19,7 @@ from queryrun.sql.trino.scope import Schema, TableColumn
 from queryrun.sql.trino.translate import Request, read, translate
 from queryrun.sql.trino.typed import UnsupportedCastError
 from queryrun.sql.trino.types import Type, trino_name
+from queryrun.sql.trino.walk import records
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,10 @@ def _schema(tables: Sequence[TableColumns]) -> Schema:
 def _type(text: str) -> Type | None:
     """The type of that name, by our own parser; None for one that Trino's SQL cannot use."""
     try:
-        pending: list[object] = [read(f"SELECT CAST(NULL AS {text})").node]
-        while pending:
-            item = pending.pop()
+        cast = read(f"SELECT CAST(NULL AS {text})").node
+        for item in records(cast):
             if isinstance(item, ast.TypeName):
                 return casts.type_of(item)[0]
-            if isinstance(item, list | tuple):
-                pending.extend(item)
-            else:
-                slots = getattr(item, "__slots__", ())
-                pending.extend(getattr(item, slot) for slot in slots)
     except (RunFailed, UnsupportedCastError):
         return None
     return None

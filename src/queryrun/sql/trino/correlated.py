@@ -17,6 +17,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino.grouping import aggregates_in
 from queryrun.sql.trino.scope import Scope
 from queryrun.sql.trino.types import Type, is_floating
+from queryrun.sql.trino.walk import records
 
 REFUSAL = "Given correlated subquery is not supported"
 _PREDICATES = (ast.InQuery, ast.Quantified, ast.Exists, ast.ScalarQuery)
@@ -219,7 +220,7 @@ class Correlation:
 
     def _own_names(self, node: ast.Expr) -> Iterator[ast.Name]:
         """The columns of the subquery itself."""
-        for item in _walk(node):
+        for item in records(node):
             if isinstance(item, ast.Name):
                 found = self.names.get(id(item))
                 if found is not None and id(found.scope) not in self.outer:
@@ -254,7 +255,7 @@ class Correlation:
 
     def _sees_out(self, node: object) -> bool:
         """Whether a name in there was found around the subquery."""
-        for item in _walk(node):
+        for item in records(node):
             if isinstance(item, ast.Name):
                 found = self.names.get(id(item))
                 if found is not None and id(found.scope) in self.outer:
@@ -307,18 +308,4 @@ def _key(expr: ast.Expr | ast.Star) -> str:
 def _subqueries(
     node: object,
 ) -> Iterator[ast.InQuery | ast.Quantified | ast.Exists | ast.ScalarQuery]:
-    return (item for item in _walk(node) if isinstance(item, _PREDICATES))
-
-
-def _walk(node: object) -> Iterator[object]:
-    """Every record below a node, and the node, without recursion."""
-    pending = [node]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list | tuple):
-            pending.extend(item)
-        elif isinstance(item, dict):
-            pending.extend(item.values())
-        elif slots := getattr(item, "__slots__", ()):
-            yield item
-            pending.extend(getattr(item, slot) for slot in slots)
+    return (item for item in records(node) if isinstance(item, _PREDICATES))

@@ -8,11 +8,12 @@ place; otherwise there is none. Nothing is decided here, and nothing costs befor
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from queryrun.sql.json_text import formatted_double
 from queryrun.sql.trino import ast
+from queryrun.sql.trino.walk import records
 
 _Match = re.Match[str]
 _INTEGERS = {"8": "tinyint", "16": "smallint", "32": "integer", "64": "bigint", "128": "decimal"}
@@ -41,7 +42,7 @@ def explained(query: ast.Query, refusal: str) -> Explained | None:
     """The error in Trino's words; None when DuckDB's message is none of these."""
     for rule in _RULES:
         if match := rule.pattern.match(refusal):
-            found = [node for node in _nodes(query) if rule.can_fail(match, node)]
+            found = [node for node in records(query) if rule.can_fail(match, node)]
             return Explained(rule.message(match), _position(found, match.groupdict()))
     return None
 
@@ -54,20 +55,6 @@ def _position(found: list[object], values: dict[str, str | None]) -> int | None:
             return None
     positions: list[int] = sorted(node.at for node in found if isinstance(node, _PLACED))
     return positions[0] if positions else None
-
-
-def _nodes(query: object) -> Iterator[object]:
-    """Every node of the statement, without recursion."""
-    pending = [query]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list | tuple):
-            pending.extend(item)
-        elif isinstance(item, dict):
-            pending.extend(item.values())
-        elif slots := getattr(item, "__slots__", ()):
-            yield item
-            pending.extend(getattr(item, slot) for slot in slots)
 
 
 def _literals(node: object) -> list[str]:

@@ -24,6 +24,7 @@ from queryrun.sql.trino.compiler import BY_CHANCE, Compiler
 from queryrun.sql.trino.scope import Column, Scope
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
+from queryrun.sql.trino.walk import records
 
 MAX_STEPS = 100_000
 """Blocks that one call of a function with loops may pass through."""
@@ -60,7 +61,7 @@ def _define(c: Compiler, node: r.Routine) -> None:
 def _check(c: Compiler, found: Defined) -> None:
     """Every statement is looked at once, also of a function that nothing calls."""
     node = found.node
-    for item in _parts(node.body):
+    for item in records(node.body):
         if isinstance(item, _QUERIES):
             c.mismatch("Queries are not allowed in functions", item.at)
         if isinstance(item, ast.Call) and c.is_aggregate(item):
@@ -74,17 +75,6 @@ def _check(c: Compiler, found: Defined) -> None:
         c.mismatch("Deterministic function declared NOT DETERMINISTIC", node.at)
     if node.is_deterministic is not False and not is_deterministic:
         c.mismatch("Non-deterministic function declared DETERMINISTIC", node.at)
-
-
-def _parts(node: object) -> Iterator[object]:
-    pending = [node]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list | tuple):
-            pending.extend(item)
-        else:
-            yield item
-            pending.extend(getattr(item, slot) for slot in getattr(item, "__slots__", ()))
 
 
 def _type(c: Compiler, written: ast.TypeName, at: int) -> Type:

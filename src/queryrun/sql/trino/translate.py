@@ -21,6 +21,7 @@ from queryrun.sql.trino.printing import varies, with_text
 from queryrun.sql.trino.queries import parse
 from queryrun.sql.trino.scope import LOCATION, Location, Output, Schema, Scope
 from queryrun.sql.trino.tokens import failure_at
+from queryrun.sql.trino.walk import records
 
 MAX_TRANSLATED_CHARS = 16_000_000
 """The maximum size of a translation."""
@@ -103,7 +104,7 @@ def _named(node: ast.Show) -> ast.Table | None:
 def _names(node: ast.Query) -> frozenset[str] | None:
     """A star, a bare table and names given by position mean columns that are not spelled."""
     found = set()
-    for item in _walk(node):
+    for item in records(node):
         if isinstance(item, ast.Star):
             return None
         if isinstance(item, ast.Query) and isinstance(item.body, ast.Table):
@@ -220,19 +221,4 @@ def deeply(statement: str) -> Iterator[None]:
 
 def _tables(node: object) -> Iterator[ast.Table]:
     """All tables, common table expressions among them."""
-    return (item for item in _walk(node) if isinstance(item, ast.Table))
-
-
-def _walk(node: object) -> Iterator[object]:
-    """Every record below a node, and the node, without recursion."""
-    pending = [node]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list | tuple):
-            pending.extend(item)
-        elif isinstance(item, dict):
-            pending.extend(item.values())
-        else:
-            yield item
-            slots = getattr(item, "__slots__", ())
-            pending.extend(getattr(item, slot) for slot in slots)
+    return (item for item in records(node) if isinstance(item, ast.Table))
