@@ -83,6 +83,11 @@ class Cluster:
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(statement.encode()).fetchall()
 
+    def execute(self, statement: str) -> None:
+        """Change the database directly."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
     @property
     def ports(self) -> tuple[int, int]:
         """The loopback ports of the database and the bucket."""

@@ -3,8 +3,9 @@
     python -m tests.faults.crashing_server PART.METHOD:before|after --home HOME --port 0
 
 The parts are wrapped from outside; the production code has no such points. `after` is the
-commit that was done and whose reply was lost. `runs.save_handle` first waits for a cancel, so
-that the cancel comes before the handle exists.
+commit that was done and whose reply was lost. `runs.save_handle` says that it was reached, by a
+file `reached` in the home, and first waits for a cancel, so that the cancel comes before the handle
+exists.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from queryrun.settings.file import load
 from queryrun.wiring.node import build_node
 from queryrun.wiring.resources import NodeResources, open_resources
 
+REACHED = "reached"
+"""The file in the home that says that a crash now waits for a cancel."""
+
 
 class Crashing:
     """Any part; one of its methods ends the process."""
 
-    def __init__(self, part: Any, method: str, moment: str) -> None:
+    def __init__(self, part: Any, method: str, moment: str, reached: Path) -> None:
         self._part = part
+        self._reached = reached
         self._method = method
         self._moment = moment
 
@@ -45,6 +50,7 @@ class Crashing:
     def _crashing(self, call: Callable[..., Any]) -> Callable[..., Any]:
         async def crashing(*args: Any, **kwargs: Any) -> Any:
             if self._method == "save_handle":
+                self._reached.touch()
                 await self._until_canceling(args[0])
             if self._moment == "before":
                 die()
@@ -86,17 +92,17 @@ def main() -> None:
     listener = listen(given.host, given.port)
 
     async def serve() -> None:
-        resources = crashing_resources(open_resources(settings), given.point)
+        resources = crashing_resources(open_resources(settings), given.point, given.home / REACHED)
         await serve_node(build_node(settings, url_of(listener), resources), listener)
 
     uvloop.run(serve())
 
 
-def crashing_resources(resources: NodeResources, point: str) -> NodeResources:
+def crashing_resources(resources: NodeResources, point: str, reached: Path) -> NodeResources:
     """The resources with the part that `point` names made to crash."""
     name, _, moment = point.partition(":")
     part, _, method = name.partition(".")
-    broken: Any = Crashing(getattr(resources, part), method, moment)
+    broken: Any = Crashing(getattr(resources, part), method, moment, reached)
     changed: dict[str, Any] = {part: broken}
     return replace(resources, **changed)
 

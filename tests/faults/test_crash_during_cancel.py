@@ -5,8 +5,10 @@ from __future__ import annotations
 import httpx2 as httpx
 import pytest
 
+from tests.cluster.test_outages import wait_until
 from tests.e2e.conftest import Server, ServerHarness
 from tests.e2e.test_crashes import gone
+from tests.faults.crashing_server import REACHED
 from tests.faults.node_harness import RUNAWAY
 
 RECORDED = [
@@ -73,7 +75,8 @@ def test_a_run_whose_file_was_committed(harness: ServerHarness) -> None:
 def test_a_run_whose_engine_has_no_handle_yet(harness: ServerHarness, point: str) -> None:
     server = crashing(harness, point)
     run = server.submit(RUNAWAY)
-    server.wait_until_claimed(run["id"])  # a waiting run would be canceled without a crash
+    # Before the worker was taken, a cancel ends the attempt without a handle, and without a crash.
+    wait_until((harness.made.home / REACHED).exists, "the attempt has a worker")
     below = server.workers()
     cancel_into_the_crash(server, run["id"])
     assert gone(below)
