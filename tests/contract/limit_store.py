@@ -34,3 +34,5 @@ class LimitStoreContract:
         everything = [(x.level, x.subject, x.name, x.value) for x in await limits.limits()]
         assert {row[:3]: row[3] for row in everything} == known
         assert {x.level for x in await limits.limits(Level.CLIENT)} == {Level.CLIENT}
+        rows = {(x.level, x.subject) for x in await limits.limits(name="running")}
+        assert rows == {key[:2] for key in known if key[2] == "running"}

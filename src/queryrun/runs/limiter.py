@@ -20,7 +20,6 @@ from queryrun.runs.limits import (
     Level,
     Limited,
     LimitReached,
-    LimitScope,
     LimitState,
     LimitStore,
     LimitValue,
@@ -30,7 +29,7 @@ from queryrun.runs.limits import (
     subjects_of,
     tightest,
 )
-from queryrun.runs.store import QueueLimits, RunStore
+from queryrun.runs.store import ClaimLimits, OwnRunning, QueueLimits, RunStore
 from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
 
 CACHE_S = 1.0
@@ -78,11 +77,13 @@ class Limiter:
     cache_s: float = CACHE_S
     _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
     _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
+    _running: _Recent[None, tuple[LimitValue, ...]] = field(init=False)
     _submits: OrderedDict[tuple[Level, str], deque[float]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self._values = _Recent(self.cache_s)
         self._totals = _Recent(self.cache_s)
+        self._running = _Recent(self.cache_s)
 
     async def values(self, request: Limited) -> tuple[LimitValue, ...]:
         """The limits that apply to a run: of settings and store, the smaller of both."""
@@ -119,18 +120,41 @@ class Limiter:
             return given
         entity = [one for one in values if one.level is Level.ENTITY]
         client = [one for one in values if one.level is Level.CLIENT]
-        tenant = [one for one in values if one.level is Level.TENANT]
+        tenant = [one for one in values if one.level in (Level.TENANT, Level.SOURCE)]
         return replace(
             given,
-            per_entity=_smaller(given.per_entity, tightest(entity, "queued")),
-            per_client=_smaller(given.per_client, tightest(client, "queued")),
-            per_tenant=_smaller(given.per_tenant, tightest(tenant, "queued")),
+            per_entity=smaller(given.per_entity, tightest(entity, "queued")),
+            per_client=smaller(given.per_client, tightest(client, "queued")),
+            per_tenant=smaller(given.per_tenant, tightest(tenant, "queued")),
         )
 
-    async def running(self, source: str, given: int) -> int:
-        """How many runs of a tenant may run on the source, with its own limit `given` (0: none)."""
-        scope = LimitScope("", "", "", source)
-        return _smaller(given, tightest(await self.values(scope), "running"))
+    async def running(self, given: ClaimLimits) -> ClaimLimits:
+        """How much may run, with the sources' own limits `given`."""
+        found = self._running.get(None)
+        if found is None:
+            stored = await self.limits.limits(name="running")
+            found = self._running.put(None, (*self._set_running(), *stored))
+        if not found:
+            return given
+
+        def of(level: Level, who: str = ANYONE) -> LimitValue | None:
+            return tightest((x for x in found if (x.level, x.subject) == (level, who)), "running")
+
+        def of_sources(before: Mapping[str, int], limit: LimitValue | None) -> dict[str, int]:
+            return {source: smaller(before.get(source, 0), limit) for source in given.sources}
+
+        tenants = of_sources(given.per_tenant_running, of(Level.TENANT))
+        tenants = of_sources(tenants, of(Level.SOURCE))
+        return replace(
+            given,
+            per_tenant_running={
+                source: smaller(limit, of(Level.SOURCE, source))
+                for source, limit in tenants.items()
+            },
+            per_entity_running=of_sources(given.per_entity_running, of(Level.ENTITY)),
+            per_client_running=of_sources(given.per_client_running, of(Level.CLIENT)),
+            own=OwnRunning(*(_by_subject(found, level) for level in _OWNERS)),
+        )
 
     async def check_estimate(
         self, request: Limited, estimate: StatementEstimate
@@ -169,6 +193,14 @@ class Limiter:
     def forget(self) -> None:
         """Read limits anew: somebody has changed one here."""
         self._values.clear()
+        self._running.clear()
+
+    def _set_running(self) -> list[LimitValue]:
+        return [
+            LimitValue(level, subject, "running", names["running"])
+            for (level, subject), names in self.from_settings.items()
+            if "running" in names
+        ]
 
     async def _state(self, request: Limited, limit: LimitValue) -> LimitState:
         period = limit.kind.period
@@ -235,7 +267,19 @@ class Limiter:
         ]
 
 
-def _smaller(given: int, limit: LimitValue | None) -> int:
+_OWNERS = (Level.TENANT, Level.ENTITY, Level.CLIENT)
+
+
+def _by_subject(limits: Sequence[LimitValue], level: Level) -> dict[str, int]:
+    """The smallest limit of each one of a level that has limits of its own."""
+    found: dict[str, int] = {}
+    for one in limits:
+        if one.level is level and one.subject != ANYONE:
+            found[one.subject] = min(one.value, found.get(one.subject, one.value))
+    return found
+
+
+def smaller(given: int, limit: LimitValue | None) -> int:
     """Of the source's own limits 0 is none."""
     if limit is None:
         return given

@@ -27,12 +27,11 @@ class PostgresLimitStore:
         )
         return limits_of_rows(rows)
 
-    async def limits(self, level: Level | None = None) -> list[LimitValue]:
-        """All, by level, subject and name."""
-        values = {"level": None if level is None else level.value}
-        rows = await self._connections.read(
-            lambda db: db.execute(self._sql["limits"], values).fetchall()
-        )
+    async def limits(self, level: Level | None = None, name: str | None = None) -> list[LimitValue]:
+        """All, or those of a level or name, by level, subject and name."""
+        values = {"level": None if level is None else level.value, "name": name}
+        statement = self._sql["limits" if name is None else "limits_of_name"]
+        rows = await self._connections.read(lambda db: db.execute(statement, values).fetchall())
         return limits_of_rows(rows)
 
     async def set_limit(self, level: Level, subject: str, name: str, value: int | None) -> None:

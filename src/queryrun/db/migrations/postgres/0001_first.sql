@@ -406,3 +406,4 @@ CREATE TABLE limits (
     value   bigint NOT NULL CHECK (value >= 0),
     PRIMARY KEY (level, subject, name)
 );
+CREATE INDEX limits_by_name ON limits (name);
