@@ -30,7 +30,7 @@ def closed_object(properties: Schema, description: str, required: tuple[str, ...
     return {**shape, "description": description}
 
 
-def answer_object(properties: Schema, description: str, *optional: str) -> Schema:
+def whole_object(properties: Schema, description: str, *optional: str) -> Schema:
     """An object that has every property, but for those named `optional`, and no other."""
     required = tuple(name for name in properties if name not in optional)
     return closed_object(properties, description, required)

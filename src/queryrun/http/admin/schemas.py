@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
-from queryrun.http.shapes import Schema, answer_object, reference
+from queryrun.http.shapes import Schema, reference, whole_object
 from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, Period
 
 _TEXT: Schema = {"type": "string"}
@@ -23,7 +23,7 @@ def _page(name: str) -> Schema:
         "type": ["string", "null"],
         "description": "The `cursor` of the next page; null on the last.",
     }
-    return answer_object({"next_page": next_page, "data": items}, "A page.")
+    return whole_object({"next_page": next_page, "data": items}, "A page.")
 
 
 _CLIENT: Schema = {
@@ -58,29 +58,29 @@ _LIMIT: Schema = {
 }
 
 ADMIN_SCHEMAS: dict[str, Schema] = {
-    "AdminTenant": answer_object({"id": _TEXT, "name": _TEXT}, "A tenant."),
+    "AdminTenant": whole_object({"id": _TEXT, "name": _TEXT}, "A tenant."),
     "AdminTenants": _page("AdminTenant"),
-    "AdminEntity": answer_object({"id": _TEXT, "tenant_id": _TEXT, "name": _TEXT}, "An entity."),
+    "AdminEntity": whole_object({"id": _TEXT, "tenant_id": _TEXT, "name": _TEXT}, "An entity."),
     "AdminEntities": _page("AdminEntity"),
-    "AdminClient": answer_object(_CLIENT, "A client; never its secret."),
+    "AdminClient": whole_object(_CLIENT, "A client; never its secret."),
     "AdminClients": _page("AdminClient"),
-    "AdminIssuedClient": answer_object(
+    "AdminIssuedClient": whole_object(
         {**_CLIENT, "secret": {**_TEXT, "description": "Shown only here."}},
         "A client and its new secret, which a repeat of the creation does not have.",
         "secret",
     ),
-    "AdminSources": answer_object(
+    "AdminSources": whole_object(
         {
             "data": {
                 "type": "array",
-                "items": answer_object(
+                "items": whole_object(
                     {
                         "name": _TEXT,
                         "dialect": _TEXT,
                         "is_default": {"type": "boolean"},
                         "available": {"type": "boolean"},
                         "unavailable_reason": {"type": ["string", "null"]},
-                        "limits": answer_object(_LIMITS, "Limits; 0 is none."),
+                        "limits": whole_object(_LIMITS, "Limits; 0 is none."),
                     },
                     "A source as this node sees it.",
                 ),
@@ -88,7 +88,7 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         },
         "The sources.",
     ),
-    "AdminNode": answer_object(
+    "AdminNode": whole_object(
         {
             "name": _TEXT,
             "is_self": {
@@ -102,10 +102,10 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         },
         "A live node: it has said so within the last 35 seconds.",
     ),
-    "AdminNodes": answer_object(
+    "AdminNodes": whole_object(
         {"data": {"type": "array", "items": reference("AdminNode")}}, "The live nodes."
     ),
-    "AdminAuditEntry": answer_object(
+    "AdminAuditEntry": whole_object(
         {
             "position": _COUNT,
             "time": _TIME,
@@ -118,14 +118,14 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "An entry of the audit log.",
     ),
     "AdminAuditEntries": _page("AdminAuditEntry"),
-    "AdminLimit": answer_object(_LIMIT, "A limit."),
+    "AdminLimit": whole_object(_LIMIT, "A limit."),
     "AdminLimits": _page("AdminLimit"),
-    "AdminNewLimit": answer_object(
+    "AdminNewLimit": whole_object(
         {name: _LIMIT[name] for name in ("level", "subject", "name", "value")},
         "A limit to set.",
         "value",
     ),
-    "AdminRun": answer_object(
+    "AdminRun": whole_object(
         {
             "id": _TEXT,
             "entity_id": _TEXT,
@@ -139,11 +139,11 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "A run, without its statement.",
     ),
     "AdminRuns": _page("AdminRun"),
-    "AdminNewTenant": answer_object({"name": _NAME}, "A new tenant."),
-    "AdminNewEntity": answer_object(
+    "AdminNewTenant": whole_object({"name": _NAME}, "A new tenant."),
+    "AdminNewEntity": whole_object(
         {"name": _NAME, "tenant_id": {"type": ["string", "null"]}}, "A new entity.", "tenant_id"
     ),
-    "AdminNewClient": answer_object(
+    "AdminNewClient": whole_object(
         {
             "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS},
             "entities": {**_TEXTS, "minItems": 1, "description": "Names or ids."},
@@ -164,12 +164,12 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "A new client.",
         *("scopes", "org_ids", "tenant_id", "id"),
     ),
-    "AdminChange": answer_object(
+    "AdminChange": whole_object(
         {"scopes": {**_SCOPES, "minItems": 1}, "org_ids": _TEXTS, "expires_time": _TIME_OR_NULL},
         "What to change of a client; what is absent stays.",
         *("scopes", "org_ids", "expires_time"),
     ),
-    "AdminRotate": answer_object(
+    "AdminRotate": whole_object(
         {"grace_s": {"type": "number", "minimum": 0, "maximum": MAX_GRACE_S, "default": 86400}},
         "How long the secret before stays valid.",
         "grace_s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.engines.estimates import Certainty
-from queryrun.http.shapes import Schema, answer_object
+from queryrun.http.shapes import Schema, whole_object
 from queryrun.http.v2.limits_schema import LIMIT
 
 _TEXT: Schema = {"type": "string"}
@@ -38,7 +38,7 @@ _TABLE: Schema = {
     **_READ,
 }
 _ERROR = {
-    **answer_object(
+    **whole_object(
         {
             "code": _TEXT,
             "message": _TEXT,
@@ -51,11 +51,11 @@ _ERROR = {
 }
 _COLUMNS: Schema = {
     "type": ["array", "null"],
-    "items": answer_object({"name": _TEXT, "type": _TEXT}, "A column; its type as Trino names it."),
+    "items": whole_object({"name": _TEXT, "type": _TEXT}, "A column; its type as Trino names it."),
     "description": "Of the result. Null when they are unknown.",
 }
 
-DRY_RUN = answer_object(
+DRY_RUN = whole_object(
     {
         "dry_run": {"type": "boolean", "enum": [True]},
         "source": _TEXT,
@@ -70,7 +70,7 @@ DRY_RUN = answer_object(
         },
         "tables": {
             "type": ["array", "null"],
-            "items": answer_object(_TABLE, "What would be read of a table."),
+            "items": whole_object(_TABLE, "What would be read of a table."),
         },
     },
     "What a run would read. Nothing was created.",

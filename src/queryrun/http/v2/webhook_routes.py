@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import parameters as p
 from queryrun.http.operations import Operation, Parameter, RequestBody, ResponseDoc
-from queryrun.http.shapes import Schema, answer_object
+from queryrun.http.shapes import Schema, whole_object
 from queryrun.http.v2 import webhooks as w
 from queryrun.webhooks.model import DeliveryState, WebhookEvent, WebhookKind
 from queryrun.webhooks.store import MAX_PER_CLIENT, REPLAYED_AT_ONCE
@@ -199,14 +199,14 @@ _ATTEMPT: Schema = {
 }
 
 WEBHOOK_SCHEMAS: dict[str, Schema] = {
-    "Webhook": answer_object(_WEBHOOK, "A webhook; never its secret."),
-    "Webhooks": answer_object({"data": _list_of("Webhook")}, "Webhooks."),
-    "IssuedWebhook": answer_object(
+    "Webhook": whole_object(_WEBHOOK, "A webhook; never its secret."),
+    "Webhooks": whole_object({"data": _list_of("Webhook")}, "Webhooks."),
+    "IssuedWebhook": whole_object(
         {**_WEBHOOK, "secret": {**_TEXT, "description": "`whsec_…`, shown only here."}},
         "A webhook and its new secret.",
     ),
-    "WebhookRequest": answer_object(_NEW, "A new webhook.", *_NEW),
-    "ChangedWebhook": answer_object(
+    "WebhookRequest": whole_object(_NEW, "A new webhook.", *_NEW),
+    "ChangedWebhook": whole_object(
         {
             "url": _or_null(_URL),
             "events": _or_null(_EVENTS),
@@ -216,24 +216,24 @@ WEBHOOK_SCHEMAS: dict[str, Schema] = {
         "What changes.",
         *("url", "events", "description", "paused"),
     ),
-    "WebhookRotation": answer_object(
+    "WebhookRotation": whole_object(
         {"grace_s": {"type": "number", "minimum": 0, "maximum": w.MAX_GRACE_S, "default": 86400}},
         "How long messages are signed with the secret before, too.",
         "grace_s",
     ),
-    "WebhookDelivery": answer_object(_DELIVERY, "A message to one receiver."),
-    "WebhookDeliveries": answer_object(
+    "WebhookDelivery": whole_object(_DELIVERY, "A message to one receiver."),
+    "WebhookDeliveries": whole_object(
         {"next_page": _or_null(_TEXT), "data": _list_of("WebhookDelivery")}, "A page."
     ),
-    "WebhookDeliveryDetails": answer_object(
+    "WebhookDeliveryDetails": whole_object(
         {
             **_DELIVERY,
-            "attempts": {"type": "array", "items": answer_object(_ATTEMPT, "An attempt.")},
+            "attempts": {"type": "array", "items": whole_object(_ATTEMPT, "An attempt.")},
         },
         "A delivery with its attempts.",
     ),
-    "WebhookReplay": answer_object(
+    "WebhookReplay": whole_object(
         _REPLAY, "Either `ids`, or a time from `from_time` on.", *_REPLAY
     ),
-    "WebhooksReplayed": answer_object({"replayed": {"type": "integer", "minimum": 0}}, "How many."),
+    "WebhooksReplayed": whole_object({"replayed": {"type": "integer", "minimum": 0}}, "How many."),
 }
