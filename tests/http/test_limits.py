@@ -172,11 +172,11 @@ async def test_how_many_run_and_wait_is_shown_as_the_smaller_of_both_limits(
     subjects = {"tenant": TENANT, "entity": ACME.id, "client": harness.client_id, "source": "live"}
     assert (await set_limit(harness, level, subjects[level], name, 2)).status_code == 200
     await harness.create()
-    shown_as = "tenant" if level == "source" else level
-    shown = await limit_of(harness, name, shown_as)
-    assert (shown["limit"], shown["period"]) == (2, "now")
-    of_others = None if shown_as == "tenant" else {"running": 0, "queued": 1}[name]
-    assert shown["used"] == of_others
+    listed_level = "tenant" if level == "source" else level
+    listed = await limit_of(harness, name, listed_level)
+    assert (listed["limit"], listed["period"]) == (2, "now")
+    used = None if listed_level == "tenant" else {"running": 0, "queued": 1}[name]
+    assert listed["used"] == used
 
 
 async def test_a_limit_that_is_removed_is_gone(harness: AppHarness) -> None:

@@ -7,7 +7,7 @@ that run at the same time may together exceed a limit by what each of them was a
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,7 +35,8 @@ from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
 CACHE_S = 1.0
 """How old limits and sums may be that a submit is judged by."""
 MAX_CACHED = 10_000
-_MINUTE_S = 60.0
+_MINUTE_S = 60
+_PER_MINUTE = "submits_per_minute"
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -78,7 +79,6 @@ class Limiter:
     _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
     _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
     _running: _Recent[None, tuple[LimitValue, ...]] = field(init=False)
-    _submits: OrderedDict[tuple[Level, str], deque[float]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self._values = _Recent(self.cache_s)
@@ -111,7 +111,7 @@ class Limiter:
         for one in values:
             if one.value == 0 and one.name in ("queued", "rows", "result_bytes", "time_s"):
                 raise LimitReached(LimitState(one), self.now())
-        self._count_submit(values, is_counted=is_counted)
+        await self._count_submit(values, is_counted=is_counted)
 
     async def queue_limits(self, request: Limited, given: QueueLimits) -> QueueLimits:
         """How many runs may wait, with the source's own limits `given`."""
@@ -209,7 +209,8 @@ class Limiter:
             totals = await self._totals_of(request, limit, first)
             return LimitState(limit, figure_of(limit.kind, totals), resets)
         if period is Period.MINUTE:
-            return LimitState(limit, len(self._recent_submits((limit.level, limit.subject))))
+            [count] = await self.limits.count_submit([limit], is_counted=False)
+            return LimitState(limit, count.used)
         if limit.name == "stored_bytes":
             entity, client = await self.runs.usage(
                 request.tenant_id, request.entity_id, request.client_id
@@ -237,26 +238,16 @@ class Limiter:
         page = await self.usage.report(query)
         return self._totals.put(key, page.rows[0][1] if page.rows else NO_USAGE)
 
-    def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
-        limited = [one for one in values if one.name == "submits_per_minute"]
-        for one in limited:
-            recent = self._recent_submits((one.level, one.subject))
-            if len(recent) >= one.value:
-                after_s = max(1, int(recent[0] + _MINUTE_S - monotonic()) + 1) if recent else 60
-                refusal = LimitReached(LimitState(one, len(recent)), self.now())
-                refusal.retry_after_s = after_s
+    async def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
+        limited = [one for one in values if one.name == _PER_MINUTE]
+        if not limited:
+            return
+        counts = await self.limits.count_submit(limited, is_counted=is_counted)
+        for one, count in zip(limited, counts, strict=True):
+            if count.used >= one.value:
+                refusal = LimitReached(LimitState(one, count.used), self.now())
+                refusal.retry_after_s = int(count.again_s) + 1 if one.value else _MINUTE_S
                 raise refusal
-        for one in limited if is_counted else ():
-            self._recent_submits((one.level, one.subject)).append(monotonic())
-
-    def _recent_submits(self, key: tuple[Level, str]) -> deque[float]:
-        recent = self._submits.setdefault(key, deque())
-        self._submits.move_to_end(key)
-        while recent and recent[0] <= monotonic() - _MINUTE_S:
-            recent.popleft()
-        if len(self._submits) > MAX_CACHED:
-            self._submits.popitem(last=False)
-        return recent
 
     def _of_settings(self, subjects: Sequence[tuple[Level, str]]) -> list[LimitValue]:
         return [

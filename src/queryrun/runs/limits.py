@@ -185,6 +185,14 @@ class LimitScope:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class SubmitCount:
+    """Submits of the last minute, and in how many seconds the first of them is older than that."""
+
+    used: int
+    again_s: float
+
+
 class LimitStore(Protocol):
     """The limits that were set over HTTP. They hold on every node within a second."""
 
@@ -198,6 +206,13 @@ class LimitStore(Protocol):
 
     async def set_limit(self, level: Level, subject: str, name: str, value: int | None) -> None:
         """Set one; None removes it. Durable."""
+        ...
+
+    async def count_submit(
+        self, limits: Sequence[LimitValue], *, is_counted: bool
+    ) -> list[SubmitCount]:
+        """What each of these limits of a minute has used, of all nodes. Unless one of them is used
+        up, or somebody only wants to know, count one more submit for each, in the same step."""
         ...
 
 
