@@ -11,7 +11,6 @@ import zlib
 from functools import cache
 
 import msgspec
-from starlette.requests import ClientDisconnect
 
 from queryrun.errors import InvalidRequest, Problem
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
@@ -53,16 +52,17 @@ async def read_body(request: ApiRequest, max_bytes: int) -> bytes:
         raise PayloadTooLarge(max_bytes)
     chunks: list[bytes] = []
     size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise PayloadTooLarge(max_bytes)
-            if chunk:
-                chunks.append(chunk)
-    except ClientDisconnect as error:
-        message = "the connection closed before the body was complete"
-        raise InvalidRequest.of("body", message) from error
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest.of("body", "the connection closed before the body was complete")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise PayloadTooLarge(max_bytes)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 

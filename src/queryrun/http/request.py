@@ -35,7 +35,7 @@ class ApiRequest(Request):
         """The path as the route table has it, for logs and metrics: never the path as sent."""
         self.api_version = api_version_of(scope["path"])
         self.request_id = new_id()
-        path_params = self.path_params
+        path_params = scope.get("path_params", {})
         self.run_id: str | None = path_params.get("query_run_id") or path_params.get("job_id")
         self.track_id: str | None = None
         self.authorized: Principal | None = None
@@ -69,7 +69,8 @@ class ApiRequest(Request):
     @property
     def client_address(self) -> str:
         """The peer's address, or what a trusted proxy says of it (`server.trusted_proxies`)."""
-        return self.client.host if self.client else "unknown"
+        client = self.scope.get("client")
+        return client[0] if client else "unknown"
 
     @property
     def origin(self) -> Origin:

@@ -76,6 +76,7 @@ class Exchange:
         "_read_to_end",
         "_received",
         "_sent_continue",
+        "_unsent_head",
         "disconnected",
         "head",
         "keep_alive",
@@ -100,6 +101,8 @@ class Exchange:
         self._news: asyncio.Event | None = None
         self._sent_continue = not head.expects_continue
         self._chunked_response = False
+        self._unsent_head = b""
+        """Of a response whose length is known: it goes with the first bytes of the body."""
         self._left: int | None = None
         """Bytes of the response's body to come; None when it ends with its chunks or the
         connection."""
@@ -134,6 +137,7 @@ class Exchange:
         if not self.response_started:
             self.keep_alive = False
             self._start(500, [(b"content-length", b"0")])
+            self._write_head()
             self.response_complete = True
             self._connection.response_completed()
         else:
@@ -200,7 +204,13 @@ class Exchange:
         if block.count(b"\n") != line_count or block.count(b"\r") != line_count or b"\0" in block:
             raise RuntimeError("a response header has a line end in it")
         self.response_started = True
-        self._connection.write(block + b"\r\n")
+        self._unsent_head = block + b"\r\n"
+        if self._left is None:  # nobody knows when the first bytes of such a body will come
+            self._write_head()
+
+    def _write_head(self) -> None:
+        head, self._unsent_head = self._unsent_head, b""
+        self._connection.write(head)
 
     def _frame(self, status: int, lines: list[bytes]) -> None:
         """Decide where the response ends, and whether another request can follow."""
@@ -232,7 +242,9 @@ class Exchange:
         if not more and not self.disconnected:
             if self._left:
                 raise RuntimeError("the response is shorter than its Content-Length")
-            if self._chunked_response:
+            if self._unsent_head:
+                self._write_head()
+            elif self._chunked_response:
                 self._connection.write(b"0\r\n\r\n")
             self.response_complete = True
             self._tell()
@@ -243,6 +255,8 @@ class Exchange:
         if len(body) <= WRITE_HIGH_WATER_BYTES:
             self._write(body)
             return
+        if self._unsent_head:
+            self._write_head()
         view = memoryview(body)
         for at in range(0, len(body), WRITE_HIGH_WATER_BYTES):
             if self._connection.write_paused:
@@ -254,4 +268,6 @@ class Exchange:
     def _write(self, part: bytes | memoryview) -> None:
         if self._chunked_response:
             part = b"".join((b"%x\r\n" % len(part), part, b"\r\n"))
+        elif self._unsent_head:
+            part, self._unsent_head = self._unsent_head + part, b""
         self._connection.write(part)
