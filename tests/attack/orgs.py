@@ -115,7 +115,7 @@ def native_database(targets: Targets) -> Outcome:
     return _leaks(targets, NATIVE_ATTACKS + ATTACKS[:5], "native", is_database=True)
 
 
-@attack(GROUP, "results of all rows, as an admin of orgs or from before", before="all of them", bar=0,
+@attack(GROUP, "results of all rows, as an admin of orgs or from before", before="all", bar=0,
         unit="ways to them", timeout_s=180)  # fmt: skip
 def results_of_others(targets: Targets) -> Outcome:
     """A client of orgs cannot be an admin, and one whose orgs are narrowed finds nothing of what

@@ -173,10 +173,10 @@ async def test_a_client_of_orgs_is_told_nothing_that_hidden_rows_have_a_part_in(
     path = f"/v2/query_runs/{run_id}?fields[]=usage"
     of_run = (await harness.call("GET", path, token=token)).json()["usage"]
     row = (await report(harness, token=token))["data"][0]
-    for told in (of_run, row):
-        assert {told[name] for name in HIDDEN} == {0}
-        assert told["attempts_not_counted"] == told["attempts"] == 1
-        assert told["written_bytes"] > 0
+    for reported in (of_run, row):
+        assert {reported[name] for name in HIDDEN} == {0}
+        assert reported["attempts_not_counted"] == reported["attempts"] == 1
+        assert reported["written_bytes"] > 0
     assert of_run["tables"] == []
     admin = await harness.new_token(scopes=ADMIN)
     assert (await report(harness, token=admin))["data"][0]["cpu_ms"] == USED.cpu_ms

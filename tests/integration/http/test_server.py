@@ -146,38 +146,38 @@ async def test_who_closes_the_own_side_gets_the_response_that_takes_its_time(sen
 
 
 async def test_a_stream_without_an_end_ends_with_its_reader() -> None:
-    told: asyncio.Queue[str] = asyncio.Queue()
+    received: asyncio.Queue[str] = asyncio.Queue()
 
     async def follow(_scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"event", "more_body": True})
         while (kind := (await receive())["type"]) != "http.disconnect":
             pass
-        told.put_nowait(kind)
+        received.put_nowait(kind)
 
     async with serving(follow) as (_, address):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(GET)
         writer.write_eof()
         assert b"event" in await reader.read()
-        assert await told.get() == "http.disconnect"
+        assert await received.get() == "http.disconnect"
         writer.close()
 
 
 async def test_a_body_that_ends_before_its_length_is_a_disconnect() -> None:
-    told: asyncio.Queue[str] = asyncio.Queue()
+    received: asyncio.Queue[str] = asyncio.Queue()
 
     async def read(_scope: Scope, receive: Receive, _send: Send) -> None:
         while (kind := (await receive())["type"]) != "http.disconnect":
             pass
-        told.put_nowait(kind)
+        received.put_nowait(kind)
 
     async with serving(read) as (_, address):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
         writer.write_eof()
         assert await reader.read() == b""
-        assert await told.get() == "http.disconnect"
+        assert await received.get() == "http.disconnect"
         writer.close()
 
 
