@@ -14,6 +14,7 @@ from queryrun.errors import InvalidRequest
 from queryrun.http.api_version import api_version_of
 from queryrun.http.ids import new_id
 from queryrun.http.rate_limits import Quota
+from queryrun.http.server.exchange import HALF_CLOSED
 from queryrun.runs.model import IdempotencyKey
 from queryrun.tracing.context import TraceContext
 
@@ -71,6 +72,12 @@ class ApiRequest(Request):
         """The peer's address, or what a trusted proxy says of it (`server.trusted_proxies`)."""
         client = self.scope.get("client")
         return client[0] if client else "unknown"
+
+    @property
+    def is_half_closed(self) -> bool:
+        """Whether the peer has closed its side of the connection: it has left, or it has nothing
+        more to say and waits for the response. Nobody can tell."""
+        return HALF_CLOSED in self.scope.get("state", ())
 
     @property
     def origin(self) -> Origin:
