@@ -176,7 +176,12 @@ class Dispatcher:
         while not self._draining:
             self._wake.clear()
             self._has_claimed.clear()
-            await survive(self._claim, operation="claim", error_event="claim_error")
+            await survive(
+                self._claim,
+                operation="claim",
+                error_event="claim_error",
+                outages=self._context.outages,
+            )
             self._has_claimed.set()
             await self._until_woken()
 
@@ -271,6 +276,7 @@ class Dispatcher:
                 self.extend_leases,
                 operation="extend_leases",
                 error_event="lease_extension_error",
+                outages=self._context.outages,
             )
 
     async def _until_beat(self) -> None:
