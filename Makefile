@@ -82,7 +82,7 @@ try-console: | $(VENV)/.installed
 	@$(MAKE) --no-print-directory console || true
 
 test: setup existing-clients try-console ## every test
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup $(TEST_OPTIONS)
 
 test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an environment of its own
 	@for python in $(PYTHONS); do \

@@ -8,7 +8,7 @@ Neither holds the state of a run: the store is the truth.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from queryrun.results.store import ResultStore
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.limiter import Limiter
+from queryrun.runs.loop import StoreOutages
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
@@ -152,3 +153,5 @@ class AttemptContext:
     limiter: Limiter | None = None
     tracer: Tracer | None = None
     """Records the traces of runs; None: nobody does."""
+    outages: StoreOutages = field(default_factory=StoreOutages)
+    """Noted by the dispatcher, whose loops are the most frequent, and read by the reaper."""
