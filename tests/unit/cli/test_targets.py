@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from queryrun_cli.errors import CommandError
-from queryrun_cli.targets import check_place, content_of, with_default
+from queryrun_cli.targets import check_writable, content_of, with_default
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_a_pipe_takes_any_name_and_a_directory_names_the_file_itself(tmp_path: P
     os.mkfifo(pipe)
     folder.mkdir()
     assert with_default(pipe, None) == with_default(folder, None) == ("csv", "none")
-    for place in (pipe, folder, Path("-"), tmp_path / "new.csv", Path("new.csv")):
-        check_place(place)
+    for path in (pipe, folder, Path("-"), tmp_path / "new.csv", Path("new.csv")):
+        check_writable(path)
 
 
-def test_a_place_where_no_file_can_be_is_named_before_anything_runs(tmp_path: Path) -> None:
+def test_a_path_where_no_file_can_be_is_named_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CommandError, match=r"the directory .*/none does not exist"):
-        check_place(tmp_path / "none" / "a.csv")
+        check_writable(tmp_path / "none" / "a.csv")
     with pytest.raises(CommandError, match=r"the directory .*/file is no directory"):
-        check_place(tmp_path / "file" / "a.csv")
+        check_writable(tmp_path / "file" / "a.csv")

@@ -22,7 +22,7 @@ from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
 from queryrun_cli.statements import statements_of, with_used
 from queryrun_cli.table import DEFAULT_TABLE, TableOptions, file_lines, print_paged, printed_lines
-from queryrun_cli.targets import FORMATS, STDOUT, check_place, with_default
+from queryrun_cli.targets import FORMATS, STDOUT, check_writable, with_default
 from queryrun_cli.texts import run_object, tags_of
 from queryrun_client import Run, SubmitOptions, Unsupported, formats
 from queryrun_client.profiles import find_server
@@ -149,7 +149,7 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
 def _check_output(options: RunOptions) -> None:
     """Before anything runs: what the file becomes, and whether it can be made where it should."""
     if options.output is not None:
-        check_place(options.output)
+        check_writable(options.output)
         _, compression = with_default(options.output, options.format)
         if options.prints_table and compression != "none":
             raise CommandError(f"{options.output}: a table is not compressed; use --format csv")

@@ -52,7 +52,7 @@ def with_default(path: Path, requested: str | None) -> tuple[str, str]:
     return found or _DEFAULT, compression
 
 
-def check_place(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """`CommandError` unless a file can be made there: told before anything runs."""
     if path == STDOUT or path.is_dir() or is_written_into(path):
         return

@@ -13,7 +13,7 @@ from queryrun_cli.errors import CommandError
 from queryrun_cli.printable import printable
 from queryrun_cli.table import TableOptions, print_paged
 from queryrun_cli.targets import FORMATS as FILE_FORMATS
-from queryrun_cli.targets import check_place, content_of
+from queryrun_cli.targets import check_writable, content_of
 from queryrun_client import Client, Table
 
 TABLE = "table"
@@ -77,7 +77,7 @@ class Session:
     def open_output(self, path: Path) -> OutputFile:
         """Let results go into this file from now on. `CommandError` for what is no format, and
         where no file can be made."""
-        check_place(path)
+        check_writable(path)
         if path.is_dir():
             raise CommandError(f"{path} is a directory: name a file")
         found, compression = content_of(path)

@@ -28,8 +28,8 @@ def error_lines(error: ClientError, sql: str, width: int = MAX_LINE) -> Iterator
         number = f"{line}: " if "\n" in sql else ""
         budget = max(MIN_LINE, min(width, MAX_LINE)) - width_of(number)
         wrong = _beginning(wrong, budget // 2)
-        shown_after = min(width_of(after), budget // 4)
-        before = _end(before, budget - width_of(wrong) - shown_after)
+        rest_width = min(width_of(after), budget // 4)
+        before = _end(before, budget - width_of(wrong) - rest_width)
         after = _beginning(after, budget - width_of(before) - width_of(wrong))
         yield f"{number}{before}{wrong}{after}".rstrip()
         yield " " * width_of(number + before) + "^" * max(1, width_of(wrong))
