@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import zlib
 from functools import cache
+from typing import TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect
 
 from queryrun.errors import InvalidRequest, Problem
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
+from queryrun.http.repeated_names import check_names
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
 from queryrun.results.bounded_threads import BoundedThreads
+
+T = TypeVar("T")
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
@@ -53,16 +56,17 @@ async def read_body(request: ApiRequest, max_bytes: int) -> bytes:
         raise PayloadTooLarge(max_bytes)
     chunks: list[bytes] = []
     size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise PayloadTooLarge(max_bytes)
-            if chunk:
-                chunks.append(chunk)
-    except ClientDisconnect as error:
-        message = "the connection closed before the body was complete"
-        raise InvalidRequest.of("body", message) from error
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest.of("body", "the connection closed before the body was complete")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise PayloadTooLarge(max_bytes)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 
@@ -102,13 +106,35 @@ async def decode_object(
     the only problem: all of them could be a million.
     """
     if len(raw) <= LARGE_BYTES:
-        found = _decode_small(raw)
+        found = _checked(raw, _decode_small(raw))
     else:
-        found = await threads.run(lambda: _decode_large(raw, known))
+        found = await threads.run(lambda: _checked(raw, _decode_large(raw, known)))
     if isinstance(found, Problem):
         problems.append(found)
         return None
     return found
+
+
+async def decode_body(raw: bytes, kind: type[T], threads: BoundedThreads) -> T:
+    """The JSON in `raw` as this kind. Raises msgspec's errors, and `InvalidRequest` that says which
+    name is given twice."""
+    decoded = msgspec.json.decode(raw, type=kind)
+    if len(raw) <= LARGE_BYTES:
+        check_names(raw)
+    else:
+        await threads.run(lambda: check_names(raw))
+    return decoded
+
+
+def _checked(raw: bytes, decoded: dict[str, object] | Problem) -> dict[str, object] | Problem:
+    """Decoded, or the problem that a name is given twice."""
+    if isinstance(decoded, Problem):
+        return decoded
+    try:
+        check_names(raw)
+    except InvalidRequest as error:
+        return error.problems[0]
+    return decoded
 
 
 def _decode_small(raw: bytes) -> dict[str, object] | Problem:

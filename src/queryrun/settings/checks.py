@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from urllib.parse import urlsplit
 
-from queryrun.auth.model import Scope
+from queryrun.auth.model import OF_ALL_ROWS, Scope
 from queryrun.auth.oidc_rules import KEY_KINDS
 from queryrun.engines.registry import ENGINES
 from queryrun.errors import ConfigurationError
@@ -154,6 +154,12 @@ def _check_oidc_rule(name: str, rule: OidcRule) -> None:
         raise ConfigurationError(f"{name}: entities must name at least one")
     if not rule.scopes or not set(rule.scopes) <= set(Scope):
         raise ConfigurationError(f"{name}: scopes must name any of {', '.join(Scope)}")
+    beyond = sorted(set(rule.scopes) & OF_ALL_ROWS) if rule.orgs else []
+    if beyond:
+        raise ConfigurationError(
+            f"{name}: a login that is restricted to orgs cannot have {', '.join(beyond)}: who has "
+            "it sees results of all rows; leave out the orgs, or write a rule of its own for it"
+        )
     for text in (rule.tenant, *rule.entities, *rule.orgs):
         if re.search(r"[{}]", re.sub(r"\{[^{}]+\}", "", text)):
             raise ConfigurationError(f"{name}: {text!r}: braces must hold the name of a claim")

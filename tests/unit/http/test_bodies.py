@@ -17,6 +17,7 @@ from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, read_body
 from queryrun.http.compression import accepts_gzip, compress
 from queryrun.http.errors import PayloadTooLarge
 from queryrun.http.properties import property_problems
+from queryrun.http.repeated_names import check_names
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
 from queryrun.http.v2.body import BY_NAME as V2_NAMES
@@ -186,6 +187,44 @@ async def test_a_large_body_that_nothing_can_hold_is_one_problem(name: str) -> N
     content, problems = await decode(raw)
     assert content is None
     assert [problem.parameter for problem in problems] == [parameter]
+
+
+PADDING = b'"sql":"' + b"x" * LARGE_BYTES + b'"'
+REPEATED = {
+    "a property": (b'{"sql":"a","sql":"b"}', "sql"),
+    "a property, escaped": (b'{"sql":"a","tags":{},"\\u0073ql":"b"}', "sql"),
+    "with blanks": (b'{"sql" : "a", "tags"\n:{"a":"b"},\t"sql"\r\n: "a"}', "sql"),
+    "in an object": (b'{"tags":{"a":"b","c":":","a":"b"}}', "a"),
+    "in a list": (b'{"tags":[{"a":1},{"b":[],"b":[]}]}', "b"),
+    "of a large body": (b'{"tags":{},' + PADDING + b',"tags":{"a":1}}', "tags"),
+    "in a large body": (b"{" + PADDING + b',"tags":{"a":1,"a":1}}', "a"),
+    "large, and not kept": (b'{"tags":[' + b"{}," * 100_000 + b'1],"tags":{}}', "body"),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+async def test_a_name_that_is_given_twice_is_a_problem(name: str) -> None:
+    raw, parameter = REPEATED[name]
+    content, problems = await decode(raw)
+    assert content is None
+    assert [problem.parameter for problem in problems] == [parameter]
+
+
+async def test_the_same_name_in_different_objects_is_none() -> None:
+    raw = b'{"sql":"{\\"sql\\":1,\\"sql\\":2}","tags":{"sql":"sql","a":[{"a":1},{"a":"\\\\"}]}}'
+    content, problems = await decode(raw)
+    assert content == json.loads(raw)
+    assert problems == []
+
+
+@given(st.recursive(st.text() | st.integers(-9, 9), lambda inner: st.lists(inner)
+                    | st.dictionaries(st.text(), inner), max_leaves=20))  # fmt: skip
+def test_what_a_decoder_writes_has_no_name_twice(value: object) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only)
+        if not ascii_only:
+            text = text.encode("utf-8", "replace").decode()
+        check_names(text.encode())
 
 
 def test_at_most_twenty_problems_of_a_body_are_reported() -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from queryrun.auth.model import Scope
 from queryrun.errors import InvalidRequest
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import decode_body, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signed
@@ -74,7 +74,7 @@ async def body_of(app: AppContext, request: ApiRequest, kind: type[T], *, defaul
         else default.encode()
     )
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return await decode_body(raw, kind, app.threads.bodies)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest.of("body", f"the body is not as documented: {error}") from error
 
