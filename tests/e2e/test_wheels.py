@@ -41,6 +41,12 @@ class Environment:
     def queryrun(self) -> str:
         return str(self.folder / "bin" / "queryrun")
 
+    @property
+    def site(self) -> Path:
+        """Where its packages are."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return self.folder / "lib" / version / "site-packages"
+
     def environ(self, **more: str) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("QUERYRUN_", "PYTHON"))}
         return clean | {"XDG_CONFIG_HOME": str(self.folder / "config")} | more
@@ -152,12 +158,11 @@ def installed(folder: Path, *wheels: Path) -> Environment:
     venv.create(folder, symlinks=True, with_pip=False)
     environment = Environment(folder)
     _pip("install", *(str(wheel) for wheel in wheels), python=environment.python)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    site = folder / "lib" / version / "site-packages"
+    site = environment.site
     for wheel in wheels:
         name = wheel.name.partition("-")[0]
         for requirement in _requirements(next(site.glob(f"{name}-*.dist-info")) / "METADATA"):
-            _link(requirement, site)
+            link(requirement, site)
     _pip("check", python=environment.python)
     return environment
 
@@ -169,7 +174,7 @@ def _requirements(metadata: Path) -> Iterator[Requirement]:
             yield requirement
 
 
-def _link(requirement: Requirement, site: Path) -> None:
+def link(requirement: Requirement, site: Path) -> None:
     """Link a third-party distribution and what it requires in turn."""
     if requirement.name in OURS:
         return
@@ -190,7 +195,7 @@ def _link(requirement: Requirement, site: Path) -> None:
         below = Requirement(text)
         extras = requirement.extras or {""}
         if below.marker is None or any(below.marker.evaluate({"extra": e}) for e in extras):
-            _link(below, site)
+            link(below, site)
 
 
 @pytest.fixture(scope="module")
