@@ -15,11 +15,11 @@ import msgspec
 from starlette.requests import ClientDisconnect
 
 from queryrun.errors import InvalidRequest, Problem
+from queryrun.http.body_lanes import BodyLane
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
 from queryrun.http.repeated_names import check_names
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
-from queryrun.results.bounded_threads import BoundedThreads
 
 T = TypeVar("T")
 
@@ -37,31 +37,37 @@ _NOT_AN_OBJECT = Problem("invalid_parameter", "body", "the body must be a JSON o
 _FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-async def read_json_body(request: ApiRequest, max_bytes: int, threads: BoundedThreads) -> bytes:
+async def read_json_body(request: ApiRequest, max_bytes: int, lane: BodyLane) -> bytes:
     """The body of a request that must be JSON, inflated when it was gzipped."""
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
-    body = await read_body(request, max_bytes)
+    body = await read_body(request, max_bytes, lane)
     encoding = content_encoding(request)
     if encoding != "gzip" or not body.startswith(GZIP_MAGIC):
         return body
-    return await threads.run(lambda: inflate(body, encoding, max_bytes))
+    plain = await lane.run(lambda: inflate(body, encoding, max_bytes))
+    if len(plain) > LARGE_BYTES:
+        lane.hold(len(plain))
+    return plain
 
 
-async def read_body(request: ApiRequest, max_bytes: int) -> bytes:
+async def read_body(request: ApiRequest, max_bytes: int, lane: BodyLane | None = None) -> bytes:
     """The body as sent. `PayloadTooLarge` as soon as it is known to be over the limit, so that
-    memory is bounded by the limit plus one chunk."""
+    memory is bounded by the limit plus one chunk. What is large is held in the `lane`."""
     announced = request.raw_header(b"content-length") or b""
     if announced.isdigit() and (len(announced) > 18 or int(announced) > max_bytes):
         raise PayloadTooLarge(max_bytes)
     chunks: list[bytes] = []
-    size = 0
+    size = held = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
             if size > max_bytes:
                 raise PayloadTooLarge(max_bytes)
+            if lane is not None and size > LARGE_BYTES:
+                lane.hold(size - held)
+                held = size
             if chunk:
                 chunks.append(chunk)
     except ClientDisconnect as error:
@@ -98,7 +104,7 @@ def inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
 
 
 async def decode_object(
-    raw: bytes, known: frozenset[str], problems: list[Problem], threads: BoundedThreads
+    raw: bytes, known: frozenset[str], problems: list[Problem], lane: BodyLane
 ) -> dict[str, object] | None:
     """The JSON object in `raw`, or None and a problem. `known`: the properties it may have.
 
@@ -108,21 +114,21 @@ async def decode_object(
     if len(raw) <= LARGE_BYTES:
         found = _checked(raw, _decode_small(raw))
     else:
-        found = await threads.run(lambda: _checked(raw, _decode_large(raw, known)))
+        found = await lane.run(lambda: _checked(raw, _decode_large(raw, known)))
     if isinstance(found, Problem):
         problems.append(found)
         return None
     return found
 
 
-async def decode_body(raw: bytes, kind: type[T], threads: BoundedThreads) -> T:
+async def decode_body(raw: bytes, kind: type[T], lane: BodyLane) -> T:
     """The JSON in `raw` as this kind. Raises msgspec's errors, and `InvalidRequest` that says which
     name is given twice."""
     decoded = msgspec.json.decode(raw, type=kind)
     if len(raw) <= LARGE_BYTES:
         check_names(raw)
     else:
-        await threads.run(lambda: check_names(raw))
+        await lane.run(lambda: check_names(raw))
     return decoded
 
 

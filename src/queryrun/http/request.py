@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -17,6 +18,9 @@ from queryrun.http.rate_limits import Quota
 from queryrun.http.server.exchange import HALF_CLOSED
 from queryrun.runs.model import IdempotencyKey
 from queryrun.tracing.context import TraceContext
+
+if TYPE_CHECKING:
+    from queryrun.http.body_lanes import BodyLane
 
 MAX_QUERY_PARAMETERS = 500
 
@@ -48,6 +52,8 @@ class ApiRequest(Request):
         self.idempotency_key: IdempotencyKey | None = None
         """Set once the key is known to be unused: the outcome is stored under it."""
         self.deadline: asyncio.Timeout | None = None
+        self.body_lane: BodyLane | None = None
+        """Closed by the endpoint."""
         self.trace: TraceContext | None = None
         """Its span, or what the caller says (`http/trace.py`)."""
         self.is_traced = False

@@ -69,12 +69,12 @@ async def body_of(app: AppContext, request: ApiRequest, kind: type[T], *, defaul
     """The JSON body as this kind; `InvalidRequest` says where it is wrong. `default` is the text
     of an empty one."""
     raw = (
-        await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+        await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies.of(request))
         if not default or (request.header(b"content-length") not in (None, "0"))
         else default.encode()
     )
     try:
-        return await decode_body(raw, kind, app.threads.bodies)
+        return await decode_body(raw, kind, app.threads.bodies.of(request))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest.of("body", f"the body is not as documented: {error}") from error
 

@@ -84,9 +84,9 @@ def _check_sender(request: ApiRequest) -> None:
 
 
 async def _body(app: AppContext, request: ApiRequest) -> SignIn:
-    content = await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+    content = await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies.of(request))
     try:
-        return await decode_body(content, SignIn, app.threads.bodies)
+        return await decode_body(content, SignIn, app.threads.bodies.of(request))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = "the body must have client_id and client_secret, both texts, and nothing else"
         raise InvalidRequest.of("body", message) from error

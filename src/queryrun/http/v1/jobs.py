@@ -49,9 +49,9 @@ NOT_JSON = "Unable to process JSON"
 async def create_job(app: AppContext, request: ApiRequest) -> Response:
     """`POST /query/jobs` (contract A6): 200, and once per idempotency key, refusals included."""
     problems: list[Problem] = []
-    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
+    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies.of(request))
     faults: list[Problem] = []
-    content = await decode_object(raw, BY_NAME, faults, app.threads.bodies)
+    content = await decode_object(raw, BY_NAME, faults, app.threads.bodies.of(request))
     if replay := await idempotency.begin(
         app, request, problems, raw if content is None else content
     ):

@@ -36,8 +36,8 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
     is_dry = is_dry_run(request, problems)
-    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
-    content = await decode_object(raw, BY_NAME, problems, app.threads.bodies)
+    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies.of(request))
+    content = await decode_object(raw, BY_NAME, problems, app.threads.bodies.of(request))
     if is_dry:
         idempotency.check_key(request, problems)
     elif replay := await idempotency.begin(

@@ -63,9 +63,9 @@ def _id(request: ApiRequest) -> str:
 
 
 async def _content(app: AppContext, request: ApiRequest) -> s.StatementContent:
-    raw = await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+    raw = await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies.of(request))
     try:
-        body = await decode_body(raw, StatementBody, app.threads.bodies)
+        body = await decode_body(raw, StatementBody, app.threads.bodies.of(request))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = "the body must have name and sql, and may have folder, source and shared"
         raise InvalidRequest.of("body", message) from error
