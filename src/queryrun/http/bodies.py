@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import ClientDisconnect
 
 from queryrun.errors import InvalidRequest, Problem
-from queryrun.http.body_lanes import BodyLane
+from queryrun.http.body_lanes import BodyLane, BodyLanes
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
 from queryrun.http.repeated_names import check_names
 from queryrun.http.request import ApiRequest
@@ -35,6 +35,15 @@ MAX_VALUE_BYTES = LARGE_BYTES
 _NOT_JSON = Problem("invalid_parameter", "body", "the body is not valid JSON")
 _NOT_AN_OBJECT = Problem("invalid_parameter", "body", "the body must be a JSON object")
 _FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
+def lane_of(lanes: BodyLanes, request: ApiRequest) -> BodyLane:
+    """The lane of this request, always the same one. The endpoint closes it."""
+    if request.body_lane is None:
+        principal = request.authorized
+        key = f"from {request.client_address}" if principal is None else principal.entity_id
+        request.body_lane = lanes.lane(key)
+    return request.body_lane
 
 
 async def read_json_body(request: ApiRequest, max_bytes: int, lane: BodyLane) -> bytes:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from queryrun.errors import TooManyRequests, Unavailable
-from queryrun.http.request import ApiRequest
 from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.services.turns import TurnSlots
 
@@ -36,13 +35,9 @@ class BodyLanes:
         self._held: Counter[str] = Counter()
         self._total_bytes = 0
 
-    def of(self, request: ApiRequest) -> BodyLane:
-        """The lane of this request, always the same one. The endpoint closes it."""
-        if request.body_lane is None:
-            principal = request.authorized
-            key = f"from {request.client_address}" if principal is None else principal.entity_id
-            request.body_lane = BodyLane(self, key)
-        return request.body_lane
+    def lane(self, key: str) -> BodyLane:
+        """A lane for the body of one request of this entity."""
+        return BodyLane(self, key)
 
     def close(self) -> None:
         """Start no more work. Idempotent."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -13,14 +12,12 @@ from queryrun.audit.origin import Origin
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest
 from queryrun.http.api_version import api_version_of
+from queryrun.http.body_lanes import BodyLane
 from queryrun.http.ids import new_id
 from queryrun.http.rate_limits import Quota
 from queryrun.http.server.exchange import HALF_CLOSED
 from queryrun.runs.model import IdempotencyKey
 from queryrun.tracing.context import TraceContext
-
-if TYPE_CHECKING:
-    from queryrun.http.body_lanes import BodyLane
 
 MAX_QUERY_PARAMETERS = 500
 

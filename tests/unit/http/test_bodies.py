@@ -23,7 +23,7 @@ from queryrun.errors import (
     TooManyRequests,
     Unavailable,
 )
-from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, read_body
+from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, lane_of, read_body
 from queryrun.http.body_lanes import THREADS, BodyLanes
 from queryrun.http.compression import accepts_gzip, compress
 from queryrun.http.errors import PayloadTooLarge
@@ -163,7 +163,7 @@ def test_vary_is_set_even_when_the_encoding_is_not_used() -> None:
 async def _held(lanes: BodyLanes, entity: str, size: int) -> ApiRequest:
     request = request_with([b"x" * size])
     request.authorized = Principal("t", "c", entity, frozenset())
-    await read_body(request, size, lanes.of(request))
+    await read_body(request, size, lane_of(lanes, request))
     return request
 
 
@@ -176,7 +176,7 @@ async def test_an_entitys_large_bodies_are_bounded_until_their_responses() -> No
     await _held(lanes, "b", 3 * LARGE_BYTES)
     with pytest.raises(Unavailable):
         await _held(lanes, "c", 2 * LARGE_BYTES)
-    lane = lanes.of(first)
+    lane = lane_of(lanes, first)
     lane.close()
     lane.close()
     await _held(lanes, "a", 2 * LARGE_BYTES)
@@ -213,7 +213,7 @@ async def decode(raw: bytes) -> tuple[dict[str, object] | None, list[Problem]]:
     lanes = BodyLanes()
     problems: list[Problem] = []
     try:
-        return await decode_object(raw, KNOWN, problems, lanes.of(request_with())), problems
+        return await decode_object(raw, KNOWN, problems, lane_of(lanes, request_with())), problems
     finally:
         lanes.close()
 
