@@ -11,7 +11,7 @@ from typing import Protocol
 
 from queryrun.auth.oidc import ExternalLogins
 from queryrun.auth.store import AuthStore
-from queryrun.http.body_lanes import BodyLanes
+from queryrun.http.body_limiter import BodyLimiter
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
 from queryrun.http.login_failures import LoginFailures
 from queryrun.http.metrics import HttpMetrics
@@ -128,7 +128,7 @@ class HttpSettings:
 class HttpThreads:
     """Threads for blocking work, by kind: downloads wait for downloads alone."""
 
-    bodies: BodyLanes = field(default_factory=BodyLanes)
+    bodies: BodyLimiter = field(default_factory=BodyLimiter)
     """Inflate and decode large request bodies. Each holds `max_body_bytes`, twice at most."""
     downloads: BoundedThreads = field(
         default_factory=lambda: BoundedThreads(

@@ -64,8 +64,8 @@ class Endpoint:
         try:
             response = await self._respond(request)
         finally:
-            if request.body_lane is not None:
-                request.body_lane.close()
+            if request.body_limit is not None:
+                request.body_limit.close()
         compress(request, response)
         add_headers(request, response)
         duration_s = perf_counter() - start_s

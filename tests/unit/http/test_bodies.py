@@ -23,8 +23,8 @@ from queryrun.errors import (
     TooManyRequests,
     Unavailable,
 )
-from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, lane_of, read_body
-from queryrun.http.body_lanes import THREADS, BodyLanes
+from queryrun.http.bodies import LARGE_BYTES, body_limit_of, decode_object, inflate, read_body
+from queryrun.http.body_limiter import THREADS, BodyLimiter
 from queryrun.http.compression import accepts_gzip, compress
 from queryrun.http.errors import PayloadTooLarge
 from queryrun.http.properties import property_problems
@@ -160,31 +160,31 @@ def test_vary_is_set_even_when_the_encoding_is_not_used() -> None:
 # --- what bodies hold of a node ----------------------------------------------------------------
 
 
-async def _held(lanes: BodyLanes, entity: str, size: int) -> ApiRequest:
+async def _held(limiter: BodyLimiter, entity: str, size: int) -> ApiRequest:
     request = request_with([b"x" * size])
     request.authorized = Principal("t", "c", entity, frozenset())
-    await read_body(request, size, lane_of(lanes, request))
+    await read_body(request, size, body_limit_of(limiter, request))
     return request
 
 
 async def test_an_entitys_large_bodies_are_bounded_until_their_responses() -> None:
-    lanes = BodyLanes(max_entity_bytes=3 * LARGE_BYTES, max_bytes=5 * LARGE_BYTES)
-    first = await _held(lanes, "a", 2 * LARGE_BYTES)
+    limiter = BodyLimiter(max_entity_bytes=3 * LARGE_BYTES, max_bytes=5 * LARGE_BYTES)
+    first = await _held(limiter, "a", 2 * LARGE_BYTES)
     with pytest.raises(TooManyRequests):
-        await _held(lanes, "a", 2 * LARGE_BYTES)
-    await _held(lanes, "a", LARGE_BYTES)
-    await _held(lanes, "b", 3 * LARGE_BYTES)
+        await _held(limiter, "a", 2 * LARGE_BYTES)
+    await _held(limiter, "a", LARGE_BYTES)
+    await _held(limiter, "b", 3 * LARGE_BYTES)
     with pytest.raises(Unavailable):
-        await _held(lanes, "c", 2 * LARGE_BYTES)
-    lane = lane_of(lanes, first)
-    lane.close()
-    lane.close()
-    await _held(lanes, "a", 2 * LARGE_BYTES)
-    lanes.close()
+        await _held(limiter, "c", 2 * LARGE_BYTES)
+    limit = body_limit_of(limiter, first)
+    limit.close()
+    limit.close()
+    await _held(limiter, "a", 2 * LARGE_BYTES)
+    limiter.close()
 
 
 async def test_an_entity_with_many_large_bodies_delays_anothers_by_one() -> None:
-    lanes, order, started = BodyLanes(), list[str](), threading.Event()
+    limiter, order, started = BodyLimiter(), list[str](), threading.Event()
 
     def first() -> None:
         started.wait(30)
@@ -192,16 +192,16 @@ async def test_an_entity_with_many_large_bodies_delays_anothers_by_one() -> None
     def work(name: str) -> Callable[[], None]:
         return lambda: order.append(name)
 
-    running = [asyncio.create_task(lanes.run("a", first)) for _ in range(THREADS)]
+    running = [asyncio.create_task(limiter.run("a", first)) for _ in range(THREADS)]
     await asyncio.sleep(0)
-    waiting = [asyncio.create_task(lanes.run("a", work("a"))) for _ in range(20)]
+    waiting = [asyncio.create_task(limiter.run("a", work("a"))) for _ in range(20)]
     await asyncio.sleep(0)
-    waiting.append(asyncio.create_task(lanes.run("b", work("b"))))
+    waiting.append(asyncio.create_task(limiter.run("b", work("b"))))
     await asyncio.sleep(0)
     started.set()
     await asyncio.gather(*running, *waiting)
     assert order.index("b") <= THREADS
-    lanes.close()
+    limiter.close()
 
 
 # --- the cost of a body -----------------------------------------------------------------------
@@ -210,12 +210,14 @@ KNOWN = frozenset({"sql", "tags", "timeout_seconds"})
 
 
 async def decode(raw: bytes) -> tuple[dict[str, object] | None, list[Problem]]:
-    lanes = BodyLanes()
+    limiter = BodyLimiter()
     problems: list[Problem] = []
     try:
-        return await decode_object(raw, KNOWN, problems, lane_of(lanes, request_with())), problems
+        return await decode_object(
+            raw, KNOWN, problems, body_limit_of(limiter, request_with())
+        ), problems
     finally:
-        lanes.close()
+        limiter.close()
 
 
 @pytest.mark.parametrize("padding", ["", "x" * LARGE_BYTES])

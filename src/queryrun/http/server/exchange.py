@@ -78,6 +78,7 @@ class Exchange:
         "_read_to_end",
         "_received",
         "_sent_continue",
+        "_unsent_head",
         "disconnected",
         "half_closed",
         "head",
@@ -104,6 +105,8 @@ class Exchange:
         self._news: asyncio.Event | None = None
         self._sent_continue = not head.expects_continue
         self._chunked_response = False
+        self._unsent_head = b""
+        """Of a response whose length is known: it goes with the first bytes of the body."""
         self._left: int | None = None
         """Bytes of the response's body to come; None when it ends with its chunks or the
         connection."""
@@ -153,6 +156,7 @@ class Exchange:
         if not self.response_started:
             self.keep_alive = False
             self._start(500, [(b"content-length", b"0")])
+            self._write_head()
             self.response_complete = True
             self._connection.response_completed()
         else:
@@ -226,7 +230,13 @@ class Exchange:
         self.response_started = True
         if self.half_closed:
             self._tell()
-        self._connection.write(block + b"\r\n")
+        self._unsent_head = block + b"\r\n"
+        if self._left is None:  # nobody knows when the first bytes of such a body will come
+            self._write_head()
+
+    def _write_head(self) -> None:
+        head, self._unsent_head = self._unsent_head, b""
+        self._connection.write(head)
 
     def _frame(self, status: int, lines: list[bytes]) -> None:
         """Decide where the response ends, and whether another request can follow."""
@@ -258,7 +268,9 @@ class Exchange:
         if not more and not self.disconnected:
             if self._left:
                 raise RuntimeError("the response is shorter than its Content-Length")
-            if self._chunked_response:
+            if self._unsent_head:
+                self._write_head()
+            elif self._chunked_response:
                 self._connection.write(b"0\r\n\r\n")
             self.response_complete = True
             self._tell()
@@ -269,6 +281,8 @@ class Exchange:
         if len(body) <= WRITE_HIGH_WATER_BYTES:
             self._write(body)
             return
+        if self._unsent_head:
+            self._write_head()
         view = memoryview(body)
         for at in range(0, len(body), WRITE_HIGH_WATER_BYTES):
             if self._connection.write_paused:
@@ -280,4 +294,6 @@ class Exchange:
     def _write(self, part: bytes | memoryview) -> None:
         if self._chunked_response:
             part = b"".join((b"%x\r\n" % len(part), part, b"\r\n"))
+        elif self._unsent_head:
+            part, self._unsent_head = self._unsent_head + part, b""
         self._connection.write(part)

@@ -22,8 +22,8 @@ MAX_BYTES = 512 * 1024**2
 _RETRY_AFTER_S = 1
 
 
-class BodyLanes:
-    """The lanes of all requests of a node. Used from one event loop."""
+class BodyLimiter:
+    """Of all requests of a node. Used from one event loop."""
 
     def __init__(
         self, max_entity_bytes: int = MAX_ENTITY_BYTES, max_bytes: int = MAX_BYTES
@@ -35,9 +35,9 @@ class BodyLanes:
         self._held: Counter[str] = Counter()
         self._total_bytes = 0
 
-    def lane(self, key: str) -> BodyLane:
-        """A lane for the body of one request of this entity."""
-        return BodyLane(self, key)
+    def limit(self, key: str) -> BodyLimit:
+        """A limit for the body of one request of this entity."""
+        return BodyLimit(self, key)
 
     def close(self) -> None:
         """Start no more work. Idempotent."""
@@ -67,25 +67,25 @@ class BodyLanes:
             del self._held[key]
 
 
-class BodyLane:
-    """What the body of one request has of the lanes."""
+class BodyLimit:
+    """What the body of one request has of the limiter."""
 
-    def __init__(self, lanes: BodyLanes, key: str) -> None:
-        self._lanes = lanes
+    def __init__(self, limiter: BodyLimiter, key: str) -> None:
+        self._limiter = limiter
         self._key = key
         self._held_bytes = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """See `BodyLanes.run`."""
-        return await self._lanes.run(self._key, work)
+        """See `BodyLimiter.run`."""
+        return await self._limiter.run(self._key, work)
 
     def hold(self, size: int) -> None:
-        """See `BodyLanes.hold`."""
-        self._lanes.hold(self._key, size)
+        """See `BodyLimiter.hold`."""
+        self._limiter.hold(self._key, size)
         self._held_bytes += size
 
     def close(self) -> None:
         """The request has been answered: nothing of its body is held any more. Idempotent."""
         size, self._held_bytes = self._held_bytes, 0
         if size:
-            self._lanes.release(self._key, size)
+            self._limiter.release(self._key, size)
