@@ -53,10 +53,11 @@ async def submit(
     if context.quotas is not None:
         await context.quotas.check_statement(request)
     queue = policy.queue
-    if context.limiter is not None:
-        await context.limiter.check_submit(request)
-        queue = await context.limiter.queue_limits(request, queue)
-        await _check_reads(context, context.limiter, request, policy)
+    limiter = context.limiter
+    if limiter is not None and await limiter.values(request):  # most often nobody has set any
+        await limiter.check_submit(request)
+        queue = await limiter.queue_limits(request, queue)
+        await _check_reads(context, limiter, request, policy)
     run_id = run_id or str(uuid4())
     accepted = await context.store.accept(
         _within_limits(request, policy),
