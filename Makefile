@@ -124,8 +124,8 @@ simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; pr
 faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
 	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
 
-command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence
-	@$(BIN)/python -m tests.faults.commands
+command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence (LIMIT_S=1200)
+	@$(BIN)/python -m tests.faults.commands --seconds $(or $(LIMIT_S),1200)
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)
