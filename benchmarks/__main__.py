@@ -22,6 +22,7 @@ from benchmarks import (
     table,
     tpch,
     tracing,
+    webhooks,
 )
 
 ALL: dict[str, Callable[[], None]] = {
@@ -40,6 +41,7 @@ ALL: dict[str, Callable[[], None]] = {
     "history": history.measure,
     "scale": scale.measure,
     "tracing": tracing.measure,
+    "webhooks": webhooks.measure,
 }
 
 

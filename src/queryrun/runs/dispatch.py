@@ -225,18 +225,16 @@ class Dispatcher:
     async def _limits(self, free: int, fair: int) -> ClaimLimits:
         sources = self._sources()
         policies = {source: self._context.policy(source) for source in sources}
-        limiter = self._context.limiter
-        running = {source: policy.running_per_tenant for source, policy in policies.items()}
-        if limiter is not None:
-            running = {source: await limiter.running(source, n) for source, n in running.items()}
-        return ClaimLimits(
+        limits = ClaimLimits(
             sources,
             free,
-            running,
+            {source: policy.running_per_tenant for source, policy in policies.items()},
             {source: policy.running_per_entity for source, policy in policies.items()},
             {source: policy.running_per_client for source, policy in policies.items()},
             fair_slots=fair,
         )
+        limiter = self._context.limiter
+        return limits if limiter is None else await limiter.running(limits)
 
     def _start_attempt(self, attempt: Attempt, deadline_s: float | None) -> None:
         runner = AttemptRunner(attempt, self._context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,6 +142,7 @@ class _Reading:
         files = [file for file in files if file.converted.columns]
         if not files:
             raise unreadable(self._table.table.name, "it has no records, so it has no columns")
+        self._require_common_names(files)
         faults = self._unify(files)
         self._note_unread(files)
         self.names = [{c.name.lower() for c in file.converted.columns} for file in files]
@@ -276,7 +278,7 @@ class _Reading:
         classes = self._converter.classes(names)
         for column, found in zip(converted.columns, classes, strict=True):
             family = kinds.family_of(kinds.Facts({found: 1}))
-            if family and family == kinds.family_of(column.facts):
+            if family and (not converted.rows or family == kinds.family_of(column.facts)):
                 raise FileFault(
                     file.text.name,
                     f"may be a row of values and not the names of columns ('{cut(column.name)}')",
@@ -316,6 +318,24 @@ class _Reading:
         return self._context.converter
 
     # --- all files --------------------------------------------------------------------------
+
+    def _require_common_names(self, files: Sequence[_File]) -> None:
+        """A file that has no column of the others has no header: its first row would name columns
+        that nobody has, and would not be counted.
+        """
+        layout = self._layout
+        if layout is None or not layout.header or layout.is_header_defined:
+            return
+        counts = Counter(c.name.lower() for file in files for c in file.converted.columns)
+        for file in files if len(files) > 1 else ():
+            names = [column.name for column in file.converted.columns]
+            if all(counts[name.lower()] == 1 for name in names):
+                raise unreadable(
+                    self._table.table.name,
+                    f"'{file.text.name}' line 1 names no column that another file has "
+                    f"('{cut(names[0])}'), so it may be a row; write the names above it, or say "
+                    "header = true or header = false in tables.toml",
+                )
 
     def _unify(self, files: Sequence[_File]) -> dict[str, str]:
         """One type per column in all files; the columns for which there is none, and why."""
