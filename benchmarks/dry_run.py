@@ -57,18 +57,18 @@ def _write_tables(data: Path) -> None:
 
 
 def _row(server: Served, name: str, sql: str, at_once: int) -> list[str]:
-    _ask(server, sql, range(8))
+    _request(server, sql, range(8))
     before_s = cpu_s(server.pid)
     each = REQUESTS // at_once
     with ThreadPoolExecutor(at_once) as callers:
-        parts = list(callers.map(lambda _: _ask(server, sql, range(each)), range(at_once)))
+        parts = list(callers.map(lambda _: _request(server, sql, range(each)), range(at_once)))
     ms = [one for part in parts for one in part]
     cpu_ms = (cpu_s(server.pid) - before_s) * 1000 / len(ms)
     figures = [cpu_ms, table.percentile(ms, 50), table.percentile(ms, 95), max(ms)]
     return [name, str(at_once), str(len(ms)), *(f"{figure:.1f}" for figure in figures)]
 
 
-def _ask(server: Served, sql: str, times: Iterable[int]) -> list[float]:
+def _request(server: Served, sql: str, times: Iterable[int]) -> list[float]:
     """Milliseconds of each request."""
     taken_ms = []
     for _ in times:
