@@ -274,7 +274,7 @@ class Tables:
     def _in_database(self, name: str) -> str:
         return f"{self._catalog}.main.{quoted_name(name)}"
 
-    def _spelled(self, name: str) -> str:
+    def _stored_name(self, name: str) -> str:
         """The database's spelling of a name; the name itself where several could be meant."""
         self.names()
         spellings = self._in_main.get(table_key(name), [])
@@ -283,7 +283,7 @@ class Tables:
 
     def _source_in_database(self, name: str) -> str:
         """Types that only DuckDB has are converted as those of files are."""
-        source = self._in_database(self._spelled(name))
+        source = self._in_database(self._stored_name(name))
         return readable(self._connection, name, source, source, {})
 
 
