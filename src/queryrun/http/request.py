@@ -12,6 +12,7 @@ from queryrun.audit.origin import Origin
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest
 from queryrun.http.api_version import api_version_of
+from queryrun.http.body_limiter import BodyLimit
 from queryrun.http.ids import new_id
 from queryrun.http.rate_limits import Quota
 from queryrun.http.server.exchange import HALF_CLOSED
@@ -48,6 +49,8 @@ class ApiRequest(Request):
         self.idempotency_key: IdempotencyKey | None = None
         """Set once the key is known to be unused: the outcome is stored under it."""
         self.deadline: asyncio.Timeout | None = None
+        self.body_limit: BodyLimit | None = None
+        """Closed by the endpoint."""
         self.trace: TraceContext | None = None
         """Its span, or what the caller says (`http/trace.py`)."""
         self.is_traced = False

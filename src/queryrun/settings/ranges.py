@@ -31,7 +31,7 @@ class Range:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:,.0f}".replace(",", " ")
+        return f"{self.low:g} to {self.high:.0f}"
 
 
 _PAUSE_S = Range(0.01, YEARS_S)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import threading
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -12,8 +15,16 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from queryrun.errors import MAX_PROBLEMS, InvalidRequest, Problem
-from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, read_body
+from queryrun.auth.model import Principal
+from queryrun.errors import (
+    MAX_PROBLEMS,
+    InvalidRequest,
+    Problem,
+    TooManyRequests,
+    Unavailable,
+)
+from queryrun.http.bodies import LARGE_BYTES, body_limit_of, decode_object, inflate, read_body
+from queryrun.http.body_limiter import THREADS, BodyLimiter
 from queryrun.http.compression import accepts_gzip, compress
 from queryrun.http.errors import PayloadTooLarge
 from queryrun.http.properties import property_problems
@@ -22,7 +33,6 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
 from queryrun.http.v2.body import BY_NAME as V2_NAMES
 from queryrun.http.v2.body import PROPERTIES as V2_PROPERTIES
-from queryrun.results.bounded_threads import BoundedThreads
 
 pytestmark = pytest.mark.anyio
 
@@ -147,18 +157,67 @@ def test_vary_is_set_even_when_the_encoding_is_not_used() -> None:
     assert "content-encoding" not in response.headers
 
 
+# --- what bodies hold of a node ----------------------------------------------------------------
+
+
+async def _held(limiter: BodyLimiter, entity: str, size: int) -> ApiRequest:
+    request = request_with([b"x" * size])
+    request.authorized = Principal("t", "c", entity, frozenset())
+    await read_body(request, size, body_limit_of(limiter, request))
+    return request
+
+
+async def test_an_entitys_large_bodies_are_bounded_until_their_responses() -> None:
+    limiter = BodyLimiter(max_entity_bytes=3 * LARGE_BYTES, max_bytes=5 * LARGE_BYTES)
+    first = await _held(limiter, "a", 2 * LARGE_BYTES)
+    with pytest.raises(TooManyRequests):
+        await _held(limiter, "a", 2 * LARGE_BYTES)
+    await _held(limiter, "a", LARGE_BYTES)
+    await _held(limiter, "b", 3 * LARGE_BYTES)
+    with pytest.raises(Unavailable):
+        await _held(limiter, "c", 2 * LARGE_BYTES)
+    limit = body_limit_of(limiter, first)
+    limit.close()
+    limit.close()
+    await _held(limiter, "a", 2 * LARGE_BYTES)
+    limiter.close()
+
+
+async def test_an_entity_with_many_large_bodies_delays_anothers_by_one() -> None:
+    limiter, order, started = BodyLimiter(), list[str](), threading.Event()
+
+    def first() -> None:
+        started.wait(30)
+
+    def work(name: str) -> Callable[[], None]:
+        return lambda: order.append(name)
+
+    running = [asyncio.create_task(limiter.run("a", first)) for _ in range(THREADS)]
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(limiter.run("a", work("a"))) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(limiter.run("b", work("b"))))
+    await asyncio.sleep(0)
+    started.set()
+    await asyncio.gather(*running, *waiting)
+    assert order.index("b") <= THREADS
+    limiter.close()
+
+
 # --- the cost of a body -----------------------------------------------------------------------
 
 KNOWN = frozenset({"sql", "tags", "timeout_seconds"})
 
 
 async def decode(raw: bytes) -> tuple[dict[str, object] | None, list[Problem]]:
-    threads = BoundedThreads("test", threads=1, max_waiting=0)
+    limiter = BodyLimiter()
     problems: list[Problem] = []
     try:
-        return await decode_object(raw, KNOWN, problems, threads), problems
+        return await decode_object(
+            raw, KNOWN, problems, body_limit_of(limiter, request_with())
+        ), problems
     finally:
-        threads.close()
+        limiter.close()
 
 
 @pytest.mark.parametrize("padding", ["", "x" * LARGE_BYTES])

@@ -217,6 +217,12 @@ def _print_result(run: Run, options: RunOptions) -> None:
     except KeyboardInterrupt:
         exits.note(f"interrupted; `queryrun get {run.id}` fetches the file")
         raise typer.Exit(exits.INTERRUPTED) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk: nothing has to be computed again
+        exits.note(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        exits.note(f"the run is complete; `queryrun get {run.id}` fetches its file")
+        raise typer.Exit(exits.REFUSED) from None
     finally:
         if options.as_json:
             typer.echo(json.dumps(run_object(run.info)))
