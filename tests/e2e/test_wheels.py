@@ -1,7 +1,7 @@
 """The wheels as a stranger installs them: each in a fresh environment, without our sources.
 
-Third-party packages are hard links to those of the environment that runs the tests, and only those that the
-wheel's own metadata requires, so that nothing is downloaded and a missing requirement fails.
+Third-party packages are hard links to those of the environment that runs the tests, and only those
+that the wheel's own metadata requires, so that nothing is downloaded and a missing one fails.
 """
 
 from __future__ import annotations
