@@ -4,7 +4,8 @@
 
 `JARS` is a directory with the jars of delta-spark and delta-storage for this Spark; py4j is in
 `.cache/spark/pyspark/python/lib`. Each table becomes `DIRECTORY/<name>`, and its rows
-`DIRECTORY/<name>.json`: lists of texts, as `CAST(… AS string)` says them, sorted. The tests need no Spark.
+`DIRECTORY/<name>.json`: lists of texts, as `CAST(… AS string)` says them, sorted. The tests
+need no Spark.
 """
 
 from __future__ import annotations
