@@ -40,7 +40,7 @@ def cardinality(c: CallCompiler, node: ast.Expr) -> Typed | None:
 
 @aggregate("approx_most_frequent")
 def _approx_most_frequent(c: CallCompiler, node: ast.Call) -> Typed:
-    """Exact counts, whatever the capacity; of values equally frequent the smaller are kept."""
+    """Exact counts, whatever the capacity; of values equally frequent those seen first."""
     buckets, value, capacity = c.args(node, 3)
     value = value if value.type == t.VARCHAR else c.as_type(node, value, t.BIGINT)
     count = c.as_type(node, buckets, t.BIGINT)
@@ -51,11 +51,13 @@ def _approx_most_frequent(c: CallCompiler, node: ast.Call) -> Typed:
         message = "approx_most_frequent bucket count must be greater than one, input bucket count: "
         c.invalid(f"{message}{count.constant}", node.at)
     kind = t.map_of(value.type, t.BIGINT)
-    counted = f"map_entries({c.aggregated(node, 'histogram', [exact(value)])})"
-    ranked = f"list_transform({counted}, lambda e: row(-CAST(e.value AS BIGINT), e.key))"
-    entry = "{'key': e[2], 'value': -e[1]}"
-    first = f"list_transform(list_sort({ranked})[:{count.constant}], lambda e: {entry})"
-    return Typed(f"CAST(map_from_entries({first}) AS {t.duckdb_name(kind)})", kind)
+    values, found = c.fresh("p"), c.fresh("p")
+    listed = c.aggregated(node, "list", [exact(value)], also_where=f"{value.sql} IS NOT NULL")
+    ranked = f"qr_most_frequent(CAST({values} AS VARCHAR[]), {count.constant})"
+    entry = f"{{'key': {values}[{found}[n]], 'value': {found}[n + 1]}}"
+    entries = f"list_transform(range(1, len({found}), 2), lambda n: {entry})"
+    pairs = c.bound(found, ranked, f"map_from_entries({entries})")
+    return Typed(f"CAST({c.bound(values, listed, pairs)} AS {t.duckdb_name(kind)})", kind)
 
 
 @aggregate("approx_percentile")
