@@ -21,6 +21,7 @@ from benchmarks import (
     table,
     tpch,
     tracing,
+    webhooks,
 )
 
 ALL: dict[str, Callable[[], None]] = {
@@ -38,6 +39,7 @@ ALL: dict[str, Callable[[], None]] = {
     "history": history.measure,
     "scale": scale.measure,
     "tracing": tracing.measure,
+    "webhooks": webhooks.measure,
 }
 
 

@@ -14,6 +14,7 @@ import typer
 
 from queryrun_cli import admin, commands, plugins, webhooks
 from queryrun_cli.errors import CommandError
+from queryrun_cli.group import Commands
 from queryrun_cli.printable import printable
 from queryrun_cli.sentences import sentence_of
 
@@ -24,6 +25,7 @@ DISTRIBUTION = "queryrun-client"
 def program() -> typer.Typer:
     """The user's commands, and those of every installed plugin."""
     app = typer.Typer(
+        cls=Commands,
         name="queryrun",
         help="SQL over HTTP as durable runs, with a cancel that means stopped.",
         no_args_is_help=True,
