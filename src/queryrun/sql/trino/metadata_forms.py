@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from queryrun.sql.trino import ast
-
-if TYPE_CHECKING:
-    from queryrun.sql.trino.queries import QueryParser
+from queryrun.sql.trino import ast, routine_forms
+from queryrun.sql.trino.expressions import ExpressionParser
 
 _SHOWS = (
     "CATALOGS", "COLUMNS", "CREATE", "CURRENT", "FUNCTIONS", "GRANTS", "ROLE", "ROLES", "SCHEMAS",
@@ -23,7 +19,23 @@ _PLANS = {
 What is validated or read is shown in one form, whatever the format, as in Trino."""
 
 
-def explain(p: QueryParser) -> ast.Explain:
+def whole_query(p: ExpressionParser) -> ast.Query:
+    """A query, which may begin with functions of its own."""
+    functions = routine_forms.functions(p)
+    found = p.query()
+    found.functions = functions
+    return found
+
+
+def table_name(p: ExpressionParser) -> ast.Table:
+    """A table's name, with what may stand before it."""
+    parts = [p.name()]
+    while p.take_op("."):
+        parts.append(p.name())
+    return ast.Table(parts, parts[0].at)
+
+
+def explain(p: ExpressionParser) -> ast.Explain:
     """`EXPLAIN …` of a query."""
     at = p.advance().at
     what = "plan"
@@ -34,10 +46,10 @@ def explain(p: QueryParser) -> ast.Explain:
         what = _explain_options(p)
     if p.at_word("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
         p.refuse("EXPLAIN of a metadata statement is not supported", p.token.at)
-    return ast.Explain(what, p.whole_query(), at)
+    return ast.Explain(what, whole_query(p), at)
 
 
-def _explain_options(p: QueryParser) -> str:
+def _explain_options(p: ExpressionParser) -> str:
     """`(TYPE VALIDATE)`, `(FORMAT JSON)`: of each kind the first counts, as in Trino."""
     chosen: dict[str, str] = {}
     p.advance()
@@ -54,26 +66,26 @@ def _explain_options(p: QueryParser) -> str:
     return _PLANS.get((kind, chosen.get("FORMAT", "TEXT")), kind.lower())
 
 
-def _stats(p: QueryParser, at: int) -> ast.Stats:
+def _stats(p: ExpressionParser, at: int) -> ast.Stats:
     p.expect_word("FOR")
     if p.take_op("("):
         query = p.query()
         p.expect_op(")")
         return ast.Stats(query, at)
-    table = p.table()
+    table = table_name(p)
     return ast.Stats(ast.Query([], False, table, [], None, None, table.at), at)
 
 
-def _show_create(p: QueryParser, at: int) -> ast.Show:
+def _show_create(p: ExpressionParser, at: int) -> ast.Show:
     if p.take_word("MATERIALIZED"):
         p.expect_word("VIEW")
         what = "MATERIALIZED VIEW"
     else:
         what = p.expect_word("FUNCTION", "SCHEMA", "TABLE", "VIEW").text
-    return ast.Show(f"create {what.lower()}", None, None, None, at, p.table())
+    return ast.Show(f"create {what.lower()}", None, None, None, at, table_name(p))
 
 
-def _show_roles(p: QueryParser, first: str, at: int) -> ast.Show:
+def _show_roles(p: ExpressionParser, first: str, at: int) -> ast.Show:
     """Roles and what they may: there are none here, whatever is asked about."""
     what = {"GRANTS": "grants", "ROLE": "role grants"}.get(first, "roles")
     if first == "CURRENT":
@@ -83,13 +95,13 @@ def _show_roles(p: QueryParser, first: str, at: int) -> ast.Show:
     if first == "GRANTS":
         if p.take_word("ON"):
             p.take_word("TABLE")
-            return ast.Show(what, None, None, None, at, p.table())
+            return ast.Show(what, None, None, None, at, table_name(p))
     elif p.take_word("FROM", "IN"):
-        return ast.Show(what, None, None, None, at, p.table())
+        return ast.Show(what, None, None, None, at, table_name(p))
     return ast.Show(what, None, None, None, at)
 
 
-def show(p: QueryParser) -> ast.Show | ast.Stats:
+def show(p: ExpressionParser) -> ast.Show | ast.Stats:
     """`SHOW …`."""
     at = p.advance().at
     what = p.expect_word(*_SHOWS).text
@@ -102,9 +114,9 @@ def show(p: QueryParser) -> ast.Show | ast.Stats:
     table = of = None
     if what == "COLUMNS":
         p.expect_word("FROM", "IN")
-        table = p.table()
+        table = table_name(p)
     elif what not in {"CATALOGS", "SESSION"} and p.take_word("FROM", "IN"):
-        of = p.table()  # there is one schema and one catalog of ours: any name means them
+        of = table_name(p)  # there is one schema and one catalog of ours: any name means them
     like = escape = None
     if p.take_word("LIKE"):
         like = p.text()

@@ -73,24 +73,10 @@ class QueryParser(ExpressionParser):
             return metadata_forms.show(self)
         if self.at_word("DESCRIBE", "DESC"):
             at = self.advance().at
-            return ast.Show("columns", self.table(), None, None, at)
+            return ast.Show("columns", metadata_forms.table_name(self), None, None, at)
         if self.at_word("EXPLAIN"):
             return metadata_forms.explain(self)
-        return self.whole_query()
-
-    def whole_query(self) -> ast.Query:
-        """A query, which may begin with functions of its own."""
-        functions = routine_forms.functions(self)
-        found = self.query()
-        found.functions = functions
-        return found
-
-    def table(self) -> ast.Table:
-        """A table's name, with what may stand before it."""
-        parts = [self.name()]
-        while self.take_op("."):
-            parts.append(self.name())
-        return ast.Table(parts, parts[0].at)
+        return metadata_forms.whole_query(self)
 
     # --- queries ----------------------------------------------------------------------------
 
@@ -201,7 +187,7 @@ class QueryParser(ExpressionParser):
             return self._values()
         if self.at_word("TABLE"):
             self.advance()
-            return self.table()
+            return metadata_forms.table_name(self)
         if self.take_op("("):
             query = self.query()
             self.expect_op(")")
@@ -397,7 +383,7 @@ class QueryParser(ExpressionParser):
             return json_forms.json_table(self)
         if token.text == "GRAPH_TABLE" and self.lookahead().text == "(":
             self.refuse(f"{token.text} is not supported", token.at)
-        return self.table()
+        return metadata_forms.table_name(self)
 
     def _unnest(self, at: int) -> ast.Relation:
         self.expect_op("(")
