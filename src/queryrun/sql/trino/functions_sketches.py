@@ -39,7 +39,7 @@ def cardinality(c: CallCompiler, node: ast.Expr) -> Typed | None:
 
 
 @aggregate("approx_most_frequent")
-def _approx_most_frequent(c: CallCompiler, node: ast.Call) -> Typed:
+def _top_values(c: CallCompiler, node: ast.Call) -> Typed:
     """Exact counts, whatever the capacity; of values equally frequent those seen first."""
     buckets, value, capacity = c.args(node, 3)
     value = value if value.type == t.VARCHAR else c.as_type(node, value, t.BIGINT)

@@ -323,7 +323,7 @@ def _decimal_divide(left: str, right: str, scale: int) -> str:
 
 
 @worker_function("qr_most_frequent(VARCHAR[], BIGINT) -> BIGINT[]")
-def _most_frequent(values: list[str], count: int) -> list[int]:
+def _top_positions(values: list[str], count: int) -> list[int]:
     """The position and the number of each of the most frequent values, one after the other."""
     first: dict[str, int] = {}
     for position, value in enumerate(values, 1):
