@@ -53,6 +53,16 @@ def test_files_that_share_some_columns_are_one_table(reading: Reading) -> None:
     assert reading.rows("SELECT count(a), count(b), count(c), count(d) FROM t") == [(1, 2, 2, 1)]
 
 
+@pytest.mark.parametrize(("first", "second"), [("Ä", "ä"), ("ä", "Ä"), ("ÉTÉ", "été")])
+def test_names_that_differ_in_case_are_one_column_of_all_files_in_any_script(
+    reading: Reading, first: str, second: str
+) -> None:
+    (reading.data / "t").mkdir()
+    for number, (ending, name) in enumerate([("csv", first), ("csv", second), ("csv", first)]):
+        (reading.data / "t" / f"{number}.{ending}").write_text(f"{name},b\n{number},x\n")
+    assert reading.rows("SELECT * FROM t ORDER BY 1") == [(0, "x"), (1, "x"), (2, "x")]
+
+
 def test_a_definition_says_that_there_is_no_header(reading: Reading) -> None:
     (reading.data / "t").mkdir()
     (reading.data / "tables.toml").write_text('[tables.t]\nheader = false\nnames = ["n", "v"]\n')

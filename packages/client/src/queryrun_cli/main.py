@@ -72,7 +72,7 @@ def main() -> None:
         _discard_output()
         sys.exit(_refused())
     except Exception as error:
-        sentence = _sentence(error)
+        sentence = _sentence_in_need(error)
         if sentence is None:
             raise
         with contextlib.suppress(OSError):
@@ -86,6 +86,14 @@ def _refused() -> int:
     from queryrun_cli.exits import REFUSED
 
     return REFUSED
+
+
+def _sentence_in_need(error: Exception) -> str | None:
+    """Without descriptors or memory nothing more can be imported: then that is the sentence."""
+    try:
+        return _sentence(error)
+    except (OSError, MemoryError) as shortage:
+        return sentence_of(shortage)
 
 
 def _sentence(error: Exception) -> str | None:

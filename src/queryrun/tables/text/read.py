@@ -18,7 +18,7 @@ from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
 from queryrun.tables.text.convert import UNREAD, Column, Converted, Converter, ValueFault
 from queryrun.tables.text.delimited import Layout, RaggedFault
-from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut
+from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut, replace_line
 from queryrun.tables.text.nested import InexactError, Shape
 from queryrun.tables.text.small_files import MAX_FILE_BYTES, convert_small, write_parquet
 from queryrun.tables.text.sources import DelimitedSource, JsonSource, Source
@@ -352,7 +352,7 @@ class _Reading:
                 faults[name] = fault
         self.kinds = {name: kind for name, (kind, _) in kinds_by_name.items()}
         for file in files:
-            self._rewrite(file, kinds_by_name)
+            self._rewrite(file, kinds_by_name, names)
         return faults
 
     def _differs(self, files: Sequence[_File], name: str) -> bool:
@@ -386,16 +386,24 @@ class _Reading:
             return "JSON", None
         return kind, shape
 
-    def _rewrite(self, file: _File, types: Mapping[str, tuple[str, Shape | None]]) -> None:
+    def _rewrite(
+        self,
+        file: _File,
+        types: Mapping[str, tuple[str, Shape | None]],
+        names: Mapping[str, str],
+    ) -> None:
+        """Give the copy the types, and the spelling of names, that all files have in common.
+
+        A spelling in ASCII stays: the engine folds its case, and that of no other.
+        """
         columns = []
         for column in file.converted.columns:
             kind, shape = types[column.name.lower()]
-            columns.append(replace(column, kind=kind, shape=shape))
-        if [(c.kind, c.shape) for c in columns] == [
-            (c.kind, c.shape) for c in file.converted.columns
-        ]:
+            name = column.name if column.name.isascii() else names[column.name.lower()]
+            columns.append(replace(column, name=name, kind=kind, shape=shape))
+        if columns == list(file.converted.columns):
             return
-        parts = [(column.kind, str(column.shape)) for column in columns]
+        parts = [(column.name, column.kind, str(column.shape)) for column in columns]
         key = key_of(file.file.identity, file.key, parts)
         self._remember(
             file, key, lambda file, path: self._converter.rewrite(file.source, columns, path)
@@ -487,8 +495,3 @@ def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
         is_header_defined=definition.header is not None or bool(definition.names),
         is_defined=layout.is_defined or bool(definition.delimiter),
     )
-
-
-def replace_line(fault: FileFault, line: int) -> FileFault:
-    """The same fault with its line."""
-    return FileFault(fault.file, fault.problem, fault.advice, line, fault.column)
