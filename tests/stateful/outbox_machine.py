@@ -81,9 +81,9 @@ class OutboxMachine(RuleBasedStateMachine):
         self.held: list[ClaimedDelivery] = []
         self.expected: dict[tuple[str, str], list[str]] = defaultdict(list)
         self.taken: dict[tuple[str, str], list[str]] = defaultdict(list)
-        self.ended = self.counted = 0
+        self.finished = self.counted = 0
 
-    def told(self, run_id: str, client: str, *events: str) -> None:
+    def notified(self, run_id: str, client: str, *events: str) -> None:
         """What receivers must hear of."""
         for one in self.webhooks:
             if one.of_entity or one.client_id == client:
@@ -94,7 +94,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """A run waits."""
         run = self.run(submitted(self.stores.runs, request(client=client)))
         self.waiting.append((run.id, client))
-        self.told(run.id, client, "run.accepted")
+        self.notified(run.id, client, "run.accepted")
 
     @precondition(lambda self: self.waiting)
     @rule()
@@ -105,7 +105,7 @@ class OutboxMachine(RuleBasedStateMachine):
             [found] = [one for one in self.waiting if one[0] == attempt.ref.run_id]
             self.waiting.remove(found)
             self.attempts.append((attempt, found[1]))
-            self.told(*found, "run.in_progress")
+            self.notified(*found, "run.in_progress")
 
     @precondition(lambda self: self.attempts)
     @rule(how=st.sampled_from(["complete", "limit", "requeue", "cancel"]), data=st.data())
@@ -113,22 +113,22 @@ class OutboxMachine(RuleBasedStateMachine):
         """An attempt ends in some way; each is in the ledger once."""
         attempt, client = self.attempts.pop(data.draw(st.integers(0, len(self.attempts) - 1)))
         store, ref = self.stores.runs, attempt.ref
-        self.ended += 1
+        self.finished += 1
         self.counted += how == "complete"
         if how == "complete":
             self.run(store.complete(ref, replace(FILE, usage=USED)))
-            self.told(ref.run_id, client, "run.complete")
+            self.notified(ref.run_id, client, "run.complete")
         elif how == "limit":
             self.run(store.fail(ref, Failed(LIMIT)))
-            self.told(ref.run_id, client, "limit.reached", "run.failed")
+            self.notified(ref.run_id, client, "limit.reached", "run.failed")
         elif how == "requeue":
             self.run(store.requeue(ref, back(charge=False)))
             self.waiting.append((ref.run_id, client))
-            self.told(ref.run_id, client, "run.requeued")
+            self.notified(ref.run_id, client, "run.requeued")
         else:
             self.run(store.cancel(ref.run_id, BY_USER))
             self.run(store.freed(ref, KILLED))
-            self.told(ref.run_id, client, "run.canceled")
+            self.notified(ref.run_id, client, "run.canceled")
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -136,7 +136,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """A run ends without an attempt of its own."""
         run_id, client = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
         self.run(self.stores.runs.cancel(run_id, BY_USER))
-        self.told(run_id, client, "run.canceled")
+        self.notified(run_id, client, "run.canceled")
 
     @rule()
     def claim_messages(self) -> None:
@@ -205,13 +205,13 @@ class OutboxMachine(RuleBasedStateMachine):
         first = last.replace(year=last.year - 1, day=1)
         page = self.run(self.stores.usage.report(UsageQuery(TENANT, first, last)))
         totals = page.rows[0][1]
-        assert sum(one.count for one in totals.attempts) == self.ended
+        assert sum(one.count for one in totals.attempts) == self.finished
         assert totals.cpu_ms == USED.cpu_ms * self.counted
         assert totals.read_bytes == 50 * self.counted
         run_ids = {run_id for _, run_id in self.expected}
         sums = [self.run(self.stores.usage.run_usage(run_id)) for run_id in run_ids]
         assert sum(one.cpu_ms for one in sums) == totals.cpu_ms
-        assert sum(x.count for one in sums for x in one.attempts) == self.ended
+        assert sum(x.count for one in sums for x in one.attempts) == self.finished
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """In the machine's loop."""
