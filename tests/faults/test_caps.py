@@ -89,7 +89,10 @@ async def test_a_statement_that_passes_a_cap_is_stopped(
 async def test_a_statement_that_spills_more_than_it_may_is_stopped(made: MadeHome) -> None:
     environ = {"QUERYRUN_SOURCES__LIVE__MEMORY": "200MB"}
     async with open_node(made, environ=environ) as harness:
-        assert_limited(await with_limit(harness, "spill_bytes", 10**6, SORT), "spill_bytes")
+        run = await with_limit(harness, "spill_bytes", 10**6, SORT)
+        assert_limited(run, "spill_bytes")
+        used = await harness.node.database.usage.run_usage(run.id)
+        assert used.spilled_bytes > 10**6, "a stopped attempt is charged what it reported"
 
 
 async def test_what_is_surely_too_much_to_read_is_refused_before_it_runs(made: MadeHome) -> None:
@@ -103,6 +106,8 @@ async def test_what_is_surely_too_much_to_read_is_refused_before_it_runs(made: M
             harness, "read_bytes", 1000, "SELECT sum(r) AS s FROM numbers WHERE r > 0.5"
         )
         assert_limited(run, "read_bytes")
+        used = await harness.node.database.usage.run_usage(run.id)
+        assert used.read_bytes > 1000
         run = await with_limit(harness, "read_bytes", 10**7, "SELECT sum(r) AS s FROM numbers")
         assert run.state is RunState.COMPLETE
 

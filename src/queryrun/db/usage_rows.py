@@ -40,10 +40,11 @@ _COLUMNS = {
 REMOVED_AT_ONCE = 10_000
 """Records in one statement, so that no other write waits long for it."""
 
-SUMS = """outcome, cause, count(*), count(*) - count(read_bytes), sum(cpu_ms), sum(wall_ms),
-    max(peak_memory_bytes), sum(read_bytes), sum(read_rows), sum(spilled_bytes),
+SUMS = """outcome, cause, count(*), count(*) - count(read_bytes + read_rows), sum(cpu_ms),
+    sum(wall_ms), max(peak_memory_bytes), sum(read_bytes), sum(read_rows), sum(spilled_bytes),
     sum(written_bytes), sum(downloads), sum(downloaded_bytes)"""
-"""What `totals_of` reads, of records grouped by outcome and cause."""
+"""What `totals_of` reads, of records grouped by outcome and cause. An attempt that was stopped has
+bytes, those that its worker had reported, but no rows: it is not counted whole."""
 
 
 def attempt_usage_values(usage: AttemptUsage | None) -> Mapping[str, object]:

@@ -44,8 +44,9 @@ class AttemptCount:
 class UsageTotals:
     """The sum of records; of memory, the largest peak.
 
-    `read_bytes`, `read_rows` and `spilled_bytes` are of the attempts whose engine said so;
-    `attempts_not_counted` is how many did not say what they read. `tables` is of one run alone, as
+    `read_bytes`, `read_rows` and `spilled_bytes` are of the attempts whose engine said so, and of
+    those that were stopped what they had reported by then; `attempts_not_counted` is how many did
+    not say all that they read. `tables` is of one run alone, as
     far as its engine told tables apart.
     """
 
