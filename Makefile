@@ -12,7 +12,7 @@ SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 CELLS  ?= 100000
 COUNT  ?= 100000
-EXTRAS := $(addprefix --extra ,aws postgres trino spark lake otel demo decrypt arrow pandas zstd)
+EXTRAS := $(addprefix --extra ,aws postgres trino spark lake otel demo decrypt arrow pandas polars zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate

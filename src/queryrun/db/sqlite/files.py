@@ -16,7 +16,7 @@ from pathlib import Path
 from queryrun.causes import Cause, cause_of
 from queryrun.errors import Unavailable
 
-_FIRST_BYTES = 100
+_HEADER_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
 _PROBE_BYTES = 64 * 1024
@@ -51,14 +51,9 @@ class DatabaseFiles:
                 raise _gone(name, cause_of(error) or Cause.OTHER) from error
             if found != known:
                 raise _gone(name, Cause.REPLACED)
-        if os.fstat(self._file).st_size < _FIRST_BYTES:
-            raise Unavailable(
-                f"the database file {self.path.name} was emptied: stop this node and restore it "
-                "from a backup",
-                Cause.CORRUPT,
-            )
-        if self._application_id() not in self._ids:
-            raise _gone(self.path, Cause.REPLACED)
+        stored = self._application_id()
+        if stored not in self._ids:
+            raise _gone(self.path, Cause.REPLACED) if stored else _emptied(self.path)
 
     def close(self) -> None:
         """Release the descriptor. Call it after the last connection was closed."""
@@ -89,10 +84,13 @@ class DatabaseFiles:
         return [self.path, *(name for name in side_files if name.exists())]
 
     def _application_id(self) -> bytes:
+        """Nothing when the file is too short for a header. One read says both: each call lets
+        another thread have the interpreter, and this is done around every commit."""
         try:
-            return os.pread(self._file, _ID_BYTES, _ID_OFFSET)
+            rest = os.pread(self._file, _HEADER_BYTES - _ID_OFFSET, _ID_OFFSET)
         except OSError as error:
             raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
+        return rest[:_ID_BYTES] if len(rest) == _HEADER_BYTES - _ID_OFFSET else b""
 
 
 def machine_error(database: Path, cause: Cause | None) -> OSError | None:
@@ -149,6 +147,13 @@ def disk_error(database: Path) -> OSError | None:
 def _identity(path: Path) -> tuple[int, int]:
     found = os.stat(path)  # noqa: PTH116 - called around every commit
     return found.st_dev, found.st_ino
+
+
+def _emptied(path: Path) -> Unavailable:
+    return Unavailable(
+        f"the database file {path.name} was emptied: stop this node and restore it from a backup",
+        Cause.CORRUPT,
+    )
 
 
 def _gone(path: Path, cause: Cause) -> Unavailable:
