@@ -122,7 +122,7 @@ def test_other_errors_are_returned_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "shown"),
+    ("name", "words", "displayed"),
     [
         ("ADMINISTRATIVELY_KILLED", "Query killed. Message: too much for a Monday", ": too much"),
         ("ADMINISTRATIVELY_KILLED", "Query killed. No message provided.", "of the engine"),
@@ -130,11 +130,11 @@ def test_other_errors_are_returned_unchanged() -> None:
         ("CLUSTER_OUT_OF_MEMORY", "Query killed because the cluster is out of memory", "cluster"),
     ],
 )
-def test_the_reason_of_a_kill_is_kept(name: str, words: str, shown: str) -> None:
+def test_the_reason_of_a_kill_is_kept(name: str, words: str, displayed: str) -> None:
     """The words of `system.runtime.kill_query`, and of Trino's own killer."""
     kind = "USER_ERROR" if name == "ADMINISTRATIVELY_KILLED" else "INSUFFICIENT_RESOURCES"
     message = failure_from(name, kind, words).message
-    assert shown in message
+    assert displayed in message
     assert message.startswith("The ")
 
 

@@ -312,10 +312,10 @@ def _message(code: FailureCode, error: TrinoQueryError) -> str:
     spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _FIXED_MESSAGES.get(code)
     if spoken:
         return spoken + _reason_of_kill(error)
-    return _shown(_EXPECTING.sub("", _POSITION.sub("", error.message)))
+    return _displayed(_EXPECTING.sub("", _POSITION.sub("", error.message)))
 
 
-def _shown(text: str) -> str:
+def _displayed(text: str) -> str:
     """A text of Trino's without addresses of servers, and of bounded length."""
     return _ADDRESS.sub("[…]", text)[:_MAX_MESSAGE_CHARS].strip()
 
@@ -323,7 +323,7 @@ def _shown(text: str) -> str:
 def _reason_of_kill(error: TrinoQueryError) -> str:
     """What the administrator wrote for whoever submitted the query (`kill_query`'s `message`)."""
     found = _KILLED.search(error.message) if error.error_name in _BY_ADMINISTRATORS else None
-    return "" if found is None or not found[1].strip() else f": {_shown(found[1])}"
+    return "" if found is None or not found[1].strip() else f": {_displayed(found[1])}"
 
 
 def _refusal(status: int) -> str:
