@@ -39,7 +39,8 @@ class DatabaseFiles:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stored = self._application_id()
-        self._ids = {stored, (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")}
+        written = (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")
+        self._ids = {stored, written} - {b""}
         self._known = {name: _identity(name) for name in self._names()}
 
     def check(self) -> None:
