@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
+from queryrun.sql.trino.grouping import aggregates_in
 from queryrun.sql.trino.scope import Column, Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.typed import Typed
 
@@ -57,11 +59,29 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
     def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs them
         self.refuse("A function with loops", at)
 
-    def _with_ties(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:  # noqa: ARG002 - DuckDB's looks there
-        self.refuse("FETCH FIRST … WITH TIES", node.at)
+    def _tied(
+        self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined, limit: int
+    ) -> tuple[str, list[Output]]:
+        """Spark has no QUALIFY of groups."""
+        exprs = [*(item.expr for item in node.items), *(item.expr for item in order)]
+        found = (one for expr in exprs for one in aggregates_in(expr, self.functions.aggregates))
+        if node.group is not None or any(one.over is None for one in found):
+            self.refuse("FETCH FIRST … WITH TIES of groups", node.at)
+        return super()._tied(node, order, joined, limit)
 
-    def _sampled(self, node: Sampled, outer: Scope) -> Joined:  # noqa: ARG002 - DuckDB's looks there
-        self.refuse("TABLESAMPLE", node.at)
+    def _sampled(self, node: Sampled, outer: Scope) -> Joined:
+        """Each row by chance: a sample comes before a relation's alias, and is of a query."""
+        found = self.relation(node.relation, outer)
+        if isinstance(node.relation, ast.Join):
+            self.refuse("TABLESAMPLE of a join", node.at)
+        alias = re.search(r" AS [\w`]+(\([\w, ]*\))?$", found.sql)
+        if alias is None:
+            self.refuse("TABLESAMPLE of such a relation", node.at)
+        share = self._percentage(node.percentage)
+        source = found.sql[: alias.start()]
+        sample = f"(SELECT * FROM {source}) TABLESAMPLE ({float(share)} PERCENT)"
+        found.sql = f"{sample}{alias[0]}"
+        return found
 
     def matched(
         self,

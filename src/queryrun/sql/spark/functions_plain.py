@@ -10,7 +10,7 @@ _NAN = "CAST('NaN' AS DOUBLE)"
 _SPACES = r"'\u0020\u0009\u000a\u000b\u000c\u000d\u001c\u001d\u001e\u001f'"
 _WIDE = "4503599627370496D"
 """From here on (2^52) doubles are whole numbers, and Spark's floor would end at 2^63."""
-_LITERALLY = r"concat('\\Q', replace({1}, '\\E', '\\E\\\\E\\Q'), '\\E')"
+LITERALLY = r"concat('\\Q', replace({1}, '\\E', '\\E\\\\E\\Q'), '\\E')"
 """The second argument as a regular expression that means nothing but its own characters."""
 
 PLAIN = read_signatures(rf"""
@@ -102,7 +102,7 @@ sha1(varbinary) -> varbinary = unhex(sha1({{0}}))
 sha256(varbinary) -> varbinary = unhex(sha2({{0}}, 256))
 url_encode(varchar) -> varchar = url_encode({{0}})
 url_decode(varchar) -> varchar = url_decode({{0}})
-split(varchar, varchar) -> array(varchar) = split({{0}}, {_LITERALLY}, -1)
+split(varchar, varchar) -> array(varchar) = split({{0}}, {LITERALLY}, -1)
 array_join(array(varchar), varchar) -> varchar = array_join({{0}}, {{1}})
 array_join(array(varchar), varchar, varchar) -> varchar = array_join({{0}}, {{1}}, {{2}})
 cardinality(array(T)) -> bigint = CAST(size({{0}}) AS BIGINT)

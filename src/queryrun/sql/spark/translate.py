@@ -8,11 +8,15 @@ from dataclasses import dataclass, field, replace
 from queryrun.errors import FailureCode
 from queryrun.sql.spark import (
     functions_aggregate,
+    functions_format,
     functions_json,
     functions_nested,
+    functions_numbers,
     functions_special,
+    functions_text,
     functions_time,
     metadata,
+    printing,
 )
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.trino import ast
@@ -24,9 +28,12 @@ from queryrun.sql.trino.translate import Needs, deeply, named, read
 
 REGISTERED = (
     functions_aggregate,
+    functions_format,
     functions_json,
     functions_nested,
+    functions_numbers,
     functions_special,
+    functions_text,
     functions_time,
 )
 """Importing them is what makes their functions known."""
@@ -90,10 +97,7 @@ def to_spark(
     compiler = SparkCompiler(statement, zone, found.columns, found.table_names)
     with deeply(statement):
         sql, outputs = compiler.query(parsed.node, Scope())
-    for output in outputs:
-        if output.type in {t.DAYS, t.MONTHS}:
-            message = f"A result column of type {output.type} is not supported"
-            raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
+    sql, outputs = printing.with_text(sql, outputs, statement)
     if len(sql) > MAX_TRANSLATED_CHARS:
         message = "The statement is too complex to be translated"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
