@@ -29,9 +29,39 @@ def implicit(value: Typed, target: Type, zone: str) -> Typed:
         if target.name == t.TSTZ:
             return Typed(moments.moment_at(local, target.zone or zone), target, value.constant)
         return Typed(local, target, value.constant)
+    if "char" in {given.name, target.name}:
+        return _between_chars(value, target)
     if _changes_moments(given, target):
         raise UnsupportedCastError(f"Bringing {given} to {target}")
     return Typed(f"CAST({value.sql} AS {spark_name(target)})", target, value.constant)
+
+
+def without_spaces(sql: str) -> str:
+    """A char is carried without the spaces at its end."""
+    return f"trim(TRAILING ' ' FROM {sql})"
+
+
+def _between_chars(value: Typed, target: Type) -> Typed:
+    """A char becomes a varchar with all of its spaces."""
+    if target.name == "char":
+        if value.type.name not in {"char", "varchar"}:
+            raise UnsupportedCastError(f"Bringing {value.type} to {target}")
+        sql = value.sql if value.type.name == "char" else without_spaces(value.sql)
+        return Typed(sql, target)
+    return Typed(f"rpad({value.sql}, {value.type.params[0]}, ' ')", t.VARCHAR, value.constant)
+
+
+def _to_char(value: Typed, target: Type) -> Typed:
+    """Cut to its length."""
+    if value.type.name not in {"char", "varchar"}:
+        message = f"A cast from {value.type} to {target}"
+        raise UnsupportedCastError(message, is_mismatch=True)
+    return Typed(without_spaces(f"substring({value.sql}, 1, {target.params[0]})"), target)
+
+
+def _from_char(value: Typed, target: Type, site: CastSite) -> Typed:
+    padded = _between_chars(value, t.VARCHAR)
+    return padded if target == t.VARCHAR else _from_varchar(padded, target, site)
 
 
 def _changes_moments(given: Type, target: Type) -> bool:
@@ -66,6 +96,8 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
         return _between_moments(value, target, site)
     if t.bare(given) == t.bare(target):
         return value
+    if target.name == "char":
+        return _to_char(value, target)
     if t.is_number(given) and t.is_number(target):
         return _number_to_number(value, target, site)
     if given.name in {"array", "map", "row"}:
@@ -378,6 +410,7 @@ _FROM = {
     t.TSTZ: _from_moment,
     "json": _from_json,
     "uuid": _from_uuid,
+    "char": _from_char,
     "time": _from_time,
     t.DAYS.name: _from_interval,
     t.MONTHS.name: _from_interval,

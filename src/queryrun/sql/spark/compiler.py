@@ -25,6 +25,8 @@ _ORDER_DOES_NOT_MATTER = frozenset(
     ]
 )  # fmt: skip
 MAX_LIMIT = 2**31 - 1
+_ROUND = 100
+"""So many steps of a function with loops are taken before it is asked whether it is done."""
 
 
 class SparkCompiler(SparkExpressions, QueryCompiler):
@@ -56,14 +58,22 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         body = f"({state}, {self.fresh('n')}) -> {next_state}"
         return f"aggregate(sequence(1, {steps}), {first}, {body})"
 
-    def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs them
-        self.refuse("A function with loops", at)
+    def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs it
+        """In rounds of steps, so that what is done soon passes few: a state that is done stays."""
+        inner, outer = self.fresh("n"), self.fresh("n")
+        steps = f"aggregate(sequence(1, {_ROUND}), {state}, ({state}, {inner}) -> {next_state})"
+        step = f"CASE WHEN {state}.pc < 0 THEN {state} ELSE {steps} END"
+        over = self.failing(f"A function took more than {limit} steps")
+        result = f"CASE WHEN {state}.pc < 0 THEN {state}.r ELSE {over} END"
+        rounds = f"sequence(1, {limit // _ROUND})"
+        return f"aggregate({rounds}, {first}, ({state}, {outer}) -> {step}, {state} -> {result})"
 
     def _tied(
         self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined, limit: int
     ) -> tuple[str, list[Output]]:
         """Spark has no QUALIFY of groups."""
-        exprs = [*(item.expr for item in node.items), *(item.expr for item in order)]
+        selected = [item.expr for item in node.items if not isinstance(item.expr, ast.Star)]
+        exprs = [*selected, *(item.expr for item in order)]
         found = (one for expr in exprs for one in aggregates_in(expr, self.functions.aggregates))
         if node.group is not None or any(one.over is None for one in found):
             self.refuse("FETCH FIRST … WITH TIES of groups", node.at)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from queryrun.sql.spark import casts, clocks, comparisons, decimals, intervals, moments
+from queryrun.sql.spark import casts, clocks, comparisons, decimals, intervals, json_made, moments
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
 from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
@@ -104,7 +104,7 @@ class SparkExpressions(CallCompiler):
         self.refuse("JSON_QUERY", node.at)
 
     def json_made(self, node: ast_json.JsonMade) -> Typed:
-        self.refuse(node.name, node.at)
+        return json_made.made(self, node)
 
     # --- TRY --------------------------------------------------------------------------------
 
@@ -351,6 +351,13 @@ class SparkExpressions(CallCompiler):
             return Typed(moments.moment_at(f"({local} {shift})", zone), moment.type)
         return Typed(f"({moment.sql} {shift})", moment.type)
 
+    def _concat_chars(self, left: Typed, right: Typed, at: int) -> Typed:
+        found = super()._concat_chars(left, right, at)
+        if found.type.name != "char":
+            return found
+        a, b = self.cast_to(left, t.VARCHAR), self.cast_to(right, t.VARCHAR)
+        return Typed(casts.without_spaces(f"{a.sql} || {b.sql}"), found.type)
+
     def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
         sides = []
         for value, other in ((left, right), (right, left)):
@@ -426,7 +433,10 @@ class SparkExpressions(CallCompiler):
 
     def like(self, node: ast.Like) -> Typed:
         """Spark takes a backslash for an escape where none is named."""
-        value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        value, pattern = (
+            self.cast_to(one, t.VARCHAR) if one.type.name == "char" else one
+            for one in (self.expr(node.operand), self.expr(node.pattern))
+        )
         if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
             self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
         if node.escape is not None:

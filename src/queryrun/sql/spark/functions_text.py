@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from queryrun.sql.spark.binding import all_bound, bound
+from queryrun.sql.spark.casts import without_spaces
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import special
 from queryrun.sql.spark.functions_plain import LITERALLY, PLAIN
@@ -64,6 +65,25 @@ rpad(varbinary, bigint, varbinary) -> varbinary = CASE WHEN {{1}} < 0 OR {{1}} >
 
 for _name, _overloads in read_signatures(TABLE).items():
     PLAIN[_name] = [*PLAIN.get(_name, []), *_overloads]
+
+
+@special("trim", "ltrim", "rtrim")
+def _trim(c: SparkCompiler, node: ast.Call) -> Typed:
+    """The spaces at a char's end are not there to be kept."""
+    args = c.args(node, 1, 2)
+    if args[0].type.name != "char":
+        return c.plain(node, args)
+    args[0] = Typed(args[0].sql, t.VARCHAR)
+    return Typed(without_spaces(c.plain(node, args).sql), t.VARCHAR)
+
+
+@special("upper", "lower", "reverse")
+def _same_length(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name != "char":
+        return c.plain(node, [value])
+    found = c.plain(node, [c.cast_to(value, t.VARCHAR)])
+    return Typed(without_spaces(found.sql), value.type)
 
 
 @special("url_extract_parameter")

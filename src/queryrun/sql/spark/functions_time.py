@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 
+from queryrun.sql.iso_moments import read_iso
 from queryrun.sql.spark import clocks, formats, intervals, moments
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import special
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.clocks import UNITS
 from queryrun.sql.trino.typed import Typed
 
 _FIELDS = {
@@ -64,7 +66,7 @@ def _field(c: SparkCompiler, node: ast.Call) -> Typed:
 
 def _clock_unit(c: SparkCompiler, node: ast.Call, value: Typed) -> str:
     unit = c.constant_text(node, value, "a unit").lower()
-    if unit not in clocks.UNITS:
+    if unit not in UNITS:
         c.invalid(f"'{unit}' is not a valid TIME field", node.at)
     return unit
 
@@ -90,7 +92,7 @@ def _date_trunc(c: SparkCompiler, node: ast.Call) -> Typed:
 def _date_add(c: SparkCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
     if value.type.name == "time":
-        size = clocks.UNITS[_clock_unit(c, node, written)]
+        size = UNITS[_clock_unit(c, node, written)]
         by = f"{c.as_type(node, count, t.BIGINT).sql} % {clocks.DAY // size}L * {size}L"
         return Typed(clocks.rounded(clocks.moved(value, by), value.type.params[0]), value.type)
     unit = _unit(c, node, written, _moment(c, node, value).type)
@@ -115,7 +117,7 @@ def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments."""
     written, first, last = c.args(node, 3)
     if first.type.name == last.type.name == "time":
-        size = clocks.UNITS[_clock_unit(c, node, written)]
+        size = UNITS[_clock_unit(c, node, written)]
         return Typed(f"(({last.sql} - {first.sql}) div {size}L)", t.BIGINT)
     kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
     if first.type == last.type == t.DATE:
@@ -215,6 +217,21 @@ def _from_iso8601_date(c: SparkCompiler, node: ast.Call) -> Typed:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", subject.constant):
         c.refuse("from_iso8601_date of anything but YYYY-MM-DD", node.at)
     return Typed(f"CAST({subject.sql} AS DATE)", t.DATE)
+
+
+@special("from_iso8601_timestamp")
+def _from_iso8601_timestamp(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Each value keeps the offset that it is written with, so it has to be read here."""
+    written = c.constant_text(node, c.args(node, 1)[0], "a moment")
+    found = read_iso(written)
+    if found is None:
+        c.invalid(f'Invalid format: "{written}"', node.at)
+    local = f"CAST(timestamp_millis({found.nanos // 10**6}L) AS TIMESTAMP_NTZ)"
+    if found.zone[:1] in {"+", "-"}:
+        minutes = found.offset_minutes
+        sql = f"timestamp_millis({found.nanos // 10**6 - minutes * 60_000}L)"
+        return Typed(sql, t.timestamp_tz(3, found.zone))
+    return Typed(moments.moment_at(local, found.zone or c.zone), t.timestamp_tz(3, found.zone))
 
 
 @special("last_day_of_month")

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from queryrun.errors import FailureCode
-from queryrun.sql.spark import clocks, intervals
+from queryrun.sql.spark import casts, clocks, intervals
 from queryrun.sql.spark.types import quoted
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
-_AS_TEXT = frozenset([t.DAYS.name, t.MONTHS.name])
+_AS_TEXT = frozenset([t.DAYS.name, t.MONTHS.name, "char"])
 _OWN = _AS_TEXT | {"time"}
 
 
@@ -33,11 +34,17 @@ def with_text(sql: str, outputs: Sequence[Output], statement: str) -> tuple[str,
         if output.type.name == "time":
             item = clocks.result(Typed(item, output.type))
         if output.type.name in _AS_TEXT:
-            item = intervals.printed(Typed(item, output.type))
+            item = _printed(Typed(item, output.type))
             output = replace(output, type=t.VARCHAR)
         columns.append(f"{item} AS {quoted(output.name_at(number))}")
         printed.append(output)
     return f"SELECT {', '.join(columns)} FROM ({sql}) AS q({', '.join(names)})", printed
+
+
+def _printed(value: Typed) -> str:
+    if value.type.name == "char":
+        return casts.explicit(value, t.VARCHAR, None, CastSite()).sql
+    return intervals.printed(value)
 
 
 def _has_text(kind: Type) -> bool:
