@@ -8,7 +8,16 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from queryrun.sql.spark import casts, clocks, comparisons, decimals, intervals, json_made, moments
+from queryrun.sql.spark import (
+    casts,
+    clocks,
+    comparisons,
+    decimals,
+    intervals,
+    json_made,
+    moments,
+    sql_json,
+)
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
 from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
@@ -95,13 +104,13 @@ class SparkExpressions(CallCompiler):
     # --- SQL/JSON ---------------------------------------------------------------------------
 
     def json_exists(self, node: ast_json.JsonExists) -> Typed:
-        self.refuse("JSON_EXISTS", node.at)
+        return sql_json.exists(self, node)
 
     def json_value(self, node: ast_json.JsonValue) -> Typed:
-        self.refuse("JSON_VALUE", node.at)
+        return sql_json.value(self, node)
 
     def json_query(self, node: ast_json.JsonQuery) -> Typed:
-        self.refuse("JSON_QUERY", node.at)
+        return sql_json.query(self, node)
 
     def json_made(self, node: ast_json.JsonMade) -> Typed:
         return json_made.made(self, node)

@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from queryrun.sql.json_text import formatted_text, in_java_order
 from queryrun.sql.spark import casts
+from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.casts import type_of
 from queryrun.sql.trino.typed import Typed
+
+_MAX_KEYS = 12
+"""With more keys the order of those that stay depends on how many are left out."""
 
 if TYPE_CHECKING:
     from queryrun.sql.spark.expressions import SparkExpressions
@@ -37,11 +41,16 @@ def made(c: SparkExpressions, node: ast_json.JsonMade) -> Typed:
         if not isinstance(name.constant, str):
             c.refuse("JSON_OBJECT with a key that is no literal", node.at)
         entries.append((name.constant, value))
-    if len({key for key, _ in entries}) < len(entries):
-        c.refuse("JSON_OBJECT with a key that comes twice", node.at)
-    values = [
-        f"({text(json.dumps(key, ensure_ascii=False) + ':')} || {sql})" for key, sql in entries
-    ]
+    is_twice = len({key for key, _ in entries}) < len(entries)
+    if is_twice and not node.keeps_null:
+        c.refuse("JSON_OBJECT with a key that comes twice and ABSENT ON NULL", node.at)
+    if is_twice:
+        c.invalid("cannot construct a JSON object with duplicate key", node.at)
+    if len(entries) > _MAX_KEYS and not node.keeps_null:
+        c.refuse(f"JSON_OBJECT of more than {_MAX_KEYS} keys with ABSENT ON NULL", node.at)
+    order = in_java_order([key for key, _ in entries])
+    entries.sort(key=lambda entry: order.index(entry[0]))
+    values = [f"({text(formatted_text(key) + ':')} || {sql})" for key, sql in entries]
     return _output(c, _joined("{", "}", values), node)
 
 
@@ -53,7 +62,10 @@ def _joined(opening: str, closing: str, parts: Sequence[str]) -> str:
 
 
 def quoted_json(sql: str) -> str:
-    """A string as JSON has it; Jackson escapes in both engines."""
+    """A string as JSON has it; Jackson escapes in both engines, but for rare characters."""
+    rare = text(r"[\x{10000}-\x{10FFFF}]")
+    failing = "raise_error('A text of JSON with such characters is not supported')"
+    sql = bound(sql, lambda x: f"if({x} RLIKE {rare}, {failing}, {x})", "x")
     return f"regexp_extract(to_json(named_struct('v', {sql})), '(?s)^.{{5}}(.*)[}}]\\\\z', 1)"
 
 
