@@ -237,6 +237,8 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
         return Typed(f"to_json(CAST({value.sql} AS VARIANT))", target)
     if target.name == "uuid":
         return _uuid(value, site)
+    if target.name == "varbinary":
+        return Typed(f"encode({value.sql}, 'UTF-8')", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
 
 

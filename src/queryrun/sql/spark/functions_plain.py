@@ -68,7 +68,7 @@ sqrt(double) -> double = sqrt({{0}})
 tan(double) -> double = tan({{0}})
 tanh(double) -> double = tanh({{0}})
 truncate(double) -> double = CASE WHEN abs({{0}}) >= {_WIDE} THEN {{0}} ELSE sign({{0}}) * CAST(floor(abs({{0}})) AS DOUBLE) END
-width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{0}} < {{1}} THEN 0 WHEN {{0}} >= {{2}} THEN {{3}} + 1 ELSE CAST(floor(({{0}} - {{1}}) / ({{2}} - {{1}}) * {{3}}) AS BIGINT) + 1 END
+width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{3}} <= 0 THEN raise_error('bucketCount must be greater than 0') WHEN {{1}} = {{2}} THEN raise_error('bounds cannot equal each other') WHEN isnan({{0}}) THEN raise_error('operand must not be NaN') WHEN NOT abs({{1}}) < CAST('Infinity' AS DOUBLE) OR isnan({{1}}) THEN raise_error('first bound must be finite') WHEN NOT abs({{2}}) < CAST('Infinity' AS DOUBLE) OR isnan({{2}}) THEN raise_error('second bound must be finite') WHEN {{1}} < {{2}} AND {{0}} < {{1}} OR {{1}} > {{2}} AND {{0}} >= {{1}} THEN 0 WHEN {{1}} < {{2}} AND {{0}} >= {{2}} OR {{1}} > {{2}} AND {{0}} < {{2}} THEN {{3}} + 1 WHEN {{1}} < {{2}} THEN CAST(floor({{3}} * ({{0}} - {{1}}) / ({{2}} - {{1}}) + 1) AS BIGINT) ELSE {{3}} - CAST(floor({{3}} * ({{0}} - {{2}}) / ({{1}} - {{2}}) + 1) AS BIGINT) + 1 END
 bitwise_and(bigint, bigint) -> bigint = ({{0}} & {{1}})
 bitwise_or(bigint, bigint) -> bigint = ({{0}} | {{1}})
 bitwise_xor(bigint, bigint) -> bigint = ({{0}} ^ {{1}})

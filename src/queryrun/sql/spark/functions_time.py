@@ -159,7 +159,10 @@ def _date_format(c: SparkCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _moment(c, node, value)
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"date_format({_reading(c, value)}, {text(written)})", t.VARCHAR)
+    reading = _reading(c, value)
+    if value.type != t.DATE and value.type.params[0] > 3 and "S" in written:
+        reading = f"date_trunc('MILLISECOND', {reading})"  # Trino prints no more
+    return Typed(f"date_format({reading}, {text(written)})", t.VARCHAR)
 
 
 @special("format_datetime")
