@@ -68,6 +68,12 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         rounds = f"sequence(1, {limit // _ROUND})"
         return f"aggregate({rounds}, {first}, ({state}, {outer}) -> {step}, {state} -> {result})"
 
+    def inline_rows(self, lines: Sequence[str]) -> str:
+        """Spark computes no lambda in VALUES."""
+        if not any(" -> " in line for line in lines):
+            return super().inline_rows(lines)
+        return " UNION ALL ".join(f"SELECT {line[1:-1]}" for line in lines)
+
     def _tied(
         self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined, limit: int
     ) -> tuple[str, list[Output]]:
@@ -285,6 +291,10 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
     def _frame(self, window: ast.Window, first: ast.Bound) -> str:
         if window.unit == "GROUPS":
             self.refuse("A window frame of GROUPS", window.at)
+        bounds = [first, *([window.end] if window.end else [])]
+        is_open = any(one.offset is None and one.direction != "CURRENT ROW" for one in bounds)
+        if window.unit == "RANGE" and is_open and any(one.offset is not None for one in bounds):
+            self.refuse("A RANGE of a number that is unbounded on the other side", window.at)
         return super()._frame(window, first)
 
 

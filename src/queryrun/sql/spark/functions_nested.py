@@ -322,11 +322,3 @@ def _combinations(c: SparkCompiler, node: ast.Call) -> Typed:
         )
 
     return Typed(bound(values.sql, chosen, "u1"), t.array(values.type))
-
-
-@special("shuffle")
-def _shuffle(c: SparkCompiler, node: ast.Call) -> Typed:
-    (value,) = c.args(node, 1)
-    if value.type.name != "array":
-        c.wrong_arguments(node, [value])
-    return Typed(f"shuffle({value.sql})", value.type)

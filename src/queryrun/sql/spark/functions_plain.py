@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from queryrun.sql.trino.cast_checks import WHITE_SPACE
 from queryrun.sql.trino.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
-_SPACES = r"'\u0020\u0009\u000a\u000b\u000c\u000d\u001c\u001d\u001e\u001f'"
+_SPACES = "'" + "".join(f"\\u{code:04x}" for code in WHITE_SPACE) + "'"
 _WIDE = "4503599627370496D"
 """From here on (2^52) doubles are whole numbers, and Spark's floor would end at 2^63."""
 LITERALLY = r"concat('\\Q', replace({1}, '\\E', '\\E\\\\E\\Q'), '\\E')"

@@ -75,6 +75,8 @@ def _rounding(c: SparkCompiler, node: ast.Call) -> Typed:
         return _round_decimal(c, node, args)
     if node.name == "round" and args[0].type == t.DOUBLE:
         return _round_double(c, node, args)
+    if args[0].type == t.REAL and node.name in {"round", "truncate", "sign"}:
+        c.refuse(f"{node.name} of real", node.at)
     if node.name == "round" and len(args) == 2 and t.is_integer(args[0].type):
         return _round_integer(c, node, args)
     if len(args) == 2:
