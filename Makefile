@@ -12,7 +12,7 @@ SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 CELLS  ?= 100000
 COUNT  ?= 100000
-EXTRAS := $(addprefix --extra ,aws postgres trino spark lake otel demo decrypt arrow pandas zstd)
+EXTRAS := $(addprefix --extra ,aws postgres trino spark lake otel demo decrypt arrow pandas polars zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
@@ -82,7 +82,7 @@ try-console: | $(VENV)/.installed
 	@$(MAKE) --no-print-directory console || true
 
 test: setup existing-clients try-console ## every test
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup $(TEST_OPTIONS)
 
 test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an environment of its own
 	@for python in $(PYTHONS); do \
@@ -115,8 +115,8 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
 
-kill-ledger: setup ## kill -9 a node KILLS times amid runs and messages: none lost, none out of order, the ledger exact
-	@$(BIN)/python -m tests.faults.killed_nodes $(or $(KILLS),200)
+kill-ledger: setup ## kill -9 a node KILLS times amid runs and messages: none lost, none out of order, the ledger exact (CLUSTER=yes: of two nodes on PostgreSQL)
+	@$(BIN)/python -m tests.faults.killed_nodes $(or $(KILLS),200) $(if $(CLUSTER),--cluster)
 
 simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
 	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --put $(or $(PUT),nothing)
@@ -124,8 +124,8 @@ simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; pr
 faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
 	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
 
-command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence
-	@$(BIN)/python -m tests.faults.commands
+command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence (LIMIT_S=1200)
+	@$(BIN)/python -m tests.faults.commands --seconds $(or $(LIMIT_S),1200)
 
 attack: setup ## attack real servers on loopback and print a table: attack, before, now, bar (GROUP=front is one part)
 	@$(BIN)/python -m tests.attack $(GROUP)

@@ -11,9 +11,11 @@ from benchmarks import (
     clients,
     cluster,
     console,
+    dry_run,
     export,
     footprint,
     history,
+    metering,
     parsing,
     results,
     runs,
@@ -21,6 +23,7 @@ from benchmarks import (
     table,
     tpch,
     tracing,
+    webhooks,
 )
 
 ALL: dict[str, Callable[[], None]] = {
@@ -31,13 +34,16 @@ ALL: dict[str, Callable[[], None]] = {
     "cluster": cluster.measure,
     "clients": clients.measure,
     "console": console.measure,
+    "dry_run": dry_run.measure,
     "export": export.measure,
     "parsing": parsing.measure,
     "tpch": tpch.measure,
     "results": results.measure,
     "history": history.measure,
+    "metering": metering.measure,
     "scale": scale.measure,
     "tracing": tracing.measure,
+    "webhooks": webhooks.measure,
 }
 
 

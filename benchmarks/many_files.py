@@ -2,17 +2,20 @@
 
     python -m benchmarks.many_files [parquet files] [csv files]
 
-Prints the seconds of a statement that reads everything, by turns, and their ratio. Text files are
-converted by the first statement; later ones read the copies.
+Prints the seconds of a statement that reads everything, by turns, and their ratio: wall-clock and,
+in brackets, CPU. On a machine that does other things trust the second. Text files are converted by
+the first statement; later ones read the copies.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -52,11 +55,34 @@ def bare(directory: Path, reader: str) -> object:
         ).fetchall()
 
 
-def timed(call: Callable[[], object]) -> tuple[float, object]:
-    """Seconds, and what came out."""
-    begin = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of the clock and of CPU."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __str__(self) -> str:
+        return f"{self.wall_s:.2f} s ({self.cpu_s:.2f})"
+
+    def ratio(self, other: Cost) -> str:
+        """How many times the other's."""
+        return f"{self.wall_s / other.wall_s:.2f} x ({self.cpu_s / other.cpu_s:.2f})"
+
+
+def timed(call: Callable[[], object]) -> tuple[Cost, object]:
+    """What it cost, and what came out."""
+    begin, cpu = time.perf_counter(), sum(os.times()[:2])
     found = call()
-    return time.perf_counter() - begin, found
+    return Cost(time.perf_counter() - begin, sum(os.times()[:2]) - cpu), found
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """Of each by itself."""
+    return Cost(
+        statistics.median(cost.wall_s for cost in costs),
+        statistics.median(cost.cpu_s for cost in costs),
+    )
 
 
 def compare(root: Path, ending: str, reader: str, count: int) -> None:
@@ -72,22 +98,22 @@ def compare(root: Path, ending: str, reader: str, count: int) -> None:
     }
     limits = EngineLimits(MEMORY_BYTES, 2, str(root / f"spill-{ending}"), MEMORY_BYTES)
     session = open_session(options, limits)
-    first_s, first = timed(lambda: ours(session))
-    ours_s, bare_s = [], []
+    first_cost, first = timed(lambda: ours(session))
+    own, other = [], []
     for _ in range(ROUNDS):
-        seconds, found = timed(lambda: ours(session))
-        ours_s.append(seconds)
-        seconds, expected = timed(lambda: bare(data / "t", reader))
-        bare_s.append(seconds)
+        cost, found = timed(lambda: ours(session))
+        own.append(cost)
+        cost, expected = timed(lambda: bare(data / "t", reader))
+        other.append(cost)
         if not [tuple(map(int, row)) for row in found] == [
             tuple(map(int, row)) for row in expected
         ]:  # type: ignore[attr-defined]
             raise SystemExit(f"different rows: {found} {expected} {first}")
     session.close()
-    later, other = statistics.median(ours_s), statistics.median(bare_s)
+    later, known = median(own), median(other)
     print(
-        f"{count} {ending}: first {first_s:.2f} s, later {later:.2f} s, bare DuckDB {other:.2f} s; "
-        f"first {first_s / other:.2f} x, later {later / other:.2f} x"
+        f"{count} {ending}: first {first_cost}, later {later}, bare DuckDB {known}; "
+        f"first {first_cost.ratio(known)}, later {later.ratio(known)}"
     )
 
 

@@ -63,6 +63,7 @@ _EMPTY = "; ".join(
         "idempotency_keys",
         "async_requests",
         "rate_buckets",
+        "submit_counts",
         "saved_statements",
         "tokens",
         "client_secrets",

@@ -1,4 +1,5 @@
 // The public API, called with the session's cookie. Nothing here knows a secret.
+import type { Bound } from "./parameters.ts";
 
 const root = new URL("../", document.baseURI);
 
@@ -331,8 +332,8 @@ export const api = {
   extend: () => call<Session>("console/session/extend", { method: "POST" }),
   options: () => call<Options>("v2/options"),
   tables: (source: string) => call<{ data: Table[] }>(`v2/tables?source=${encodeURIComponent(source)}`),
-  validate: (sql: string, source: string, signal?: AbortSignal) =>
-    call<Validation>("v2/validate", { method: "POST", body: { sql, source }, signal }),
+  validate: (sql: string, source: string, signal?: AbortSignal, parameters?: Bound[]) =>
+    call<Validation>("v2/validate", { method: "POST", body: { sql, source, ...(parameters?.length ? { parameters } : {}) }, signal }),
   create: (body: Record<string, unknown>) =>
     call<Run>(`v2/query_runs?fields[]=${RUN_FIELDS}`, { method: "POST", body }),
   run: (id: string, signal?: AbortSignal) => call<Run>(`${runPath(id)}?fields[]=${RUN_FIELDS}`, { signal }),

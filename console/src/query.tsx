@@ -4,7 +4,7 @@ import { Suspense, lazy } from "preact/compat";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type Column, type Finding, type Options, type Run, type Statement, type Table, api } from "./api.ts";
 import { formatSql } from "./format-sql.ts";
-import { filledIn, parametersOf } from "./parameters.ts";
+import { KINDS, bound, boundNames, filledIn, parametersOf } from "./parameters.ts";
 import { RunView } from "./run.tsx";
 import { SaveDialog } from "./saved.tsx";
 import { Tables, quoted } from "./tables.tsx";
@@ -31,6 +31,7 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
   const [tags, setTags] = useState("");
   const [key, setKey] = useState("");
   const [values, setValues] = useState<Record<string, string>>({});
+  const [kinds, setKinds] = useState<Record<string, string>>({});
   const [run, setRun] = useState<Run | undefined>(first?.run);
   const [types, setTypes] = useState<Column[] | null>(null);
   const [error, setError] = useState<string>();
@@ -42,10 +43,11 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
 
   const mayRun = scopes.some((scope) => scope === "submit" || scope.includes("admin"));
   const parameters = parametersOf(sql);
+  const names = boundNames(sql);
 
   const check = useCallback(
     async (text: string): Promise<Finding[]> => {
-      if (text === "" || parametersOf(text).length > 0) return [];
+      if (text === "" || parametersOf(text).length + boundNames(text).length > 0) return [];
       try {
         return (await api.validate(text, source)).errors;
       } catch {
@@ -65,12 +67,14 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
       if (options.content_types.find((one) => one.name === contentType)?.needs_separator) body.column_separator = separator;
       if (limit) body.timeout_seconds = Number(limit);
       if (key.trim()) body.encryption_key = key.trim();
+      const given = bound(text, values, kinds);
+      if (given.length > 0) body.parameters = given;
       const named = tagsOf(tags);
       if (Object.keys(named).length > 0) body.tags = named;
       setTypes(null);
       const created = await api.create(body);
       setRun(created);
-      api.validate(text, source).then(
+      api.validate(text, source, undefined, given).then(
         (found) => setTypes(found.columns),
         () => setTypes(null),
       );
@@ -130,7 +134,7 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
             }}
           />
         </Suspense>
-        {parameters.length > 0 && (
+        {parameters.length + names.length > 0 && (
           <fieldset class="bar">
             <legend>Parameters</legend>
             {parameters.map((one) => (
@@ -141,6 +145,27 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
                   onInput={(event) => setValues({ ...values, [one.name]: event.currentTarget.value })}
                 />
               </label>
+            ))}
+            {names.map((name) => (
+              <span class="inline">
+                <label class="inline">
+                  :{name}{" "}
+                  <input
+                    value={values[name] ?? ""}
+                    disabled={kinds[name] === "null"}
+                    onInput={(event) => setValues({ ...values, [name]: event.currentTarget.value })}
+                  />
+                </label>{" "}
+                <select
+                  aria-label={`Type of :${name}`}
+                  value={kinds[name] ?? KINDS[0]}
+                  onChange={(event) => setKinds({ ...kinds, [name]: event.currentTarget.value })}
+                >
+                  {KINDS.map((kind) => (
+                    <option value={kind}>{kind}</option>
+                  ))}
+                </select>
+              </span>
             ))}
           </fieldset>
         )}
@@ -208,7 +233,7 @@ export function QueryPage({ entity, options, scopes, first }: Props) {
           </div>
           <p class="muted">
             Keys: <kbd>Ctrl</kbd>+<kbd>Enter</kbd> runs the selection or the statement at the cursor, <kbd>F8</kbd> goes to the next error,{" "}
-            <kbd>Ctrl</kbd>+<kbd>Space</kbd> completes, <kbd>Esc</kbd> then <kbd>Tab</kbd> leaves the editor. <code>{"{{name}}"}</code> and{" "}
+            <kbd>Ctrl</kbd>+<kbd>Space</kbd> completes, <kbd>Esc</kbd> then <kbd>Tab</kbd> leaves the editor. <code>:name</code>, <code>{"{{name}}"}</code> and{" "}
             <code>{"{{name:number}}"}</code> are parameters.
           </p>
         </details>

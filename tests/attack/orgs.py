@@ -14,6 +14,7 @@ import duckdb
 import httpx2 as httpx
 
 from queryrun.cli import clients
+from queryrun.errors import InvalidRequest
 from tests.attack.registry import Outcome, attack
 from tests.attack.targets import Targets
 from tests.e2e.conftest import Server
@@ -112,3 +113,37 @@ def native_files(targets: Targets) -> Outcome:
         unit=UNITS, timeout_s=180)  # fmt: skip
 def native_database(targets: Targets) -> Outcome:
     return _leaks(targets, NATIVE_ATTACKS + ATTACKS[:5], "native", is_database=True)
+
+
+@attack(GROUP, "results of all rows, as an admin of orgs or from before", before="all", bar=0,
+        unit="ways to them", timeout_s=180)  # fmt: skip
+def results_of_others(targets: Targets) -> Outcome:
+    """A client of orgs cannot be an admin, and one whose orgs are narrowed finds nothing of what
+    it could read before."""
+    server = targets.shared({"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org"})
+    home = server.made.home
+    ways = [
+        not _is_refused(home, clients.NewClient(["main"], [scope], ["north"]))
+        for scope in ("admin", "tenant_admin", "admin:read", "admin:write", "admin:all")
+    ]
+    issued = clients.create(home, clients.NewClient(["main"]))
+    http = targets.client_of(server, issued)
+    body, wait = {"sql": "SELECT 1 AS id", "content_type": "csv"}, {"prefer": "wait=50"}
+    run = http.post(RUNS, json=body, headers=wait).json()
+    assert run["state"] == "complete", run
+    admin = clients.create(home, clients.NewClient(["main"], ["admin:write"]))
+    change = f"/admin/v1/clients/{issued.client.id}/change"
+    by_admin = targets.client_of(server, admin).post(change, json={"org_ids": ["north"]})
+    assert by_admin.status_code == 200, by_admin.text
+    paths = [f"{RUNS}/{run['id']}{more}" for more in ("", "/rows", "/events")]
+    paths += [f"/query/jobs/{run['id']}", RUNS, "/query/jobs"]
+    ways += [str(run["file"]["id"]) in http.get(path).text for path in paths]
+    return Outcome(sum(ways), len(ways))
+
+
+def _is_refused(home: Path, new_client: clients.NewClient) -> bool:
+    try:
+        clients.create(home, new_client)
+    except InvalidRequest:
+        return True
+    return False

@@ -43,7 +43,11 @@ async def _working(root: Path, names: Sequence[str]) -> list[str]:
 def files_of_others(_targets: Targets) -> Outcome:
     """Results of other runs overwritten, removed, forged and listed; data of another entity."""
     return _escapes(
-        ["overwrite", "delete", "new_result", "list_results", "read_data", "truncate_own_data"]
+        [
+            *("overwrite", "delete", "new_result", "list_results", "read_data"),
+            *("truncate_own_data", "link_of_data", "move_data", "through_link"),
+            *("through_own_root", "handle_of_file"),
+        ]
     )
 
 
@@ -61,17 +65,24 @@ def attributes(_targets: Targets) -> Outcome:
 
 @attack("sandbox", "ways into a network", before="5 worked", bar=0, unit="escapes")
 def network(_targets: Targets) -> Outcome:
-    """TCP, multipath TCP, TCP fast open, UDP, unix, raw and netlink sockets."""
-    return _escapes(["tcp", "mptcp", "fast_open", "udp", "unix", "raw", "netlink"])
+    """TCP, multipath TCP, TCP fast open, UDP, unix, raw and netlink sockets; a listener."""
+    return _escapes(
+        [
+            *("tcp", "mptcp", "fast_open", "udp", "unix", "raw", "netlink"),
+            *("abstract_socket", "receive_connections"),
+        ]
+    )
 
 
 @attack("sandbox", "other processes of the user", before="killed", bar=0, unit="escapes")
 def other_processes(_targets: Targets) -> Outcome:
-    """Killed by limits and signals, slowed, traced, read."""
+    """Killed by limits and signals, slowed, traced, read, robbed of their descriptors."""
     return _escapes(
         [
             *("kill_by_limit", "signal", "signal_by_pidfd", "signal_by_owner"),
             *("priority", "affinity", "ptrace", "read_memory", "read_other_process"),
+            *("signal_by_queue", "signal_thread", "signal_group", "take_descriptor"),
+            *("compare_processes", "through_parent", "scheduling", "writing_priority"),
         ]
     )
 
@@ -85,16 +96,21 @@ def children(targets: Targets) -> Outcome:
 
 @attack("sandbox", "memory past the backstop", before="worked", bar=0, unit="escapes")
 def memory(_targets: Targets) -> Outcome:
-    """Shared and System V memory, memory files, stacks that grow."""
-    return _escapes(["shared_memory", "growing_stack", "memfd", "sysv_memory", "sysv_queue"])
+    """Shared and System V memory, memory files, stacks that grow, memory of the kernel's."""
+    return _escapes(
+        [
+            *("shared_memory", "growing_stack", "memfd", "sysv_memory", "sysv_queue"),
+            *("message_queue", "semaphores", "own_timer", "vmsplice", "add_key"),
+        ]
+    )
 
 
 @attack("sandbox", "the kernel's wide interfaces", before="3 worked", bar=0, unit="escapes")
 def interfaces(_targets: Targets) -> Outcome:
-    """io_uring, unshare, keyctl, bpf, perf, userfaultfd, inotify, chroot."""
+    """io_uring, unshare, keyctl, bpf, perf, userfaultfd, inotify, chroot, aio, personality."""
     return _escapes(
         [
             *("io_uring", "unshare", "keyctl", "bpf", "perf", "userfaultfd"),
-            *("inotify", "change_root"),
+            *("inotify", "change_root", "asynchronous_io", "personality"),
         ]
     )

@@ -89,9 +89,14 @@ class Targets:
                 text=True,
                 env=os.environ | QUICK | dict(environ),
             )
-        url = _url_when_listening(process, log)
-        http = httpx.Client(base_url=url, timeout=60)
-        authorize(http, made.issued)
+        try:
+            url = _url_when_listening(process, log)
+            http = httpx.Client(base_url=url, timeout=60)
+            authorize(http, made.issued)
+        except BaseException:  # also when the attack's own time is over
+            process.kill()
+            process.wait()
+            raise
         return Server(process, url, http, made)
 
 
@@ -102,8 +107,6 @@ def _url_when_listening(process: subprocess.Popen[str], log: Path) -> str:
             if line.strip().startswith("listening") and line.endswith("\n") and "://" in line:
                 return line.split()[-1]
         time.sleep(0.02)
-    process.kill()
-    process.wait()
     raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 

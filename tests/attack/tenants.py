@@ -13,8 +13,8 @@ import httpx2 as httpx
 
 from queryrun.cli import clients
 from tests.attack.registry import Outcome, attack
-from tests.attack.targets import Targets, log_of, new_client
-from tests.attack.wire import waiting_for_health
+from tests.attack.targets import Targets, log_of, memory_mib, new_client
+from tests.attack.wire import connect, flood, waiting_for_health
 from tests.e2e.conftest import RUNAWAY, Server
 
 RUNS = "/v2/query_runs"
@@ -70,6 +70,30 @@ def large_bodies(targets: Targets) -> Outcome:
                 largest = max(largest, len(response.content))
     assert largest < 20_000, f"a refusal of {largest} bytes"
     return Outcome(waits.longest_s, len(bodies) * 2, f"largest refusal {largest} bytes")
+
+
+@attack(GROUP, "large bodies that never end", before="all of them, 8 MB each", bar=200,
+        unit="MiB more resident", timeout_s=180)  # fmt: skip
+def unfinished_bodies(targets: Targets) -> Outcome:
+    """Of one entity's client, while another's is served."""
+    server = targets.fresh()
+    other, attacker = _entity(targets, server, "others"), _entity(targets, server, "endless")
+    token = str(attacker.headers["authorization"]).encode()
+    head = (
+        b"POST /v2/query_runs HTTP/1.1\r\nHost: x\r\nAuthorization: %b\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 8000000\r\n\r\n" % token
+    )
+    _completed_s(other)
+    before_mib = memory_mib(server)
+    streams = [connect(server) for _ in range(40)]
+    for stream in streams:
+        flood(stream, head + b" " * 7_900_000)
+    held_mib = memory_mib(server) - before_mib
+    large = {**SMALL, "sql": "SELECT 1 AS a" + " " * 500_000}
+    served = _submit(other, large, prefer="wait=50").status_code == 201
+    for stream in streams:
+        stream.close()
+    return Outcome(max(0.0, held_mib) if served else float("inf"), len(streams))
 
 
 def _many_readings() -> Iterator[tuple[dict[str, Any], str]]:

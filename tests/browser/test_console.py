@@ -193,6 +193,28 @@ def test_statements_are_kept_with_their_parameters(console: Console) -> None:
     console.picture("statements")
 
 
+def test_a_statement_has_fields_for_its_bound_parameters(console: Console) -> None:
+    """In a text, a quoted name and a comment there is none."""
+    page = console.page
+    console.open()
+    console.sign_in()
+    console.write(
+        "SELECT count(*) AS n, :day + INTERVAL '1' DAY AS d, ':no' AS \":neither\" FROM orders "
+        "WHERE state = :state AND id < :most -- :nor"
+    )
+    page.get_by_label("Type of :day").select_option("date")
+    page.get_by_label(":day", exact=True).fill("2024-02-28")
+    page.get_by_label(":state", exact=True).fill("paid' OR '1' = '1")
+    page.get_by_label(":most", exact=True).fill("20")
+    assert page.get_by_role("group", name="Parameters").locator("input").count() == 3
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#cell-0-0")).to_have_text("0")
+    expect(page.locator("#cell-0-1")).to_have_text("2024-02-29")
+    page.get_by_label(":state", exact=True).fill("paid")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("#cell-0-0")).to_have_text("6")
+
+
 def test_an_operator_administers_without_reading_statements(console: Console) -> None:
     page = console.page
     console.open()

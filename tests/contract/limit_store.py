@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import pytest
 
-from queryrun.runs.limits import LIMITS, Level, LimitStore
+from queryrun.runs.limits import LIMITS, Level, LimitStore, LimitValue
 
 
 class LimitStoreContract:
@@ -34,3 +35,31 @@ class LimitStoreContract:
         everything = [(x.level, x.subject, x.name, x.value) for x in await limits.limits()]
         assert {row[:3]: row[3] for row in everything} == known
         assert {x.level for x in await limits.limits(Level.CLIENT)} == {Level.CLIENT}
+        rows = {(x.level, x.subject) for x in await limits.limits(name="running")}
+        assert rows == {key[:2] for key in known if key[2] == "running"}
+
+    async def test_submits_are_counted_until_one_of_the_limits_is_used_up(
+        self, limits: LimitStore
+    ) -> None:
+        wide = LimitValue(Level.TENANT, "t", "submits_per_minute", 5)
+        small = LimitValue(Level.CLIENT, "c", "submits_per_minute", 2)
+
+        async def used(*counted: LimitValue, is_counted: bool = True) -> list[int]:
+            found = await limits.count_submit(counted, is_counted=is_counted)
+            assert all(0 <= one.again_s <= 62 for one in found)
+            return [one.used for one in found]
+
+        assert await used(wide, small, is_counted=False) == [0, 0]
+        assert [await used(wide, small) for _ in range(4)] == [[0, 0], [1, 1], [2, 2], [2, 2]]
+        assert [await used(wide) for _ in range(5)] == [[2], [3], [4], [5], [5]]
+
+    async def test_submits_at_the_same_time_are_each_counted(self, limits: LimitStore) -> None:
+        limit = LimitValue(Level.ENTITY, "e", "submits_per_minute", 7)
+        both = [limit, LimitValue(Level.SOURCE, "s", "submits_per_minute", 100)]
+        found = await asyncio.gather(
+            *(limits.count_submit(both[:: 1 - 2 * (n % 2)], is_counted=True) for n in range(12))
+        )
+        counted = [one for pair in found for one in pair[:1]]
+        assert len(counted) == 12
+        [entity, source] = await limits.count_submit(both, is_counted=False)
+        assert (entity.used, source.used) == (7, 7)

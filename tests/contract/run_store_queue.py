@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from queryrun.runs.state import RunState
 from queryrun.runs.store import (
     ClaimLimits,
     Failed,
+    OwnRunning,
     QueueLimits,
     RunStore,
     Usage,
@@ -413,6 +415,36 @@ class QueueContract:
         assert await store.claim("n", lease_s=LEASE_S, limits=of_entity) == []
         of_entity = ClaimLimits(("live",), 10, {}, {"live": 2}, {"live": 3})
         assert len(await store.claim("n", lease_s=LEASE_S, limits=of_entity)) == 1
+
+    async def test_single_tenants_entities_and_clients_may_have_lower_running_limits(
+        self, store: RunStore
+    ) -> None:
+        waiting = [
+            *[("t1", "a", "x")] * 3, *[("t1", "b", "y")] * 3, *[("t2", "c", "z")] * 3,
+            *[("t2", "d", "w")] * 2,
+        ]  # fmt: skip
+        for tenant, entity, client in waiting:
+            await submitted(store, request(tenant=tenant, entity=entity, client=client))
+        own = OwnRunning({"t1": 3, "t2": 9}, {"a": 1, "d": 5}, {"z": 2, "y": 9})
+        limits = ClaimLimits(("live",), 20, {"live": 4}, {"live": 4}, {"live": 4}, own=own)
+        taken = await store.claim("n", lease_s=LEASE_S, limits=limits)
+        taken += await store.claim("n", lease_s=LEASE_S, limits=limits)
+        found = Counter(attempt.run.request.entity_id for attempt in taken)
+        assert found == {"a": 1, "b": 2, "c": 2, "d": 2}
+
+    async def test_who_is_at_a_limit_of_its_own_takes_no_turn_from_others(
+        self, store: RunStore
+    ) -> None:
+        for _ in range(3):
+            await submitted(store, request(entity="a", client="x"))
+        none = ClaimLimits(("live",), 1, {})
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=none)) == 1
+        for own in (OwnRunning(entities={"a": 1}), OwnRunning(clients={"x": 1})):
+            other = await submitted(store, request(entity="b", client="y"))
+            limits = ClaimLimits(("live",), 5, {}, own=own)
+            taken = await store.claim("n", lease_s=LEASE_S, limits=limits)
+            assert [one.ref.run_id for one in taken] == [other.id]
+        assert len(await store.claim("n", lease_s=LEASE_S, limits=none)) == 1
 
     async def test_sources_have_their_own_running_limits(self, store: RunStore) -> None:
         for source in ("live", "live", "warehouse", "warehouse", "warehouse"):

@@ -18,6 +18,7 @@ from queryrun.db.postgres.database import PostgresDatabase, open_postgres
 from queryrun.db.postgres.statements import statements
 from queryrun.errors import Failure, FailureCode, IdempotencyInFlight, InvalidRequest, QueueFull
 from queryrun.results.formats import ContentType
+from queryrun.runs.limits import Level, LimitValue
 from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import ALL_HEADS, Accepted, Failed, QueueLimits, RunQuery, RunStore
@@ -58,6 +59,15 @@ class TestSeveralNodes(OnPostgres):
             for database in databases:
                 stack.callback(database.close)
             yield databases
+
+    async def test_submits_of_a_minute_are_counted_over_all_nodes(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        limit = LimitValue(Level.CLIENT, CLIENT, "submits_per_minute", 10)
+        found = await asyncio.gather(
+            *(node.limits.count_submit([limit], is_counted=True) for node in nodes * 6)
+        )
+        assert sorted(one.used for [one] in found) == [*range(10), *[10] * (6 * NODES - 10)]
 
     async def test_no_attempt_is_claimed_twice_and_none_is_left(
         self, nodes: list[PostgresDatabase]
@@ -104,6 +114,9 @@ class TestSeveralNodes(OnPostgres):
                     "tenant_limits": [5],
                     "entity_limits": [10],
                     "client_limits": [10],
+                    "own_levels": [],
+                    "own_subjects": [],
+                    "own_limits": [],
                     "after_tenants": [""],
                     "after_entities": [""],
                     "after_clients": [""],

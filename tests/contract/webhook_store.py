@@ -29,6 +29,7 @@ from queryrun.webhooks.model import (
     DeliveryAttempt,
     DeliveryQuery,
     DeliveryState,
+    LimitNotice,
     ReceiverLimits,
     SealedSecrets,
     Webhook,
@@ -169,6 +170,21 @@ class WebhookStoreContract:
         assert await events(store) == ["limit.reached", "run.failed"]
         page = await store.deliveries(OF_TENANT)
         assert [one.code for one in page.deliveries] == ["row_limit_exceeded"] * 2
+
+    async def test_a_limit_that_refuses_submits_is_told_once_for_each_key(
+        self, store: WebhookStore
+    ) -> None:
+        own, other = a_webhook(), a_webhook(client="other", of_entity=True)
+        for one in (own, other, a_webhook(client="third"), a_webhook(kind=WebhookKind.RUN)):
+            await added(store, one)
+        await added(store, a_webhook(events=(WebhookEvent.RUN_FAILED,)))
+        for key in ("a", "a", "b"):
+            await store.announce_limit(LimitNotice(key, TENANT, ENTITY, CLIENT, "live", '{"n":1}'))
+        claimed = await store.claim_deliveries(ALL)
+        found = sorted(one.delivery.webhook_id for one in claimed)
+        assert found == sorted([own.id, other.id] * 2)
+        assert {one.delivery.content for one in claimed} == {'{"n":1}'}
+        assert {one.delivery.event for one in claimed} == {WebhookEvent.LIMIT_REACHED}
 
     async def test_a_cancel_is_told_once_the_engine_has_stopped(
         self, store: WebhookStore, runs: RunStore

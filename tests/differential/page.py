@@ -20,7 +20,11 @@ from tests.differential.suite import TPCDS, TRINO_VERSION, Case, cases, recorded
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/sql.md"
 _APPROXIMATED = (
-    ("`approx_distinct`, `approx_percentile`", "estimates by nature; ours come from DuckDB's sketches and differ from Trino's within some per cent"),
+    ("`approx_distinct`, `approx_percentile`", "estimates by nature; ours come from DuckDB's sketches and differ from Trino's within some per cent. With weights a percentile is exact: the first value, in order, up to which the weights come to that share"),
+    ("`approx_set`", "only as `cardinality(approx_set(x))`, where it is `approx_distinct(x)`; a sketch as a value is refused"),
+    ("`approx_most_frequent`", "counts exactly, whatever the capacity; of values equally frequent those seen first are kept, and the order of rows is no more certain than in Trino"),
+    ("`avg` of a bigint", "sums doubles, as Trino does: beyond 2^53 the order of the rows shows"),
+    ("clocks set back", "a reading that comes twice is the first of the two, as in Trino, where its zone is written; of the session's own zone it is the second"),
     ("`real` sums and averages", "computed in double precision and rounded once at the end; Trino rounds at every step (1e-6)"),
     ("variances and deviations", "values beyond 1e150 overflow to infinity, not NaN"),
     ("timestamps", "kept in microseconds; tables have `timestamp(6)`. Finer literals and casts are refused"),

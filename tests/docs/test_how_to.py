@@ -21,6 +21,7 @@ SELF_CONTAINED = {
     "docs/how-to/cluster.md",
     "docs/how-to/backup.md",
     "docs/how-to/sell-query-runs.md",
+    "docs/how-to/webhooks.md",
 }
 """Pages that start servers of their own, each with a test of its own."""
 PAGES = [page for page in ALL if page not in SELF_CONTAINED and blocks_of(page)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import stat
@@ -181,9 +182,64 @@ def test_results_go_into_files_in_the_format_of_their_suffix(home: Shell) -> Non
     assert done.stdout.endswith('{"c":4}\n')
 
 
+def test_a_file_of_results_is_compressed_and_leaves_the_terminal_as_it_was(home: Shell) -> None:
+    script = (
+        "\\format json\n\\o one.CSV.gz\nSELECT 1 AS a;\nSELECT 2 AS a;\n\\o\nSELECT 3 AS b;\n"
+        "\\format table\n\\o all.txt\nSELECT x FROM UNNEST(sequence(1, 1500)) AS t(x);\n"
+    )
+    done = home("shell", "--quiet", stdin=script)
+    assert done.returncode == 0, done.stderr
+    assert "Results go to one.CSV.gz, as csv, gzip." in done.stdout
+    assert '{"b":3}' in done.stdout
+    assert gzip.decompress((home.work / "one.CSV.gz").read_bytes()) == b"a\n1\na\n2\n"
+    lines = (home.work / "all.txt").read_text().splitlines()
+    assert lines[-2:] == ["1500", "(1,500 rows)"]
+
+
+def test_a_shell_runs_the_statements_of_a_file(home: Shell) -> None:
+    (home.work / "q.sql").write_bytes(
+        b"\xef\xbb\xbf-- two; statements\r\nSELECT ';' AS a;\r\n\\set n=2\r\nSELECT :n AS b"
+    )
+    assert home("shell", "-q", stdin="\\i q.sql\nSELECT 3 AS c;").stdout == (
+        "a\n;\nParameters: :n.\nb\n2\nc\n3\n"
+    )
+    (home.work / "again.sql").write_text("\\i again.sql\n")
+    (home.work / "broken.sql").write_text("SELECT 1 AS a;\nSELECT\n nope;\nSELECT 2 AS b;")
+    for script, status, message in (
+        ("\\i again.sql", 1, "again.sql: 8 files read each other already"),
+        ("\\i none.sql", 1, "none.sql: No such file or directory"),
+        ("\\i", 1, "give a file"),
+        ("\\source q.sql", 1, "q.sql is a file: \\i q.sql runs its statements"),
+        ("\\i broken.sql\nSELECT 9 AS c;", 3, "2:  nope"),
+        ("SELECT 1\n\\timing\n", 1, "before \\timing has no ; yet, so it was not run"),
+        ("\\o /none/x.csv", 1, "the directory /none does not exist"),
+        ("\\o x.xls", 1, ".xls is no format of results"),
+        ("\\o .", 1, "is a directory: name a file"),
+    ):
+        done = home("shell", stdin=script)
+        assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+
+
+def test_a_file_is_what_its_suffix_says_or_is_refused_before_anything_runs(home: Shell) -> None:
+    home.ok("run", "SELECT 1 AS a", "-o", "one.Parquet")
+    assert (home.work / "one.Parquet").read_bytes().startswith(b"PAR1")
+    home.ok("run", "SELECT 12.30 AS a", "-o", "table.txt", "--format", "table")
+    assert (home.work / "table.txt").read_text() == "    a\n─────\n12.30\n(1 row)\n"
+    into = home("run", "SELECT 1 AS a", "-o", ".")
+    (name,) = home.work.glob("*.csv")
+    assert into.stderr == f"queryrun: 1 row in {name.name}\n"
+    before = newest_run(home)["id"]
+    for output, message in (
+        ("/none/a.csv", "the directory /none does not exist"),
+        ("a.xls", ".xls is no format of results"),
+    ):
+        assert message in home("run", "SELECT 1", "-o", output).stderr
+    assert newest_run(home)["id"] == before
+
+
 def test_the_first_error_of_a_pipe_ends_it_with_its_status(home: Shell) -> None:
     for script, status, message in (
-        ("\\o x.xlsx\n", 1, "there are no results in .xlsx"),
+        ("\\o x.xlsx\n", 1, ".xlsx is no format of results"),
         ("\\source nowhere\n", 1, "must be one of live"),
         ("SELECT 1; SELECT FROM;SELECT 2", 3, "       ^^^^\nerror: line 1, column 8"),
     ):

@@ -1,7 +1,7 @@
 """The wheels as a stranger installs them: each in a fresh environment, without our sources.
 
-Third-party packages are linked from the environment that runs the tests, and only those that the
-wheel's own metadata requires, so that nothing is downloaded and a missing requirement fails.
+Third-party packages are hard links to those of the environment that runs the tests, and only those
+that the wheel's own metadata requires, so that nothing is downloaded and a missing one fails.
 """
 
 from __future__ import annotations
@@ -40,6 +40,12 @@ class Environment:
     @property
     def queryrun(self) -> str:
         return str(self.folder / "bin" / "queryrun")
+
+    @property
+    def site(self) -> Path:
+        """Where its packages are."""
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        return self.folder / "lib" / version / "site-packages"
 
     def environ(self, **more: str) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("QUERYRUN_", "PYTHON"))}
@@ -152,12 +158,11 @@ def installed(folder: Path, *wheels: Path) -> Environment:
     venv.create(folder, symlinks=True, with_pip=False)
     environment = Environment(folder)
     _pip("install", *(str(wheel) for wheel in wheels), python=environment.python)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    site = folder / "lib" / version / "site-packages"
+    site = environment.site
     for wheel in wheels:
         name = wheel.name.partition("-")[0]
         for requirement in _requirements(next(site.glob(f"{name}-*.dist-info")) / "METADATA"):
-            _link(requirement, site)
+            link(requirement, site)
     _pip("check", python=environment.python)
     return environment
 
@@ -169,7 +174,7 @@ def _requirements(metadata: Path) -> Iterator[Requirement]:
             yield requirement
 
 
-def _link(requirement: Requirement, site: Path) -> None:
+def link(requirement: Requirement, site: Path) -> None:
     """Link a third-party distribution and what it requires in turn."""
     if requirement.name in OURS:
         return
@@ -185,12 +190,20 @@ def _link(requirement: Requirement, site: Path) -> None:
         if ".." not in file.parts:
             target = site / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(Path(str(found.locate_file(file))))
+            _put(Path(str(found.locate_file(file))), target)
     for text in found.requires or []:
         below = Requirement(text)
         extras = requirement.extras or {""}
         if below.marker is None or any(below.marker.evaluate({"extra": e}) for e in extras):
-            _link(below, site)
+            link(below, site)
+
+
+def _put(source: Path, target: Path) -> None:
+    """A symbolic link would lead out of what a sandboxed worker may read."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Kill a node again and again while runs and messages are in flight, and count what came of it.
 
-`make kill-ledger KILLS=200` prints the counts; a test does it a few times. A killed node's runs and
+`make kill-ledger KILLS=200` prints the counts, `make kill-ledger CLUSTER=yes` those of two nodes on
+one PostgreSQL of which one is killed; a test does it a few times. A killed node's runs and
 messages are settled by the next process on the same home.
 """
 
@@ -11,7 +12,8 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import loads
@@ -22,6 +24,8 @@ from typing import Any
 import httpx2 as httpx
 
 from queryrun.cli.home import init_home
+from tests import postgres_server, s3_server
+from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server, ServerHarness
 
 ENVIRON = {
@@ -82,28 +86,57 @@ def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
     """Kill a node `kills` times at random moments, then let everything finish, and count."""
     chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
     harness = ServerHarness(init_home(folder / "home", entity="main", factor=None), folder / "log")
+    try:
+        with _receiving() as receiver:
+            server = harness.serve(ENVIRON)
+            url = f"http://127.0.0.1:{receiver.server_port}/"
+            assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
+            for _ in range(kills):
+                for _ in range(RUNS_PER_KILL):
+                    server.submit(SQL)
+                time.sleep(chance.uniform(0, 0.4))
+                server.kill()
+                server.http.close()
+                server = harness.serve(ENVIRON)
+            _judge(server, receiver.messages, outcome)
+    finally:
+        harness.close()
+    return outcome
+
+
+def kill_nodes_of_a_cluster(cluster: Cluster, kills: int, seed: int = 1) -> Outcome:
+    """The same with two nodes on one database: at random one of them is killed, while the other
+    goes on, and a new one takes its place."""
+    chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
+    cluster.environ.update(ENVIRON)
+    with _receiving() as receiver:
+        nodes = [cluster.start(), cluster.start()]
+        url = f"http://127.0.0.1:{receiver.server_port}/"
+        assert nodes[0].http.post("/v2/webhooks", json={"url": url}).status_code == 201
+        for _ in range(kills):
+            for n in range(RUNS_PER_KILL):
+                nodes[n % 2].submit(SQL)
+            time.sleep(chance.uniform(0, 0.4))
+            killed = chance.randrange(2)
+            nodes[killed].kill()
+            nodes[killed].http.close()
+            nodes[killed] = cluster.start()
+        _judge(nodes[0], receiver.messages, outcome)
+    return outcome
+
+
+@contextmanager
+def _receiving() -> Iterator[_Receiver]:
+    """A receiver, listening on loopback."""
     receiver = _Receiver()
     thread = Thread(target=receiver.serve_forever)
     thread.start()
     try:
-        server = harness.serve(ENVIRON)
-        url = f"http://127.0.0.1:{receiver.server_port}/"
-        assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
-        for _ in range(kills):
-            for _ in range(RUNS_PER_KILL):
-                server.submit(SQL)
-            time.sleep(chance.uniform(0, 0.4))
-            server.process.kill()
-            server.process.wait()
-            server.http.close()
-            server = harness.serve(ENVIRON)
-        _judge(server, receiver.messages, outcome)
+        yield receiver
     finally:
-        harness.close()
         receiver.shutdown()
         receiver.server_close()
         thread.join()
-    return outcome
 
 
 def _judge(server: Server, messages: list[Message], outcome: Outcome) -> None:
@@ -177,8 +210,20 @@ def _events(server: Server, run_id: str) -> list[str]:
     return events
 
 
+def main(kills: int, *, is_cluster: bool) -> Outcome:
+    """Kill, on SQLite or on two nodes over PostgreSQL, in a folder that is removed."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if not is_cluster:
+            return kill_again_and_again(folder, kills)
+        postgres = stack.enter_context(postgres_server.running())
+        bucket = stack.enter_context(s3_server.running(folder / "s3")).new_bucket()
+        cluster = Cluster.over(postgres, bucket, folder)
+        stack.callback(cluster.close)
+        return kill_nodes_of_a_cluster(cluster, kills)
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder_name:
-        result = kill_again_and_again(Path(folder_name), int(sys.argv[1]))
+    result = main(int(sys.argv[1]), is_cluster="--cluster" in sys.argv)
     print(result)
     sys.exit(not result.is_good)

@@ -20,17 +20,24 @@ pytestmark = pytest.mark.anyio
 SORT = "SELECT i, hash(i) AS h FROM range(60000000) t(i) ORDER BY h"
 
 
-async def test_what_runs_on_a_source_is_limited_while_it_runs(made: MadeHome) -> None:
+@pytest.mark.parametrize("level", list(Level))
+async def test_what_runs_is_limited_while_it_runs(made: MadeHome, level: Level) -> None:
     """Set over HTTP, it holds for what begins from then on; removed, the source's own does."""
     async with open_node(made) as harness:
         limits = harness.node.database.limits
-        await limits.set_limit(Level.SOURCE, "live", "running", 1)
+        subject = {
+            Level.TENANT: harness.made.entity.tenant_id,
+            Level.ENTITY: harness.made.entity.id,
+            Level.CLIENT: harness.made.issued.client.id,
+            Level.SOURCE: "live",
+        }[level]
+        await limits.set_limit(level, subject, "running", 1)
         assert harness.node.runs.limiter is not None
         harness.node.runs.limiter.forget()
         first, second = [await harness.submit(RUNAWAY) for _ in range(2)]
         await harness.wait_computing(first)
         assert (await harness.read(second)).state is RunState.ACCEPTED
-        await limits.set_limit(Level.SOURCE, "live", "running", None)
+        await limits.set_limit(level, subject, "running", None)
         harness.node.runs.limiter.forget()
         third = await harness.submit(RUNAWAY)
         await harness.wait_computing(second)

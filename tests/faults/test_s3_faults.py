@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,10 +14,11 @@ import pytest
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.results.s3 import S3ResultStore
 from queryrun.results.s3bucket import S3Bucket
+from queryrun.results.s3http import RequestPolicy, S3Http, S3Request, bound_silence
 from queryrun.results.s3location import S3Location
-from queryrun.results.sigv4 import Credentials
+from queryrun.results.sigv4 import Credentials, sign_with, utc_now
 from tests.s3_proxy import Fault, FaultProxy, Plan, fault_proxy, first
-from tests.s3_server import FAST_FAILURE, S3Server, bucket_at, keys_in
+from tests.s3_server import CREDENTIALS, FAST_FAILURE, S3Server, bucket_at, keys_in
 
 PART_BYTES = 5 * 1024 * 1024
 KEY = "run_1.csv"
@@ -203,3 +207,76 @@ def test_an_unreachable_server_fails_the_attempt() -> None:
         failed = failure(S3ResultStore(bucket), SMALL).failure
     assert failed.code is FailureCode.STORAGE_FAILED
     assert "Unreachable" in failed.message
+
+
+class _CutConnections(socketserver.StreamRequestHandler):
+    """The first two connections serve one request each, and are silent from then on."""
+
+    def handle(self) -> None:
+        server = self.server
+        assert isinstance(server, _CutServer)
+        is_cut = next(server.accepted) < 2
+        while self.rfile.readline():
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx")
+            if is_cut:
+                server.over.wait()
+                return
+
+
+class _CutServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _CutConnections)
+        self.accepted = itertools.count()
+        self.over = threading.Event()
+
+
+@pytest.fixture
+def cut_server() -> Iterator[_CutServer]:
+    """A store whose network is cut once two connections are idle, and mended for new ones."""
+    with _CutServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.over.set()
+            server.shutdown()
+            thread.join()
+
+
+def test_a_retry_after_a_cut_network_does_not_wait_for_other_connections_of_before(
+    cut_server: _CutServer,
+) -> None:
+    """One of several idle connections does not respond: the retry opens a new one."""
+    policy = RequestPolicy(response_timeout_s=1.0, retry_delays_s=(0.0,))
+    endpoint = f"http://127.0.0.1:{cut_server.server_address[1]}"
+    request = S3Request("GET", "/a")
+    signer = sign_with(lambda: CREDENTIALS, "us-east-1", utc_now)
+    with closing(S3Http(endpoint, signer, policy)) as http:
+        streams = [http.stream(request, 10)[1] for _ in range(2)]
+        assert [b"".join(stream) for stream in streams] == [b"x", b"x"]  # two are idle now
+        assert http.send(request).body == b"x"
+
+
+def test_a_connection_to_the_store_is_ended_by_the_kernel_when_nothing_is_acknowledged(
+    cut_server: _CutServer,
+) -> None:
+    with socket.create_connection(("127.0.0.1", cut_server.server_address[1])) as connection:
+        bound_silence(connection)
+        option = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert 0 < option <= 15_000
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_a_probe_of_a_silent_bucket_ends_within_seconds(
+    location: S3Location, proxy: FaultProxy
+) -> None:
+    """With the policy of a node: runs wait until a probe succeeds, and one at a time is made."""
+    proxy.plan = first(100, Fault.SILENT)
+    with bucket_at(location) as bucket, pytest.raises(RunFailed):
+        S3ResultStore(bucket, part_bytes=PART_BYTES).check()
+    assert len(proxy.seen) == 2

@@ -21,6 +21,8 @@ pytestmark = [
 ]
 _AS_ROOT_ALONE = {"raw", "change_root", "bpf", "device", "chown", "perf"}
 _KERNEL_MAY_LACK = {"mptcp", "io_uring", "keyctl", "userfaultfd", "sysv_memory", "sysv_queue"}
+_KERNEL_MAY_LACK |= {"add_key", "asynchronous_io", "compare_processes", "handle_of_file"}
+_KERNEL_MAY_LACK |= {"message_queue", "semaphores"}
 """Without the walls these may still fail, for reasons that are not ours."""
 
 

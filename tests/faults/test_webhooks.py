@@ -21,6 +21,7 @@ import standardwebhooks
 import svix.webhooks
 
 from queryrun.cli.home import MadeHome
+from queryrun.runs.limits import Level
 from tests.faults.node_harness import RUNAWAY, NodeHarness, open_node
 from tests.faults.receiver import Message, Receiver, receiver
 from tests.ports import free_port
@@ -123,6 +124,27 @@ async def test_a_failed_run_and_a_limit_are_told(made: MadeHome) -> None:
         messages = await hook.until(2)
         assert [one.content["type"] for one in messages] == ["limit.reached", "run.failed"]
         assert {one.content["data"]["code"] for one in messages} == {"row_limit_exceeded"}
+
+
+async def test_a_submit_that_a_limit_refuses_is_told_once(made: MadeHome) -> None:
+    async with service(made) as (node, api), receiver() as hook:
+        client_id = made.issued.client.id
+        limits = node.node.database.limits
+        await limits.set_limit(Level.CLIENT, client_id, "submits_per_minute", 1)
+        secret = (await webhook(api, hook.url, events=["limit.reached"]))["secret"]
+        await run(api)
+        for _ in range(3):
+            assert (await api.post("/v2/query_runs", json=SELECT)).status_code == 429
+        [message, *more] = await hook.until(1)
+        assert verified(message, secret)
+        assert message.content["type"] == "limit.reached"
+        data = message.content["data"]
+        assert (data["limit"], data["level"], data["value"]) == ("submits_per_minute", "client", 1)
+        assert data["url"].endswith("/v2/limits?source=live")
+        listed = (await api.get("/v2/webhook_deliveries")).json()["data"]
+        assert len(listed) <= 2  # one for each minute
+        assert listed[-1]["query_run_id"] is None
+        assert len(more) < 2
 
 
 async def test_a_run_is_told_to_its_own_url_with_the_secret_of_its_client(made: MadeHome) -> None:

@@ -338,3 +338,5 @@ async def test_scopes_orgs_and_expiry_of_a_client_change_at_once(harness: AppHar
     assert_problem(response, 400, "expires_time")
     response = await harness.call("POST", path, token=admin, json={"scopes": ["admin:all"]})
     assert_problem(response, 403)
+    response = await harness.call("POST", path, token=admin, json={"scopes": ["admin"]})
+    assert_problem(response, 400, "scopes")

@@ -54,6 +54,9 @@ def issuer(running: OidcServer) -> OidcServer:
     return running
 
 
+REFUSED = frozenset({"mallory"})
+
+
 @dataclass
 class Logins:
     """A service that takes the issuer's tokens."""
@@ -85,7 +88,7 @@ class Logins:
 @pytest.fixture
 async def logins(harness: AppHarness, issuer: OidcServer) -> AsyncIterator[Logins]:
     harness.clock.time = datetime.now(UTC)
-    options = TokenOptions(issuer.issuer, AUDIENCE, frozenset({"RS256", "ES256"}), 30.0)
+    options = TokenOptions(issuer.issuer, AUDIENCE, frozenset({"RS256", "ES256"}), 30.0, REFUSED)
     settings = OidcSettings(issuer=issuer.issuer, audience=AUDIENCE, rules=[OidcRule()])
     keys = IssuerKeys(IssuerDocuments(settings, None).keys, lambda: harness.clock().timestamp())
     external = ExternalLogins(options, [ANALYST, CUSTOMER], keys, harness.database.auth)
@@ -163,6 +166,7 @@ async def test_a_login_that_no_rule_gives_all_it_needs_gets_nothing(
         ({"sub": None}, "no subject"),
         ({"sub": 7}, "no subject"),
         ({"sub": "x" * 256}, "no subject"),
+        ({"sub": "mallory"}, "not take tokens of this login"),
     ],
 )
 async def test_a_token_with_wrong_claims_is_refused(

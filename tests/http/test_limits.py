@@ -164,6 +164,21 @@ async def test_what_runs_on_a_source_is_at_least_one(
     assert (await set_limit(harness, "source", "live", "running", value)).status_code == status
 
 
+@pytest.mark.parametrize("level", ["tenant", "entity", "client", "source"])
+@pytest.mark.parametrize("name", ["running", "queued"])
+async def test_how_many_run_and_wait_is_shown_as_the_smaller_of_both_limits(
+    harness: AppHarness, level: str, name: str
+) -> None:
+    subjects = {"tenant": TENANT, "entity": ACME.id, "client": harness.client_id, "source": "live"}
+    assert (await set_limit(harness, level, subjects[level], name, 2)).status_code == 200
+    await harness.create()
+    listed_level = "tenant" if level == "source" else level
+    listed = await limit_of(harness, name, listed_level)
+    assert (listed["limit"], listed["period"]) == (2, "now")
+    used = None if listed_level == "tenant" else {"running": 0, "queued": 1}[name]
+    assert listed["used"] == used
+
+
 async def test_a_limit_that_is_removed_is_gone(harness: AppHarness) -> None:
     await set_limit(harness, "entity", ACME.id, "read_bytes_per_day", 1)
     await completed(harness)
@@ -192,7 +207,8 @@ async def test_nobody_raises_their_own_tenant_and_sees_another(harness: AppHarne
     ("level", "name", "value"),
     [
         ("tenant", "nothing", 1),
-        ("tenant", "running", 1),
+        ("tenant", "running", 0),
+        ("source", "stored_bytes", 1),
         ("planet", "cpu_s", 1),
         ("tenant", "cpu_s", -1),
         ("tenant", "cpu_s", 2**53),

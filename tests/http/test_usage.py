@@ -22,6 +22,7 @@ FIGURES = (
     *("attempts", "attempts_not_counted", "cpu_ms", "wall_ms", "read_bytes", "read_rows"),
     *("spilled_bytes", "written_bytes", "downloads", "downloaded_bytes"),
 )
+HIDDEN = ("cpu_ms", "peak_memory_bytes", "read_bytes", "read_rows", "spilled_bytes")
 ADMIN = frozenset({Scope.ADMIN})
 TENANT_ADMIN = frozenset({Scope.TENANT_ADMIN})
 
@@ -162,3 +163,39 @@ async def test_csv_has_the_same_rows_and_links_to_the_next_page(harness: AppHarn
 async def test_a_wrong_parameter_is_named(harness: AppHarness, name: str, value: str) -> None:
     response = await harness.call("GET", USAGE, params=[(name, value)])
     assert_problem(response, 400, name)
+
+
+async def test_a_client_of_orgs_is_told_nothing_that_hidden_rows_have_a_part_in(
+    harness: AppHarness,
+) -> None:
+    token = await harness.new_token(org_ids=("emea",))
+    run_id = await completed(harness, token)
+    path = f"/v2/query_runs/{run_id}?fields[]=usage"
+    of_run = (await harness.call("GET", path, token=token)).json()["usage"]
+    row = (await report(harness, token=token))["data"][0]
+    for reported in (of_run, row):
+        assert {reported[name] for name in HIDDEN} == {0}
+        assert reported["attempts_not_counted"] == reported["attempts"] == 1
+        assert reported["written_bytes"] > 0
+    assert of_run["tables"] == []
+    admin = await harness.new_token(scopes=ADMIN)
+    assert (await report(harness, token=admin))["data"][0]["cpu_ms"] == USED.cpu_ms
+
+
+async def test_a_client_whose_orgs_are_narrowed_sees_no_results_from_before(
+    harness: AppHarness,
+) -> None:
+    admin = await harness.new_token(scopes=frozenset({Scope.ADMIN_WRITE}))
+    before = await completed(harness)
+    change = f"/admin/v1/clients/{harness.client_id}/change"
+    runs: dict[str, str] = {}
+    for orgs in ("emea apac", "emea"):
+        body = {"org_ids": orgs.split()}
+        assert (await harness.call("POST", change, token=admin, json=body)).status_code == 200
+        runs[orgs] = await completed(harness)
+    listed = (await harness.call("GET", "/v2/query_runs")).json()["data"]
+    assert [one["id"] for one in listed] == [runs["emea"]]
+    for run_id, status in ((before, 404), (runs["emea apac"], 404), (runs["emea"], 200)):
+        assert (await harness.call("GET", f"/v2/query_runs/{run_id}")).status_code == status
+        cancel = await harness.call("POST", f"/v2/query_runs/{run_id}/cancel")
+        assert (cancel.status_code == 404) is (status == 404)

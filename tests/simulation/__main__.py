@@ -32,6 +32,8 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     put, broken, began_s = PUTS[options.put], 0, time.monotonic()
     for seed in range(options.first, options.first + options.count):
+        if seed > options.first and (seed - options.first) % 500 == 0:
+            print(f"{seed - options.first} schedules", file=sys.stderr, flush=True)
         schedule = generate(seed)
         if violations := simulate(schedule, put):
             broken += 1

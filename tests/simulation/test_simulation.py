@@ -56,8 +56,24 @@ UNSEEN = Schedule(
 """A node starts while the store is away for everybody, and has not seen that."""
 
 
-def test_a_node_that_starts_after_an_outage_settles_nobody_who_is_well() -> None:
-    assert simulate(UNSEEN) == []
+UNWRITTEN = Schedule(
+    430,
+    (0.0, 0.0),
+    (
+        Happening(9.114, Kind.SUBMIT, 1),
+        Happening(11.569, Kind.DRAIN_NODE, 0, 25.0),
+        Happening(12.660, Kind.STORE_AWAY, 0, 9.0),
+    ),
+)
+"""A node stops while the store is away: what it stopped is not written. The one that starts in its
+place has seen the outage, but not with its reaper."""
+
+
+@pytest.mark.parametrize("schedule", [UNSEEN, UNWRITTEN], ids=["unseen", "unwritten"])
+def test_a_node_that_starts_in_or_after_an_outage_charges_nobody_who_is_well(
+    schedule: Schedule,
+) -> None:
+    assert simulate(schedule) == []
 
 
 def found(schedule: Schedule, put: Put) -> Schedule | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from queryrun.auth.model import Client, Entity, IssuedSecret, Principal, Scope
+from queryrun.auth.model import OF_ALL_ROWS, Client, Entity, IssuedSecret, Principal, Scope
 from queryrun.auth.secrets import digest, new_client_id, new_secret
 from queryrun.auth.store import AuthStore
 from queryrun.errors import Forbidden, InvalidRequest, NotFound
@@ -46,9 +46,21 @@ async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> I
         created_time=now(),
         org_ids=options.org_ids,
     )
+    check_orgs(client)
     secret = new_secret()
     await store.add_client(client, digest(secret))
     return IssuedSecret(client, secret)
+
+
+def check_orgs(client: Client) -> None:
+    """`InvalidRequest` for a client of orgs that could see the results of others."""
+    beyond = sorted(client.scopes & OF_ALL_ROWS) if client.org_ids else []
+    if beyond:
+        raise InvalidRequest.of(
+            "scopes",
+            f"a client that is restricted to orgs cannot have {', '.join(beyond)}: who has it sees "
+            "results of all rows; leave out the orgs, or make another client for it",
+        )
 
 
 async def rotate_secret(
@@ -80,13 +92,15 @@ async def _live(store: AuthStore, client_id: str) -> Client:
 def principal_of(client: Client, entity_header: str | None, header_name: str) -> Principal:
     """Who the client speaks for: itself, in one of its entities (contract C9).
 
-    A client of a single entity need not name it. `InvalidRequest` when it must be named and
-    is not, or is no id; `Forbidden` when it is not one of the client's.
+    A client of orgs is no admin, whatever a login's rules say: the results of others may hold rows
+    that it may not see. A client of a single entity need not name it. `InvalidRequest` when it
+    must be named and is not, or is no id; `Forbidden` when it is not one of the client's.
     """
     entity = _entity(client, entity_header, header_name)
-    return Principal(
-        client.tenant_id, client.id, entity.id, client.scopes, client.org_ids, client.login
-    )
+    scopes = client.scopes
+    if client.org_ids and scopes & OF_ALL_ROWS:
+        scopes = (DEFAULT_SCOPES if Scope.ADMIN in scopes else scopes) - OF_ALL_ROWS
+    return Principal(client.tenant_id, client.id, entity.id, scopes, client.org_ids, client.login)
 
 
 def _entity(client: Client, requested: str | None, header_name: str) -> Entity:

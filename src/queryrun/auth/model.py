@@ -27,6 +27,10 @@ class Scope(StrEnum):
 ADMINISTRATION = frozenset({Scope.ADMIN_READ, Scope.ADMIN_WRITE, Scope.ADMIN_ALL})
 """Scopes of who administers clients. Admins of runs do not have them."""
 
+OF_ALL_ROWS = ADMINISTRATION | {Scope.ADMIN, Scope.TENANT_ADMIN}
+"""Scopes that lead to results and clients of others, and so to rows of every org. A client that is
+restricted to orgs cannot have them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:

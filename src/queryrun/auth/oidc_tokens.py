@@ -39,6 +39,7 @@ class TokenOptions:
     audience: str
     algorithms: frozenset[str]
     clock_skew_s: float
+    refused_subjects: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def verified_claims(
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
         raise Unauthenticated("the token has no subject")
+    if subject in options.refused_subjects:
+        raise Unauthenticated("this service does not take tokens of this login any more")
     return claims
 
 

@@ -10,16 +10,19 @@ import typer
 from queryrun.cli import guarantee
 from queryrun.errors import QueryrunError, RunFailed
 from queryrun_cli import commands as client_commands
+from queryrun_cli.group import Commands
 from queryrun_cli.plugins import HomeServer, Plugin
 
 tenants_app = typer.Typer(
-    help="Tenants: customers, whose entities share limits.", no_args_is_help=True
+    cls=Commands, help="Tenants: customers, whose entities share limits.", no_args_is_help=True
 )
 clients_app = typer.Typer(
-    help="OAuth clients: who may call the service, and in which entities.", no_args_is_help=True
+    cls=Commands,
+    help="OAuth clients: who may call the service, and in which entities.",
+    no_args_is_help=True,
 )
 
-audit_app = typer.Typer(help="The record of who did what.", no_args_is_help=True)
+audit_app = typer.Typer(cls=Commands, help="The record of who did what.", no_args_is_help=True)
 
 Home = Annotated[
     Path,
@@ -270,6 +273,7 @@ def audit_export(
 
 
 tables_app = typer.Typer(
+    cls=Commands,
     help="List the tables of a source; of files also drafts of definitions, and their faults.",
     invoke_without_command=True,
 )

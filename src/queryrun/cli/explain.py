@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from queryrun.causes import Cause, cause_of
+from queryrun.db.sqlite.files import machine_error
 from queryrun.errors import Unavailable
 from queryrun.settings import DATABASE_NAME
 
@@ -15,6 +17,7 @@ _WHAT_TO_DO = {
     Cause.READ_ONLY: "make it writable (`ls -l`, `lsattr`, `mount`), or give another --home",
     Cause.MISSING: "look whether the home is there and this user may write to it",
     Cause.NOT_OPENED: "look whether the home is there, and run as the user that owns it",
+    Cause.NO_DESCRIPTORS: "raise it (`ulimit -n`)",
     Cause.NOT_PERMITTED: "run as the user that owns the home",
     Cause.IO_ERROR: "look into the kernel's log: the disk may be failing",
 }
@@ -28,6 +31,8 @@ def explain(error: Exception) -> str | None:
     cause = cause_of(error)
     if cause is None:
         return None
+    if cause is Cause.NOT_OPENED and machine_error(Path(DATABASE_NAME), cause) is not None:
+        cause = Cause.NO_DESCRIPTORS
     advice = _WHAT_TO_DO.get(cause)
     if isinstance(error, Unavailable) and not isinstance(error.__cause__, sqlite3.Error):
         return None

@@ -43,6 +43,8 @@ _COLLECT_AFTER = (10_000, 20, 20)
 """New containers more than were freed, until a collection looks at the youngest of them: about ten
 times Python's default, and a few megabytes at most."""
 
+MIN_DESCRIPTORS = 40
+"""With as many, one client is served at a time."""
 SHUTDOWN_S = 8.0
 """How long the shutdown may take beyond the drain: statements are stopped, processes reaped."""
 _THREADS = 8
@@ -64,6 +66,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     if options.roles is not None:
         environ["QUERYRUN_SERVER__ROLES"] = options.roles
     settings = home_settings(home, environ)
+    _check_descriptors()
     check_database(settings)
     _check_kernel()
     block_stop_signals()
@@ -72,7 +75,6 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)
     port = settings.server.port if options.port is None else options.port
-    descriptors.raise_limit()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         uvloop.run(_serve(settings, sandbox, listen(host, port), logs))
@@ -86,6 +88,16 @@ def _print_stacks_on_request() -> None:
     """
     with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
         faulthandler.register(signal.SIGUSR2, all_threads=True)
+
+
+def _check_descriptors() -> None:
+    """With a few, a server starts and then has none left for whoever calls."""
+    descriptors.raise_limit()
+    if descriptors.limit() < MIN_DESCRIPTORS:
+        raise ConfigurationError(
+            f"this process may open {descriptors.limit()} files, and a server needs "
+            f"{MIN_DESCRIPTORS} at least: raise the limit (`ulimit -n`; LimitNOFILE of systemd)"
+        )
 
 
 def _check_kernel() -> None:

@@ -16,6 +16,7 @@ from queryrun.webhooks.model import (
     DeliveryPage,
     DeliveryQuery,
     DeliveryState,
+    LimitNotice,
     SealedSecrets,
     Webhook,
     WebhookEvent,
@@ -88,6 +89,19 @@ def secret_values(webhook_id: str, secrets: SealedSecrets) -> Values:
         "previous_secret": secrets.previous,
         "previous_until_ms": None if until is None else to_ms(until),
         "credentials": secrets.credentials,
+    }
+
+
+def limit_notice_values(notice: LimitNotice) -> Values:
+    """What announcing it binds."""
+    return {
+        "key": notice.key,
+        "tenant_id": notice.tenant_id,
+        "entity_id": notice.entity_id,
+        "client_id": notice.client_id,
+        "source": notice.source,
+        "content": notice.content,
+        "event": WebhookEvent.LIMIT_REACHED.value,
     }
 
 

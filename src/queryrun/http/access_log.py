@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from logging import INFO
 
 import structlog
 
@@ -16,8 +17,9 @@ _log = structlog.get_logger("queryrun.http")
 
 def record(metrics: HttpMetrics, request: ApiRequest, status: int, duration_s: float) -> None:
     """Log and count one response. `duration_s` ends when the response begins to be sent."""
-    duration_ms = round(duration_s * 1000, 2)
-    _log.info("request_completed", status=status, duration_ms=duration_ms, **_fields(request))
+    if _log.is_enabled_for(INFO):
+        duration_ms = round(duration_s * 1000, 2)
+        _log.info("request_completed", status=status, duration_ms=duration_ms, **_fields(request))
     method = request.method if request.route != "-" else "-"
     metrics.observe(request.route, method, status, duration_s)
 

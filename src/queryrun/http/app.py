@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from starlette.routing import Route, Router
 from starlette.types import Lifespan, Receive, Scope, Send
 
@@ -15,10 +18,20 @@ class ApiRouter(Router):
     """Serves a path with a slash at its end as the path without: the same endpoint, no redirect
     (contract A1). Every step after it, logs and idempotency keys included, sees one path."""
 
+    def __init__(self, endpoints: Mapping[str, Endpoint], **options: Any) -> None:
+        """`endpoints`: by path. One without parameters is found without trying every pattern."""
+        routes = [Route(_pattern(path), endpoint) for path, endpoint in endpoints.items()]
+        super().__init__(routes, redirect_slashes=False, **options)
+        self._fixed = {path: one for path, one in endpoints.items() if "{" not in path}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request, or the lifespan."""
         if scope["type"] == "http":
             scope = without_trailing_slash(scope)
+            endpoint = self._fixed.get(scope["path"])
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
         await super().__call__(scope, receive, send)
 
 
@@ -37,11 +50,9 @@ def build_app(app: AppContext, lifespan: Lifespan[Router] | None = None) -> Rout
     paths: dict[str, dict[str, Operation]] = {}
     for operation in operations(app.settings):
         paths.setdefault(operation.path, {})[operation.method] = operation
-    routes = [
-        Route(_pattern(path), Endpoint(app, path, methods)) for path, methods in paths.items()
-    ]
+    endpoints = {path: Endpoint(app, path, methods) for path, methods in paths.items()}
     not_found = Endpoint(app, "-", {})
-    return ApiRouter(routes, redirect_slashes=False, default=not_found, lifespan=lifespan)
+    return ApiRouter(endpoints, default=not_found, lifespan=lifespan)
 
 
 def _pattern(path: str) -> str:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import zlib
 from functools import cache
+from typing import TypeVar
 
 import msgspec
-from starlette.requests import ClientDisconnect
 
 from queryrun.errors import InvalidRequest, Problem
+from queryrun.http.body_limiter import BodyLimit, BodyLimiter
 from queryrun.http.errors import PayloadTooLarge, UnsupportedMediaType
+from queryrun.http.repeated_names import check_names
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
-from queryrun.results.bounded_threads import BoundedThreads
+
+T = TypeVar("T")
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WINDOW = 31
@@ -33,36 +36,52 @@ _NOT_AN_OBJECT = Problem("invalid_parameter", "body", "the body must be a JSON o
 _FAULTS = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-async def read_json_body(request: ApiRequest, max_bytes: int, threads: BoundedThreads) -> bytes:
+def body_limit_of(limiter: BodyLimiter, request: ApiRequest) -> BodyLimit:
+    """The limit of this request, always the same one. The endpoint closes it."""
+    if request.body_limit is None:
+        principal = request.authorized
+        key = f"from {request.client_address}" if principal is None else principal.entity_id
+        request.body_limit = limiter.limit(key)
+    return request.body_limit
+
+
+async def read_json_body(request: ApiRequest, max_bytes: int, limit: BodyLimit) -> bytes:
     """The body of a request that must be JSON, inflated when it was gzipped."""
     media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType("the body must be sent as Content-Type: application/json")
-    body = await read_body(request, max_bytes)
+    body = await read_body(request, max_bytes, limit)
     encoding = content_encoding(request)
     if encoding != "gzip" or not body.startswith(GZIP_MAGIC):
         return body
-    return await threads.run(lambda: inflate(body, encoding, max_bytes))
+    plain = await limit.run(lambda: inflate(body, encoding, max_bytes))
+    if len(plain) > LARGE_BYTES:
+        limit.hold(len(plain))
+    return plain
 
 
-async def read_body(request: ApiRequest, max_bytes: int) -> bytes:
+async def read_body(request: ApiRequest, max_bytes: int, limit: BodyLimit | None = None) -> bytes:
     """The body as sent. `PayloadTooLarge` as soon as it is known to be over the limit, so that
-    memory is bounded by the limit plus one chunk."""
+    memory is bounded by the limit plus one chunk. What is large counts in `limit`."""
     announced = request.raw_header(b"content-length") or b""
     if announced.isdigit() and (len(announced) > 18 or int(announced) > max_bytes):
         raise PayloadTooLarge(max_bytes)
     chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise PayloadTooLarge(max_bytes)
-            if chunk:
-                chunks.append(chunk)
-    except ClientDisconnect as error:
-        message = "the connection closed before the body was complete"
-        raise InvalidRequest.of("body", message) from error
+    size = held = 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest.of("body", "the connection closed before the body was complete")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise PayloadTooLarge(max_bytes)
+        if limit is not None and size > LARGE_BYTES:
+            limit.hold(size - held)
+            held = size
+        chunks.append(chunk)
+        more = message.get("more_body", False)
     return b"".join(chunks)
 
 
@@ -94,7 +113,7 @@ def inflate(body: bytes, encoding: str, max_bytes: int) -> bytes:
 
 
 async def decode_object(
-    raw: bytes, known: frozenset[str], problems: list[Problem], threads: BoundedThreads
+    raw: bytes, known: frozenset[str], problems: list[Problem], limit: BodyLimit
 ) -> dict[str, object] | None:
     """The JSON object in `raw`, or None and a problem. `known`: the properties it may have.
 
@@ -102,13 +121,35 @@ async def decode_object(
     the only problem: all of them could be a million.
     """
     if len(raw) <= LARGE_BYTES:
-        found = _decode_small(raw)
+        found = _checked(raw, _decode_small(raw))
     else:
-        found = await threads.run(lambda: _decode_large(raw, known))
+        found = await limit.run(lambda: _checked(raw, _decode_large(raw, known)))
     if isinstance(found, Problem):
         problems.append(found)
         return None
     return found
+
+
+async def decode_body(raw: bytes, kind: type[T], limit: BodyLimit) -> T:
+    """The JSON in `raw` as this kind. Raises msgspec's errors, and `InvalidRequest` that says which
+    name is given twice."""
+    decoded = msgspec.json.decode(raw, type=kind)
+    if len(raw) <= LARGE_BYTES:
+        check_names(raw)
+    else:
+        await limit.run(lambda: check_names(raw))
+    return decoded
+
+
+def _checked(raw: bytes, decoded: dict[str, object] | Problem) -> dict[str, object] | Problem:
+    """Decoded, or the problem that a name is given twice."""
+    if isinstance(decoded, Problem):
+        return decoded
+    try:
+        check_names(raw)
+    except InvalidRequest as error:
+        return error.problems[0]
+    return decoded
 
 
 def _decode_small(raw: bytes) -> dict[str, object] | Problem:

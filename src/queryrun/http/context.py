@@ -11,6 +11,7 @@ from typing import Protocol
 
 from queryrun.auth.oidc import ExternalLogins
 from queryrun.auth.store import AuthStore
+from queryrun.http.body_limiter import BodyLimiter
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
 from queryrun.http.login_failures import LoginFailures
 from queryrun.http.metrics import HttpMetrics
@@ -127,9 +128,7 @@ class HttpSettings:
 class HttpThreads:
     """Threads for blocking work, by kind: downloads wait for downloads alone."""
 
-    bodies: BoundedThreads = field(
-        default_factory=lambda: BoundedThreads("body", threads=2, max_waiting=200)
-    )
+    bodies: BodyLimiter = field(default_factory=BodyLimiter)
     """Inflate and decode large request bodies. Each holds `max_body_bytes`, twice at most."""
     downloads: BoundedThreads = field(
         default_factory=lambda: BoundedThreads(
@@ -155,7 +154,8 @@ class HttpThreads:
 
     def close(self) -> None:
         """Start no more work. Idempotent."""
-        for threads in (self.bodies, self.downloads, self.previews):
+        self.bodies.close()
+        for threads in (self.downloads, self.previews):
             threads.close()
 
 

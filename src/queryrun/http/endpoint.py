@@ -61,7 +61,11 @@ class Endpoint:
         start_s = perf_counter()
         request = ApiRequest(scope, receive, self._route)
         read_trace(self._app.tracer, request)
-        response = await self._respond(request)
+        try:
+            response = await self._respond(request)
+        finally:
+            if request.body_limit is not None:
+                request.body_limit.close()
         compress(request, response)
         add_headers(request, response)
         duration_s = perf_counter() - start_s

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from uuid import UUID
 
 _AT_ONCE = 256
-_ID_BYTES = 16
-_random: list[bytes] = []
+_DIGITS = 32
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+_ids: list[str] = []
 
 
 def new_id() -> str:
@@ -16,10 +16,18 @@ def new_id() -> str:
     The kernel is asked for many at once: each time the interpreter goes to another thread, and
     comes back late while the writer of the database is busy.
     """
-    if not _random:
-        raw = os.urandom(_AT_ONCE * _ID_BYTES)
-        _random.extend(raw[at : at + _ID_BYTES] for at in range(0, len(raw), _ID_BYTES))
-    return str(UUID(bytes=_random.pop(), version=4))
+    if not _ids:
+        digits = os.urandom(_AT_ONCE * _DIGITS // 2).hex()
+        _ids.extend(_uuid(digits[at : at + _DIGITS]) for at in range(0, len(digits), _DIGITS))
+    return _ids.pop()
 
 
-os.register_at_fork(after_in_child=_random.clear)
+def _uuid(digits: str) -> str:
+    """Of 32 random hexadecimal digits, five of whose bits become the version and the variant."""
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-"
+        f"{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:]}"
+    )
+
+
+os.register_at_fork(after_in_child=_ids.clear)

@@ -76,7 +76,7 @@ async def wait_for_end(
 
 
 async def _is_connected(request: ApiRequest) -> bool:
-    return not await request.is_disconnected()
+    return not (request.is_half_closed or await request.is_disconnected())
 
 
 def cancel_wait_s(request: ApiRequest, preference: Preference) -> float:

@@ -12,8 +12,10 @@ from queryrun.audit.origin import Origin
 from queryrun.auth.model import Principal
 from queryrun.errors import InvalidRequest
 from queryrun.http.api_version import api_version_of
+from queryrun.http.body_limiter import BodyLimit
 from queryrun.http.ids import new_id
 from queryrun.http.rate_limits import Quota
+from queryrun.http.server.exchange import HALF_CLOSED
 from queryrun.runs.model import IdempotencyKey
 from queryrun.tracing.context import TraceContext
 
@@ -35,7 +37,7 @@ class ApiRequest(Request):
         """The path as the route table has it, for logs and metrics: never the path as sent."""
         self.api_version = api_version_of(scope["path"])
         self.request_id = new_id()
-        path_params = self.path_params
+        path_params = scope.get("path_params", {})
         self.run_id: str | None = path_params.get("query_run_id") or path_params.get("job_id")
         self.track_id: str | None = None
         self.authorized: Principal | None = None
@@ -47,6 +49,8 @@ class ApiRequest(Request):
         self.idempotency_key: IdempotencyKey | None = None
         """Set once the key is known to be unused: the outcome is stored under it."""
         self.deadline: asyncio.Timeout | None = None
+        self.body_limit: BodyLimit | None = None
+        """Closed by the endpoint."""
         self.trace: TraceContext | None = None
         """Its span, or what the caller says (`http/trace.py`)."""
         self.is_traced = False
@@ -69,7 +73,14 @@ class ApiRequest(Request):
     @property
     def client_address(self) -> str:
         """The peer's address, or what a trusted proxy says of it (`server.trusted_proxies`)."""
-        return self.client.host if self.client else "unknown"
+        client = self.scope.get("client")
+        return client[0] if client else "unknown"
+
+    @property
+    def is_half_closed(self) -> bool:
+        """Whether the peer has closed its side of the connection: it has left, or it has nothing
+        more to say and waits for the response. Nobody can tell."""
+        return HALF_CLOSED in self.scope.get("state", ())
 
     @property
     def origin(self) -> Origin:

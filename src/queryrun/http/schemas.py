@@ -114,7 +114,9 @@ USAGE_KEYS: Schema = {
     },
     "attempts_not_counted": whole(
         "Attempts whose engine did not say what they read: those that were stopped or lost, those "
-        "of clients of orgs, and on Spark those that failed or read what is no file.",
+        "of clients of orgs, and on Spark those that failed or read what is no file. Runs of orgs "
+        "and clients of orgs are told no CPU time, memory and spill either: these would tell of "
+        "rows that they may not see.",
         minimum=0,
     ),
     "cpu_ms": whole(

@@ -28,3 +28,14 @@ def closed_object(properties: Schema, description: str, required: tuple[str, ...
     if required:
         shape["required"] = list(required)
     return {**shape, "description": description}
+
+
+def whole_object(properties: Schema, description: str, *optional: str) -> Schema:
+    """An object that has every property, but for those named `optional`, and no other."""
+    required = tuple(name for name in properties if name not in optional)
+    return closed_object(properties, description, required)
+
+
+def reference(name: str) -> Schema:
+    """To a schema of the document's components."""
+    return {"$ref": f"#/components/schemas/{name}"}

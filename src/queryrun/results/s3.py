@@ -48,8 +48,7 @@ class S3ResultStore:
         """Write a small object and remove it. Raises `RunFailed` with what an operator can do."""
         key = f"probe-{self._probe}"
         try:
-            self._bucket.put(key, b"", {})
-            self._bucket.delete(key)
+            self._bucket.probe(key)
         except S3Error as error:
             advice = f": {error.advice}" if error.advice else ""
             raise RunFailed.of(

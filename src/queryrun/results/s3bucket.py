@@ -66,11 +66,19 @@ class S3Bucket:
         self._now = now or utc_now
         endpoint = location.endpoint or AWS_ENDPOINT.format(region=location.region)
         self._http = S3Http(self._address(endpoint), sign, policy, connect)
+        probe = _probe_policy(policy or RequestPolicy())
+        self._probe_http = S3Http(self._address(endpoint), sign, probe, connect)
         self._link_base = self._address(location.link_endpoint or endpoint)
 
     def close(self) -> None:
         """Close idle connections."""
         self._http.close()
+        self._probe_http.close()
+
+    def probe(self, key: str) -> None:
+        """Store an empty object and delete it, each within seconds: no run starts meanwhile."""
+        self._probe_http.send(S3Request("PUT", self._path(key)))
+        self._probe_http.send(S3Request("DELETE", self._path(key)))
 
     # --- whole objects -----------------------------------------------------------------------
 
@@ -244,3 +252,13 @@ def _text(entry: ElementTree.Element, name: str) -> str:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _probe_policy(policy: RequestPolicy) -> RequestPolicy:
+    """A bucket that did not respond may do so again the next moment, and the next probe begins only
+    when this one has ended."""
+    return RequestPolicy(
+        connect_timeout_s=min(policy.connect_timeout_s, 2.0),
+        response_timeout_s=min(policy.response_timeout_s, 4.0),
+        retry_delays_s=(0.0,),
+    )

@@ -28,6 +28,9 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 """The longest response that is buffered: a page of a listing has at most 1,000 entries."""
 _SKEWED = "RequestTimeTooSkewed"
 _MAX_IDLE_CONNECTIONS = 4
+_SILENCE_S = 10
+"""How long the other machine may acknowledge nothing before the kernel ends the connection: after
+a cut network the next try begins on a new one, and waits for no retransmissions of the old one."""
 _OUTAGES = frozenset({"NoSuchBucket", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"})
 _OUTAGE_PAUSES_S = (1.0, 2.0, 5.0)
 _ADVICE = {
@@ -212,11 +215,13 @@ class S3Http:
 
     @contextlib.contextmanager
     def _closing_on_error(self, connection: http.client.HTTPConnection) -> Iterator[None]:
-        """A connection that failed mid-request has unread bytes and must not be reused."""
+        """A connection that failed mid-request has unread bytes and must not be reused. Idle ones
+        are of the same time, and perhaps as dead: a retry must not wait for one after the other."""
         try:
             yield
         except (OSError, http.client.HTTPException) as error:
             connection.close()
+            self.close()
             raise S3Error(_error_code(error)) from error
         except BaseException:
             connection.close()
@@ -254,6 +259,7 @@ class S3Http:
         """On a socket that somebody has connected, all that is left to do is TLS."""
         if self._connect is None:
             connection.connect()
+            bound_silence(connection.sock)
             return
         connection.sock = self._connect()
         connection.sock.settimeout(self.policy.connect_timeout_s)
@@ -280,6 +286,18 @@ class S3Http:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def bound_silence(connection: socket.socket) -> None:
+    """The kernel ends this TCP connection when nothing of it is acknowledged for `_SILENCE_S`."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, _SILENCE_S),
+        (socket.TCP_KEEPINTVL, 3),
+        (socket.TCP_KEEPCNT, 3),
+        (socket.TCP_USER_TIMEOUT, _SILENCE_S * 1000),
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _whole_body(response: http.client.HTTPResponse) -> bytes:

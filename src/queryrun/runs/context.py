@@ -8,7 +8,7 @@ Neither holds the state of a run: the store is the truth.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from queryrun.results.store import ResultStore
 from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.limiter import Limiter
+from queryrun.runs.limits import Limited, LimitState
+from queryrun.runs.loop import StoreOutages
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
@@ -72,6 +74,10 @@ Estimate = Callable[
 """(source, entity id, statement, rows, parameters) -> `estimate.StatementEstimates.estimate`."""
 
 
+AnnounceLimit = Callable[[Limited, LimitState, str], Awaitable[None]]
+"""Tells receivers outside of a submit that a limit has refused, with its message."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """What submitting, reading and cancelling need."""
@@ -88,6 +94,7 @@ class RequestContext:
     """Whether the audit log has the text of statements."""
     limiter: Limiter | None = None
     """Limits that are set for tenants, entities, clients and sources; None: there are none."""
+    announce_limit: AnnounceLimit | None = None
     estimate: Estimate | None = None
     """Says what a statement would read, where a limit may refuse it for that."""
     quotas: Quotas | None = None
@@ -152,3 +159,5 @@ class AttemptContext:
     limiter: Limiter | None = None
     tracer: Tracer | None = None
     """Records the traces of runs; None: nobody does."""
+    outages: StoreOutages = field(default_factory=StoreOutages)
+    """Noted by the dispatcher, whose loops are the most frequent, and read by the reaper."""

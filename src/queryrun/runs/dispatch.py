@@ -176,7 +176,12 @@ class Dispatcher:
         while not self._draining:
             self._wake.clear()
             self._has_claimed.clear()
-            await survive(self._claim, operation="claim", error_event="claim_error")
+            await survive(
+                self._claim,
+                operation="claim",
+                error_event="claim_error",
+                outages=self._context.outages,
+            )
             self._has_claimed.set()
             await self._until_woken()
 
@@ -220,18 +225,16 @@ class Dispatcher:
     async def _limits(self, free: int, fair: int) -> ClaimLimits:
         sources = self._sources()
         policies = {source: self._context.policy(source) for source in sources}
-        limiter = self._context.limiter
-        running = {source: policy.running_per_tenant for source, policy in policies.items()}
-        if limiter is not None:
-            running = {source: await limiter.running(source, n) for source, n in running.items()}
-        return ClaimLimits(
+        limits = ClaimLimits(
             sources,
             free,
-            running,
+            {source: policy.running_per_tenant for source, policy in policies.items()},
             {source: policy.running_per_entity for source, policy in policies.items()},
             {source: policy.running_per_client for source, policy in policies.items()},
             fair_slots=fair,
         )
+        limiter = self._context.limiter
+        return limits if limiter is None else await limiter.running(limits)
 
     def _start_attempt(self, attempt: Attempt, deadline_s: float | None) -> None:
         runner = AttemptRunner(attempt, self._context)
@@ -273,6 +276,7 @@ class Dispatcher:
                 self.extend_leases,
                 operation="extend_leases",
                 error_event="lease_extension_error",
+                outages=self._context.outages,
             )
 
     async def _until_beat(self) -> None:

@@ -7,7 +7,7 @@ that run at the same time may together exceed a limit by what each of them was a
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,7 +20,6 @@ from queryrun.runs.limits import (
     Level,
     Limited,
     LimitReached,
-    LimitScope,
     LimitState,
     LimitStore,
     LimitValue,
@@ -30,13 +29,14 @@ from queryrun.runs.limits import (
     subjects_of,
     tightest,
 )
-from queryrun.runs.store import QueueLimits, RunStore
+from queryrun.runs.store import ClaimLimits, OwnRunning, QueueLimits, RunStore
 from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
 
 CACHE_S = 1.0
 """How old limits and sums may be that a submit is judged by."""
 MAX_CACHED = 10_000
-_MINUTE_S = 60.0
+_MINUTE_S = 60
+_PER_MINUTE = "submits_per_minute"
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -78,11 +78,12 @@ class Limiter:
     cache_s: float = CACHE_S
     _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
     _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
-    _submits: OrderedDict[tuple[Level, str], deque[float]] = field(default_factory=OrderedDict)
+    _running: _Recent[None, tuple[LimitValue, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._values = _Recent(self.cache_s)
         self._totals = _Recent(self.cache_s)
+        self._running = _Recent(self.cache_s)
 
     async def values(self, request: Limited) -> tuple[LimitValue, ...]:
         """The limits that apply to a run: of settings and store, the smaller of both."""
@@ -110,7 +111,7 @@ class Limiter:
         for one in values:
             if one.value == 0 and one.name in ("queued", "rows", "result_bytes", "time_s"):
                 raise LimitReached(LimitState(one), self.now())
-        self._count_submit(values, is_counted=is_counted)
+        await self._count_submit(values, is_counted=is_counted)
 
     async def queue_limits(self, request: Limited, given: QueueLimits) -> QueueLimits:
         """How many runs may wait, with the source's own limits `given`."""
@@ -119,18 +120,41 @@ class Limiter:
             return given
         entity = [one for one in values if one.level is Level.ENTITY]
         client = [one for one in values if one.level is Level.CLIENT]
-        tenant = [one for one in values if one.level is Level.TENANT]
+        tenant = [one for one in values if one.level in (Level.TENANT, Level.SOURCE)]
         return replace(
             given,
-            per_entity=_smaller(given.per_entity, tightest(entity, "queued")),
-            per_client=_smaller(given.per_client, tightest(client, "queued")),
-            per_tenant=_smaller(given.per_tenant, tightest(tenant, "queued")),
+            per_entity=smaller(given.per_entity, tightest(entity, "queued")),
+            per_client=smaller(given.per_client, tightest(client, "queued")),
+            per_tenant=smaller(given.per_tenant, tightest(tenant, "queued")),
         )
 
-    async def running(self, source: str, given: int) -> int:
-        """How many runs of a tenant may run on the source, with its own limit `given` (0: none)."""
-        scope = LimitScope("", "", "", source)
-        return _smaller(given, tightest(await self.values(scope), "running"))
+    async def running(self, given: ClaimLimits) -> ClaimLimits:
+        """How much may run, with the sources' own limits `given`."""
+        found = self._running.get(None)
+        if found is None:
+            stored = await self.limits.limits(name="running")
+            found = self._running.put(None, (*self._set_running(), *stored))
+        if not found:
+            return given
+
+        def of(level: Level, who: str = ANYONE) -> LimitValue | None:
+            return tightest((x for x in found if (x.level, x.subject) == (level, who)), "running")
+
+        def of_sources(before: Mapping[str, int], limit: LimitValue | None) -> dict[str, int]:
+            return {source: smaller(before.get(source, 0), limit) for source in given.sources}
+
+        tenants = of_sources(given.per_tenant_running, of(Level.TENANT))
+        tenants = of_sources(tenants, of(Level.SOURCE))
+        return replace(
+            given,
+            per_tenant_running={
+                source: smaller(limit, of(Level.SOURCE, source))
+                for source, limit in tenants.items()
+            },
+            per_entity_running=of_sources(given.per_entity_running, of(Level.ENTITY)),
+            per_client_running=of_sources(given.per_client_running, of(Level.CLIENT)),
+            own=OwnRunning(*(_by_subject(found, level) for level in _OWNERS)),
+        )
 
     async def check_estimate(
         self, request: Limited, estimate: StatementEstimate
@@ -169,6 +193,14 @@ class Limiter:
     def forget(self) -> None:
         """Read limits anew: somebody has changed one here."""
         self._values.clear()
+        self._running.clear()
+
+    def _set_running(self) -> list[LimitValue]:
+        return [
+            LimitValue(level, subject, "running", names["running"])
+            for (level, subject), names in self.from_settings.items()
+            if "running" in names
+        ]
 
     async def _state(self, request: Limited, limit: LimitValue) -> LimitState:
         period = limit.kind.period
@@ -177,7 +209,8 @@ class Limiter:
             totals = await self._totals_of(request, limit, first)
             return LimitState(limit, figure_of(limit.kind, totals), resets)
         if period is Period.MINUTE:
-            return LimitState(limit, len(self._recent_submits((limit.level, limit.subject))))
+            [count] = await self.limits.count_submit([limit], is_counted=False)
+            return LimitState(limit, count.used)
         if limit.name == "stored_bytes":
             entity, client = await self.runs.usage(
                 request.tenant_id, request.entity_id, request.client_id
@@ -205,26 +238,16 @@ class Limiter:
         page = await self.usage.report(query)
         return self._totals.put(key, page.rows[0][1] if page.rows else NO_USAGE)
 
-    def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
-        limited = [one for one in values if one.name == "submits_per_minute"]
-        for one in limited:
-            recent = self._recent_submits((one.level, one.subject))
-            if len(recent) >= one.value:
-                after_s = max(1, int(recent[0] + _MINUTE_S - monotonic()) + 1) if recent else 60
-                refusal = LimitReached(LimitState(one, len(recent)), self.now())
-                refusal.retry_after_s = after_s
+    async def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
+        limited = [one for one in values if one.name == _PER_MINUTE]
+        if not limited:
+            return
+        counts = await self.limits.count_submit(limited, is_counted=is_counted)
+        for one, count in zip(limited, counts, strict=True):
+            if count.used >= one.value:
+                refusal = LimitReached(LimitState(one, count.used), self.now())
+                refusal.retry_after_s = int(count.again_s) + 1 if one.value else _MINUTE_S
                 raise refusal
-        for one in limited if is_counted else ():
-            self._recent_submits((one.level, one.subject)).append(monotonic())
-
-    def _recent_submits(self, key: tuple[Level, str]) -> deque[float]:
-        recent = self._submits.setdefault(key, deque())
-        self._submits.move_to_end(key)
-        while recent and recent[0] <= monotonic() - _MINUTE_S:
-            recent.popleft()
-        if len(self._submits) > MAX_CACHED:
-            self._submits.popitem(last=False)
-        return recent
 
     def _of_settings(self, subjects: Sequence[tuple[Level, str]]) -> list[LimitValue]:
         return [
@@ -235,7 +258,19 @@ class Limiter:
         ]
 
 
-def _smaller(given: int, limit: LimitValue | None) -> int:
+_OWNERS = (Level.TENANT, Level.ENTITY, Level.CLIENT)
+
+
+def _by_subject(limits: Sequence[LimitValue], level: Level) -> dict[str, int]:
+    """The smallest limit of each one of a level that has limits of its own."""
+    found: dict[str, int] = {}
+    for one in limits:
+        if one.level is level and one.subject != ANYONE:
+            found[one.subject] = min(one.value, found.get(one.subject, one.value))
+    return found
+
+
+def smaller(given: int, limit: LimitValue | None) -> int:
     """Of the source's own limits 0 is none."""
     if limit is None:
         return given

@@ -39,7 +39,7 @@ class Period(StrEnum):
     """Of one attempt of a run."""
     NOW = "now"
     MINUTE = "minute"
-    """The last minute, on one node."""
+    """The last minute."""
     DAY = "day"
     """Since midnight, UTC."""
     MONTH = "month"
@@ -72,14 +72,8 @@ _OF_STATEMENT = (
     ),
 )
 _OF_NOW = (
-    LimitKind(
-        "queued", "runs", Period.NOW, "runs that wait on a source",
-        levels=(Level.TENANT, Level.ENTITY, Level.CLIENT),
-    ),
-    LimitKind(
-        "running", "runs", Period.NOW, "runs of a tenant that run on a source",
-        levels=(Level.SOURCE,), min_value=1,
-    ),
+    LimitKind("queued", "runs", Period.NOW, "runs that wait on a source"),
+    LimitKind("running", "runs", Period.NOW, "runs that run on a source", min_value=1),
     LimitKind(
         "stored_bytes", "bytes", Period.NOW, "result files that are kept", is_size=True,
         levels=(Level.TENANT, Level.ENTITY, Level.CLIENT),
@@ -191,6 +185,14 @@ class LimitScope:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class SubmitCount:
+    """Submits of the last minute, and in how many seconds the first of them is older than that."""
+
+    used: int
+    again_s: float
+
+
 class LimitStore(Protocol):
     """The limits that were set over HTTP. They hold on every node within a second."""
 
@@ -198,12 +200,19 @@ class LimitStore(Protocol):
         """Those of these subjects."""
         ...
 
-    async def limits(self, level: Level | None = None) -> list[LimitValue]:
-        """All, by level, subject and name."""
+    async def limits(self, level: Level | None = None, name: str | None = None) -> list[LimitValue]:
+        """All, or those of a level or name, by level, subject and name."""
         ...
 
     async def set_limit(self, level: Level, subject: str, name: str, value: int | None) -> None:
         """Set one; None removes it. Durable."""
+        ...
+
+    async def count_submit(
+        self, limits: Sequence[LimitValue], *, is_counted: bool
+    ) -> list[SubmitCount]:
+        """What each of these limits of a minute has used, of all nodes. Unless one of them is used
+        up, or somebody only wants to know, count one more submit for each, in the same step."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -30,17 +31,38 @@ class BackgroundLoops:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+class StoreOutages:
+    """When this node last found the store to be away, whichever of its loops it was."""
+
+    def __init__(self) -> None:
+        self._last_s = float("-inf")
+
+    def note(self) -> None:
+        """It is away now."""
+        self._last_s = time.monotonic()
+
+    def age_s(self) -> float:
+        """Seconds since it was last found to be away; infinite when it never was."""
+        return time.monotonic() - self._last_s
+
+
 async def survive(
-    round_: Callable[[], Awaitable[object]], *, operation: str, error_event: str
+    round_: Callable[[], Awaitable[object]],
+    *,
+    operation: str,
+    error_event: str,
+    outages: StoreOutages | None = None,
 ) -> None:
     """Run one round of a loop and log what it raises. Only a cancellation gets through.
 
-    `Unavailable` is expected during an outage of the store and is logged as a warning. If any other
-    error stopped the loop, the node would look healthy and do nothing.
+    `Unavailable` is expected during an outage of the store and is logged as a warning, and noted in
+    `outages`. If any other error stopped the loop, the node would look healthy and do nothing.
     """
     try:
         await round_()
     except Unavailable as error:
+        if outages is not None:
+            outages.note()
         log.warning("store_unavailable_retrying", operation=operation, reason=str(error))
     except Exception as error:
         log.exception(error_event, error=type(error).__name__)

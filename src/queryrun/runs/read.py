@@ -12,7 +12,7 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.model import AttemptProgress, Run
 from queryrun.runs.state import HELD
 from queryrun.runs.store import RunPage, RunQuery
-from queryrun.runs.usage import UsagePage, UsageQuery
+from queryrun.runs.usage import UsagePage, UsageQuery, of_own_rows
 
 POLL_S = 0.25
 """Interval between reads of a waiting request without a notification."""
@@ -35,8 +35,14 @@ async def read_one(context: RequestContext, principal: Principal, run_id: str) -
 
 
 async def read_many(context: RequestContext, principal: Principal, query: RunQuery) -> RunPage:
-    """One page of the runs that exist for this principal. `query` can only narrow them further."""
-    return await context.store.find(_restricted(principal, query))
+    """One page of the runs that exist for this principal. `query` can only narrow them further.
+
+    A page may have fewer runs than asked for, of a client whose orgs have been changed.
+    """
+    page = await context.store.find(_restricted(principal, query))
+    if not principal.org_ids:
+        return page
+    return replace(page, runs=tuple(run for run in page.runs if can_view(principal, run)))
 
 
 async def await_end(context: RequestContext, run: Run, wait_s: float) -> Run:
@@ -91,13 +97,21 @@ def is_run_id(text: str) -> bool:
 
 def can_view(principal: Principal, run: Run) -> bool:
     """Whether the run exists for this principal (contract H11): its own in the entity it acts in,
-    any of that entity as an admin, any of the tenant as an admin of the tenant."""
-    if run.request.tenant_id != principal.tenant_id:
+    any of that entity as an admin, any of the tenant as an admin of the tenant. A client of orgs
+    sees none that may have read rows of others, such as those from before it was restricted."""
+    if run.request.tenant_id != principal.tenant_id or not _within_orgs(principal, run):
         return False
     if principal.is_tenant_admin:
         return True
     is_own = run.request.client_id == principal.client_id
     return run.request.entity_id == principal.entity_id and (is_own or principal.is_admin)
+
+
+def _within_orgs(principal: Principal, run: Run) -> bool:
+    if not principal.org_ids:
+        return True
+    read = run.request.org_ids
+    return bool(read) and set(read) <= set(principal.org_ids)
 
 
 def not_found(run_id: str) -> NotFound:
@@ -107,7 +121,8 @@ def not_found(run_id: str) -> NotFound:
 
 async def read_usage(context: RequestContext, principal: Principal, query: UsageQuery) -> UsagePage:
     """One page of what the runs have used that exist for this principal, and of those that have
-    been removed since. `query` can only narrow them further."""
+    been removed since. `query` can only narrow them further. A client of orgs is told no figures
+    that rows have a part in which it may not see."""
     query = replace(query, tenant_id=principal.tenant_id)
     if not principal.is_tenant_admin:
         if query.entity_id not in (None, principal.entity_id):
@@ -117,7 +132,10 @@ async def read_usage(context: RequestContext, principal: Principal, query: Usage
         if query.client_id not in (None, principal.client_id):
             return UsagePage()
         query = replace(query, client_id=principal.client_id)
-    return await context.usage.report(query)
+    page = await context.usage.report(query)
+    if not principal.org_ids:
+        return page
+    return replace(page, rows=tuple((key, of_own_rows(sums)) for key, sums in page.rows))
 
 
 def _restricted(principal: Principal, query: RunQuery) -> RunQuery:

@@ -66,7 +66,7 @@ class Reaper:
         self._is_held = is_held
         self._loops = BackgroundLoops()
         self._outage_s = float("-inf")
-        """When the store was last found to be away."""
+        """When the reaper itself last found the store to be away."""
         self._unconfirmed: set[AttemptRef] = set()
         """Attempts whose last stop could not be confirmed."""
 
@@ -230,8 +230,10 @@ class Reaper:
         return await self._context.store.fail(attempt.ref, detail)
 
     def _expired_in_outage(self) -> bool:
-        """Whether the lease may have expired because the store was away, and not its node."""
-        return time.monotonic() - self._outage_s < 3 * self._options.lease_s
+        """Whether the lease may have expired because the store was away, and not its node. A node
+        that stopped meanwhile could not write what it had stopped."""
+        own_s = time.monotonic() - self._outage_s
+        return min(own_s, self._context.outages.age_s()) < 3 * self._options.lease_s
 
     async def stop_orphans(self) -> int:
         """Stop work in remote engines that no attempt owns, if this node is the leader for it.

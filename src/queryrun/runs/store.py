@@ -44,6 +44,15 @@ class HeldAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnRunning:
+    """How much single tenants, entities and clients may have running on each source, by id."""
+
+    tenants: Mapping[str, int] = field(default_factory=dict)
+    entities: Mapping[str, int] = field(default_factory=dict)
+    clients: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimLimits:
     """How much `claim` may take. The limits count `canceling` runs too: they hold slots.
 
@@ -59,6 +68,24 @@ class ClaimLimits:
     """source -> limit of a client in one entity."""
     fair_slots: int = 0
     """Slots beyond `free_slots` for entities that have nothing running anywhere."""
+    own: OwnRunning = field(default_factory=OwnRunning)
+    """Limits beside those of the sources; the smaller counts."""
+
+    def of_tenant(self, source: str, tenant_id: str) -> int:
+        """What a tenant may have running on the source; 0 for no limit."""
+        return _smaller(self.per_tenant_running.get(source), self.own.tenants.get(tenant_id))
+
+    def of_entity(self, source: str, entity_id: str) -> int:
+        """What an entity may have running on the source; 0 for no limit."""
+        return _smaller(self.per_entity_running.get(source), self.own.entities.get(entity_id))
+
+    def of_client(self, source: str, client_id: str) -> int:
+        """What a client may have running on the source in one entity; 0 for no limit."""
+        return _smaller(self.per_client_running.get(source), self.own.clients.get(client_id))
+
+
+def _smaller(one: int | None, other: int | None) -> int:
+    return min(one or other or 0, other or one or 0)
 
 
 ALL_HEADS = 1_000_000_000

@@ -9,13 +9,13 @@ from uuid import uuid4
 from queryrun.audit.model import AuditEntry, AuditEvent
 from queryrun.audit.origin import UNKNOWN_ORIGIN, Origin
 from queryrun.engines.base import RowFilter
-from queryrun.errors import InvalidRequest, Problem, RunFailed, Unavailable
+from queryrun.errors import InvalidRequest, Problem, QueueFull, RunFailed, Unavailable
 from queryrun.runs.context import RequestContext
 from queryrun.runs.limiter import Limiter
-from queryrun.runs.limits import LimitReached
+from queryrun.runs.limits import Level, LimitReached, LimitState, LimitValue
 from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.source_policy import SourcePolicy
-from queryrun.runs.store import Accepted
+from queryrun.runs.store import Accepted, QueueLimits
 from queryrun.sql.guard import Refusal, Verdict, within
 
 
@@ -53,20 +53,39 @@ async def submit(
     if context.quotas is not None:
         await context.quotas.check_statement(request)
     queue = policy.queue
-    if context.limiter is not None:
-        await context.limiter.check_submit(request)
-        queue = await context.limiter.queue_limits(request, queue)
-        await _check_reads(context, context.limiter, request, policy)
+    limiter = context.limiter
     run_id = run_id or str(uuid4())
-    accepted = await context.store.accept(
-        _within_limits(request, policy),
-        run_id=run_id,
-        queue_limits=queue,
-        idempotent=idempotent,
-        audit=_entry(context, request, run_id, origin),
-    )
+    try:
+        if limiter is not None and await limiter.values(request):  # most often nobody has set any
+            await limiter.check_submit(request)
+            queue = await limiter.queue_limits(request, queue)
+            await _check_reads(context, limiter, request, policy)
+        accepted = await context.store.accept(
+            _within_limits(request, policy),
+            run_id=run_id,
+            queue_limits=queue,
+            idempotent=idempotent,
+            audit=_entry(context, request, run_id, origin),
+        )
+    except (LimitReached, QueueFull) as refusal:
+        if context.announce_limit is not None:
+            state = refusal.state if isinstance(refusal, LimitReached) else _queue(request, queue)
+            await context.announce_limit(request, state, str(refusal))
+        raise
     context.notifier.publish(accepted.run)
     return accepted
+
+
+def _queue(request: RunRequest, limits: QueueLimits) -> LimitState:
+    """The limit of a queue that is full: the first that the refusal names. The store does not say
+    which of two it was."""
+    owners = (
+        (Level.CLIENT, request.client_id, limits.per_client),
+        (Level.ENTITY, request.entity_id, limits.per_entity),
+        (Level.TENANT, request.tenant_id, limits.per_tenant),
+    )
+    found = min((one for one in owners[:2] if one[2]), key=lambda one: one[2], default=owners[2])
+    return LimitState(LimitValue(found[0], found[1], "queued", found[2]))
 
 
 async def _check_reads(

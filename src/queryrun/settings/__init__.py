@@ -376,6 +376,8 @@ class OidcSettings(Section, frozen=True):
     """How far the issuer's clock may be off, 0 to 300."""
     ca_file: str = ""
     """A file with the certificates (PEM) that sign the issuer's. Empty: those of the system."""
+    refused_subjects: list[str] = []
+    """Subjects (`sub`) whose tokens are not taken, whatever the issuer says of them."""
     rules: list[OidcRule] = []
     """See `[[oidc.rules]]`."""
 

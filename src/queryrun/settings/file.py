@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from queryrun.errors import ConfigurationError
-from queryrun.settings import CONFIG_NAME, DEFAULT_SOURCE, Settings
+from queryrun.settings import CONFIG_NAME, DEFAULT_SOURCE, Settings, SourceSettings
 from queryrun.settings.checks import check
 from queryrun.settings.origins import SettingOrigins
 
@@ -47,12 +47,24 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(origin.of_validation(str(error))) from error
+        message = _with_source(str(error), tree)
+        raise ConfigurationError(origin.of_validation(message)) from error
     try:
         check(settings)
     except ConfigurationError as error:
         raise ConfigurationError(origin.of_check(str(error))) from error
     return settings
+
+
+def _with_source(message: str, tree: Mapping[str, Any]) -> str:
+    """The message with the name of the source that it is about, which the type check leaves out."""
+    sources = tree.get("sources")
+    for name, source in sources.items() if isinstance(sources, dict) else ():
+        try:
+            msgspec.convert(source, SourceSettings, strict=False)
+        except msgspec.ValidationError:
+            return message.replace("$.sources[...]", f"$.sources.{name}", 1)
+    return message
 
 
 def _text(path: Path) -> str:
@@ -76,6 +88,8 @@ def _parsed(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{CONFIG_NAME}: {error}") from error
+    except (RecursionError, ValueError, OverflowError) as error:  # dates and numbers there are not
+        raise ConfigurationError(f"{CONFIG_NAME}: a value in it cannot be read") from error
 
 
 def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
@@ -90,6 +104,10 @@ def _settings_in(environ: Mapping[str, str]) -> dict[str, str]:
 def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
     """Lay `QUERYRUN_SERVER__PORT=9000` over `[server] port`."""
     for name, value in variables.items():
+        if not name.isascii():
+            raise ConfigurationError(
+                f"the environment variable {ascii(name)[1:-1]} is no setting: their names are ASCII"
+            )
         *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
         table = tree
         for section in sections:

@@ -28,7 +28,8 @@ class SettingOrigins:
     def of_validation(self, message: str) -> str:
         """A message of the type check, with the setting's name and origin."""
         unknown, at = _UNKNOWN.search(message), _PATH.search(message)
-        path = [part for part in (at["path"] if at else "").split(".") if part]
+        where = at["path"].replace("[...]", "") if at else ""
+        path = [part for part in where.split(".") if part]
         if unknown is not None:
             path.append(unknown["field"])
             reason = f"there is no setting {'.'.join(path)!r}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 _ISO = re.compile(
-    r"(?P<year>\d{4})(?:-W(?P<week>\d{2})(?:-(?P<weekday>[1-7]))?|-(?P<day_of_year>\d{3})"
-    r"|-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?"
-    r"(?:T(?:(?P<hour>\d{2})(?::(?P<minute>\d{2})"
-    r"(?::(?P<second>\d{2})(?:[.,](?P<digits>\d{1,9}))?)?)?)?"
+    r"\+?(?P<year>\d{1,9})(?:-W(?P<week>\d{1,2})(?:-(?P<weekday>[1-7]))?|-(?P<day_of_year>\d{3})"
+    r"|-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2}))?)?"
+    r"(?:T(?:(?P<hour>\d{1,2})(?:(?P<of_hour>[.,]\d{1,9})|:(?P<minute>\d{1,2})"
+    r"(?:(?P<of_minute>[.,]\d{1,9})|:(?P<second>\d{1,2})(?:[.,](?P<digits>\d{1,9}))?)?)?)?"
     r"(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 _EPOCH = date(1970, 1, 1)
@@ -46,7 +46,16 @@ def read_iso(text: str) -> IsoMoment | None:
         return None
     seconds = (day - _EPOCH).days * 86_400 + hour * 3600 + minute * 60 + second
     nanos = seconds * 10**9 + int((match["digits"] or "").ljust(9, "0"))
+    nanos += _share(match["of_hour"], 3600) + _share(match["of_minute"], 60)
     return IsoMoment(nanos, _zone(match["zone"] or ""))
+
+
+def _share(written: str | None, seconds: int) -> int:
+    """Nanoseconds of a fraction of an hour or a minute, to the millisecond."""
+    if written is None:
+        return 0
+    scale: int = 10 ** len(written[1:])
+    return int(written[1:]) * seconds * 1000 // scale * 10**6
 
 
 def _day(match: re.Match[str]) -> date:

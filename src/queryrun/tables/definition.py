@@ -335,6 +335,20 @@ def _of_column(name: str, problem: object) -> _WrongError:
     return wrong
 
 
+def _require_offset(kind: str, time_format: str, *, is_zoned: bool) -> None:
+    """No offset is dropped, and no zone is assumed."""
+    has_offset = has_offsets(time_format)
+    if has_offset and kind != "TIMESTAMPTZ":
+        raise _WrongError("a format with %z is one of the type timestamp with time zone")
+    if kind == "TIMESTAMPTZ" and time_format and not has_offset and not is_zoned:
+        raise _WrongError("its format has no %z, so it needs a time_zone")
+
+
+def has_offsets(time_format: str) -> bool:
+    """Whether times of this format say their offset or zone."""
+    return re.search("%[zZ]", time_format) is not None
+
+
 def _column(name: str, rule: Any, defaults: Mapping[str, Any]) -> ColumnRule:
     entry = rule if isinstance(rule, dict) else {"type": rule}
     unknown = entry.keys() - {"type", "format", "time_zone", "decimal_comma"}
@@ -347,6 +361,7 @@ def _column(name: str, rule: Any, defaults: Mapping[str, Any]) -> ColumnRule:
         time_format = entry.get("format", defaults.get(usual.get(kind, ""), ""))
         zone = entry.get("time_zone", defaults.get("time_zone", ""))
         comma = entry.get("decimal_comma", defaults.get("decimal_comma", False))
+        _require_offset(kind, str(time_format), is_zoned=bool(zone))
         return ColumnRule(
             kind,
             _time_format(time_format) if time_format else "",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from queryrun.tables.identity import FileIdentity
 from queryrun.tables.model import displayed, unreadable
@@ -15,7 +15,7 @@ from queryrun.tables.partitions import link_names, partitioned
 from queryrun.tables.snapshot import TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
-from queryrun.tables.types import MAX_DIGITS, readable
+from queryrun.tables.types import MAX_DIGITS, readable_as
 from queryrun.tables.unify import MAX_EXACT, NULL, Differ, common_type, needs_check
 
 MAX_SCHEMAS = 500
@@ -38,8 +38,8 @@ class _Group:
     """The types as they are read, by name."""
     wide: Mapping[str, str]
     """Columns that cannot be read, and why."""
-    sample: str
-    """Where the first of them is read."""
+    bound: DuckDBPyRelation
+    """The first of them, as it is."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -54,9 +54,8 @@ def read_parquet(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
     if len(groups) == 1:
         made = partitioned(table, table.paths, _relation, own)
         _note(table, groups[0].wide)
-        described = _relation([groups[0].sample], "")
-        return readable(connection, table.table.name, made, described, groups[0].wide)
-    united = _United(connection, table, groups)
+        return readable_as(groups[0].bound, table.table.name, made, groups[0].wide)
+    united = _United(table, groups)
     return partitioned(table, table.paths, united.relation, own)
 
 
@@ -73,10 +72,8 @@ def _note(table: TableSnapshot, faults: Mapping[str, str]) -> None:
 class _United:
     """Files of several schemas: each group is read as it is, and then cast to what all have."""
 
-    def __init__(
-        self, connection: DuckDBPyConnection, table: TableSnapshot, groups: Sequence[_Group]
-    ) -> None:
-        self._connection, self._table, self._groups = connection, table, groups
+    def __init__(self, table: TableSnapshot, groups: Sequence[_Group]) -> None:
+        self._table, self._groups = table, groups
         self._names: dict[str, str] = {}
         for group in groups:
             for key, name in group.names.items():
@@ -119,8 +116,7 @@ class _United:
         )
 
     def _part(self, group: _Group, relation: str, links: Sequence[str]) -> str:
-        sample = _relation([group.sample], "")
-        read = readable(self._connection, self._table.table.name, relation, sample, group.wide)
+        read = readable_as(group.bound, self._table.table.name, relation, group.wide)
         items = [
             f"{self._value(group, key)} AS {quoted_name(self._names[key])}" for key in self._names
         ]
@@ -174,11 +170,12 @@ def _group(connection: DuckDBPyConnection, table: TableSnapshot, indexes: list[i
         raise unreadable(table.table.name, f"{problem}, {advice}")
     wide = _too_wide(elements)
     described = _relation([sample], "")
-    read = readable(connection, table.table.name, described, described, wide)
-    own, bound = connection.sql(f"FROM {described}"), connection.sql(f"FROM {read}")
-    own_types = tuple(zip(own.columns, map(str, own.types), strict=True))
-    columns = dict(zip(bound.columns, bound.types, strict=True))
-    return _Group(indexes, own_types, columns, wide, sample)
+    bound = connection.sql(f"FROM {described}")
+    own_types = tuple(zip(bound.columns, map(str, bound.types), strict=True))
+    read = readable_as(bound, table.table.name, described, wide)
+    as_read = bound if read == described else connection.sql(f"FROM {read}")
+    columns = dict(zip(as_read.columns, as_read.types, strict=True))
+    return _Group(indexes, own_types, columns, wide, bound)
 
 
 def _schemas_of(connection: DuckDBPyConnection, table: TableSnapshot) -> list[str]:

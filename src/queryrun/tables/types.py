@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
@@ -37,7 +37,13 @@ def readable(
     `described` is a relation with the same columns, or some of them, that is cheap to bind.
     `unreadable` says of which columns no value can be read, and why.
     """
-    bound = connection.sql(f"FROM {described}")
+    return readable_as(connection.sql(f"FROM {described}"), table, relation, unreadable)
+
+
+def readable_as(
+    bound: DuckDBPyRelation, table: str, relation: str, unreadable: Mapping[str, str]
+) -> str:
+    """`readable`, where a relation with the columns has been bound already: that opens a file."""
     replaced = []
     for name, kind in zip(bound.columns, bound.types, strict=True):
         where = f"Table '{cut(table)}', column '{cut(name)}': "

@@ -19,7 +19,8 @@ class WebhookEvent(StrEnum):
     RUN_FAILED = "run.failed"
     RUN_CANCELED = "run.canceled"
     LIMIT_REACHED = "limit.reached"
-    """A run has failed at a limit; comes before its `run.failed`."""
+    """A run has failed at a limit; comes before its `run.failed`. Or a submit was refused at one:
+    then no run is in it."""
     REQUEST_SUCCEEDED = "request.succeeded"
     """The contract's "Async Request Succeeded" (contract C8). Callouts alone."""
     REQUEST_FAILED = "request.failed"
@@ -194,3 +195,16 @@ class ReceiverLimits:
     per_receiver: int
     full: Mapping[str, int] = field(default_factory=dict)
     """Receivers that may have less: what is left of them, 0 for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNotice:
+    """A `limit.reached` without a run. Of one `key` each webhook is told once."""
+
+    key: str
+    tenant_id: str
+    entity_id: str
+    client_id: str
+    source: str
+    content: str
+    """The body, as JSON."""

@@ -14,6 +14,7 @@ from queryrun.webhooks.model import (
     DeliveryPage,
     DeliveryQuery,
     DeliveryState,
+    LimitNotice,
     ReceiverLimits,
     SealedSecrets,
     Webhook,
@@ -57,6 +58,10 @@ class WebhookStore(Protocol):
 
     async def remove_webhook(self, webhook_id: str) -> bool:
         """Remove it, durably. What waits is given up. False when it is gone."""
+        ...
+
+    async def announce_limit(self, notice: LimitNotice) -> None:
+        """Tell webhooks that are told of the client's runs, and of `limit.reached`; each once."""
         ...
 
     async def claim_deliveries(self, limits: ReceiverLimits) -> list[ClaimedDelivery]:

@@ -19,6 +19,26 @@ RESOLVER_THREADS = 16
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_ISATAP = {0x00005EFE, 0x02005EFE}
+"""Bits 64 to 95 of an IPv6 address that leads to the IPv4 address behind them (RFC 5214)."""
+_NOT_PUBLIC: dict[int, tuple[Network, ...]] = {
+    4: tuple(
+        ipaddress.ip_network(one)
+        for one in (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+            "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
+            "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+            "168.63.129.16/32",  # the metadata service of a cloud, in a public range
+        )
+    ),
+    6: tuple(
+        ipaddress.ip_network(one)
+        for one in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+    ),
+}  # fmt: skip
+"""What no receiver has, of addresses that look global: the registries of special addresses, and
+tunnels, whose other end may be anywhere."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -82,10 +102,7 @@ class Wall:
         plain = _unwrapped(address)
         if any(plain in network for network in self.allowed if network.version == plain.version):
             return
-        is_public = plain.is_global and not (
-            plain.is_multicast or plain.is_reserved or plain.is_unspecified
-        )
-        if not is_public:
+        if not _is_public(plain):
             raise RefusedTargetError(
                 "leads to an address that is not public; an operator can allow its network "
                 "(webhooks.allowed_networks)"
@@ -151,14 +168,21 @@ def _parsed(url: str) -> Target:
     return Target(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], path)
 
 
+def _is_public(address: Address) -> bool:
+    """Python's own answer differs by its version, so the lists above count too."""
+    if not address.is_global or any(address in network for network in _NOT_PUBLIC[address.version]):
+        return False
+    return isinstance(address, ipaddress.IPv4Address) or address in _GLOBAL_UNICAST
+
+
 def _unwrapped(address: Address) -> Address:
     """The IPv4 address in an IPv6 one that leads to it."""
     if isinstance(address, ipaddress.IPv6Address):
+        if int(address) >> 32 & 0xFFFFFFFF in _ISATAP:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         inner = address.ipv4_mapped or address.sixtofour
         if inner is not None:
             return inner
         if address in _NAT64:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if address.teredo is not None:
-            return address.teredo[1]
     return address

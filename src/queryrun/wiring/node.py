@@ -60,6 +60,7 @@ from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import SPILL_NAME, Settings
 from queryrun.settings.checks import limit_values
+from queryrun.webhooks.limit_notices import LimitNotices
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
 from queryrun.wiring.entities import make_data_dir
@@ -329,6 +330,7 @@ def build_node(
     )
 
     # The request side: submits, reads and cancels runs.
+    served_url = settings.server.public_url or public_url
     requests = RequestContext(
         store=resources.runs,
         guard=guard,
@@ -341,6 +343,7 @@ def build_node(
         audit_statements=settings.audit.statements,
         quotas=quotas,
         limiter=limiter,
+        announce_limit=LimitNotices(database.webhooks, served_url, now).announce,
         estimate=estimates.estimate,
         accepting=lambda: dispatcher.accepting,
         progress=dispatcher.progress,
@@ -357,7 +360,6 @@ def build_node(
     watch = ConnectionWatch(connections)
     watch.register(attempts.metrics.registry)
     threads = HttpThreads()
-    served_url = settings.server.public_url or public_url
     webhooks = make_webhooks(settings, database, link_key, served_url, metrics.registry)
     context = AppContext(
         runs=requests,

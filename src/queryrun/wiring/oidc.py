@@ -30,7 +30,13 @@ def external_logins(settings: Settings, store: AuthStore) -> ExternalLogins | No
     oidc = settings.oidc
     if not oidc.issuer:
         return None
-    options = TokenOptions(oidc.issuer, oidc.audience, oidc.allowed_algorithms, oidc.clock_skew_s)
+    options = TokenOptions(
+        oidc.issuer,
+        oidc.audience,
+        oidc.allowed_algorithms,
+        oidc.clock_skew_s,
+        frozenset(oidc.refused_subjects),
+    )
     rules = [
         ClaimRule(
             one.when,

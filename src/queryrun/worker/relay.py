@@ -20,6 +20,7 @@ from queryrun.processes.channel import Channel
 from queryrun.processes.child_setup import limit_memory, name_process
 from queryrun.processes.given_sockets import give_sockets, receive_socket
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
+from queryrun.results.s3http import bound_silence
 from queryrun.worker.frames import RelayConfig
 from queryrun.worker.relay_targets import ENGINE, Address, addresses_of
 
@@ -65,6 +66,7 @@ class Relay:
             raise ConnectionRefusedError
         connected = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound_silence(connected)
         connected.setblocking(True)
         return connected
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from collections.abc import Iterator
 
 from tests.attack.registry import Outcome, attack
 from tests.attack.targets import Targets
-from tests.attack.wire import connect, exchange, read_all, status_of
-from tests.e2e.conftest import Server
+from tests.attack.wire import connect, exchange, is_closed, read_all, status_of
+from tests.e2e.conftest import RUNAWAY, Server
 
 SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 GET = b"GET /readyz HTTP/1.1\r\n"
@@ -176,3 +178,62 @@ def upgrades(targets: Targets) -> Outcome:
                 if not good or response.count(b"HTTP/1.1 ") != 2:
                     wrong.append(f"{upgrade[:30]!r} {pause_s}: {response[:60]!r}")
     return Outcome(len(wrong), tried, "; ".join(wrong[:3]))
+
+
+@attack(
+    "front", "names that a body has twice", before="the last one won", bar=0, unit="not refused"
+)
+def repeated_names(targets: Targets) -> Outcome:
+    """Two readers of a body must not see two statements."""
+    server = targets.shared()
+    padding = b'"tags":{"a":"' + b"x" * 70_000 + b'"}'
+    bodies = (
+        b'{"sql":"SELECT 1","content_type":"csv","sql":"SELECT 2"}',
+        b'{"sql":"SELECT 1","content_type":"csv","\\u0073ql":"SELECT 2"}',
+        b'{"sql":"SELECT 1","content_type":"csv","content_type":"csv"}',
+        b'{"sql":"SELECT 1","sql" : null,"content_type":"csv"}',
+        b'{"sql":"SELECT 1","content_type":"csv","tags":{"a":"1","a":"2"}}',
+        b'{"sql":"SELECT 1","content_type":"csv",' + padding + b',"tags":{}}',
+        b'{"sql":"' + b" " * 70_000 + b'SELECT 1","content_type":"csv","sql":"SELECT 2"}',
+        b'{"sql":[' + b"{}," * 60_000 + b'1],"content_type":"csv","sql":"SELECT 2"}',
+    )
+    wrong = [body for body in bodies if status_of(_response(server, body)) != 400]
+    job = {"query": "SELECT 1", "outputFormat": "CSV"}
+    twice = f'{json.dumps(job)[:-1]}, "query": "SELECT 2"}}'
+    headers = {"content-type": "application/json"}
+    response = server.http.post("/query/jobs", content=twice, headers=headers)
+    if response.status_code == 200 and response.json().get("data"):
+        wrong.append(twice.encode())
+    return Outcome(len(wrong), len(bodies) + 1, "; ".join(repr(body[:60]) for body in wrong))
+
+
+def _response(server: Server, body: bytes) -> bytes:
+    return exchange(server, _submit(server, b"Connection: close\r\n", body) + body)
+
+
+@attack("front", "peers that close their own side", before="no response", bar=0, unit="misread")
+def half_closed(targets: Targets) -> Outcome:
+    """Whoever has sent a whole request gets its response, also a late one; a stream that would not
+    end by itself, and a request that can never be whole, end at once."""
+    server = targets.shared()
+    run = server.submit(RUNAWAY)
+    token = str(server.http.headers["authorization"]).encode()
+    host = b"Host: x\r\nAuthorization: %b\r\n" % token
+    path = b"/v2/query_runs/%b" % str(run["id"]).encode()
+    cases = {
+        GET + b"Host: x\r\n\r\n": (b'"checks"', 1),
+        SMUGGLED * 3: (b'"ok"', 3),
+        b"GET %b HTTP/1.1\r\n%bPrefer: wait=2\r\n\r\n" % (path, host): (b'"state":"', 1),
+        b"GET %b/events HTTP/1.1\r\n%b\r\n" % (path, host): (b"HTTP/1.1 200", 1),
+        _submit(server, b"", JSON) + JSON[:-1]: (b"HTTP/1.1", 0),
+    }
+    wrong = []
+    for sent, (expected, count) in cases.items():
+        with connect(server, 30) as stream:
+            stream.sendall(sent)
+            stream.shutdown(socket.SHUT_WR)
+            response = read_all(stream, 30)
+            if response.count(expected) != count or not is_closed(stream):
+                wrong.append(f"{sent[:50]!r}: {response[-80:]!r}")
+    server.cancel(str(run["id"]))
+    return Outcome(len(wrong), len(cases), "; ".join(wrong))

@@ -24,6 +24,9 @@ ONLY_HERE = {
     ("rate_buckets", "key"),
     ("rate_buckets", "full_at"),
     ("rate_buckets", "granted"),
+    ("submit_counts", "key"),
+    ("submit_counts", "second"),
+    ("submit_counts", "count"),
 }
 TABLES_ONLY_HERE = {"audit_inbox", "nodes"}
 """What one node alone has no use for."""

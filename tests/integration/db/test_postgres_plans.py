@@ -45,6 +45,10 @@ CHOICE = (
         "ARRAY['live'], ARRAY[5::bigint], ARRAY[9::bigint], ARRAY[9::bigint],"
         " ARRAY[''], ARRAY[''], ARRAY[''])",
     )
+    .replace(
+        "unnest(own_levels, own_subjects, own_limits)",
+        "unnest(ARRAY['client'], ARRAY['c1'], ARRAY[8::bigint])",
+    )
     .replace("< max_heads", "< 80")
     .replace("fair_slots", "0::bigint")
     .replace("slots", "4::bigint")

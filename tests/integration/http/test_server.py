@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from queryrun.cli.serve import listen, url_of
+from queryrun.http.server.exchange import HALF_CLOSED
 from queryrun.http.server.limits import (
     BODY_HIGH_WATER_BYTES,
     DRAIN_BYTES,
@@ -121,6 +122,62 @@ async def test_a_request_may_arrive_byte_by_byte() -> None:
             await writer.drain()
             await asyncio.sleep(0)
         assert (await reader.read()).endswith(b"POST /slow path 127.0.0.1 body")
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [GET, post(b"/last", b"", b"Connection: keep-alive")])
+async def test_who_closes_the_own_side_gets_the_response_that_takes_its_time(sent: bytes) -> None:
+    states: list[Any] = []
+
+    async def wait_for_the_end(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        while HALF_CLOSED not in scope["state"]:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+        states.append(scope["state"][HALF_CLOSED])
+        await _respond(send, b"done")
+
+    async with serving(wait_for_the_end) as (_, address):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(sent)
+        writer.write_eof()
+        assert (await reader.read()).endswith(b"done")
+        writer.close()
+    assert states == [True]
+
+
+async def test_a_stream_without_an_end_ends_with_its_reader() -> None:
+    received: asyncio.Queue[str] = asyncio.Queue()
+
+    async def follow(_scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"event", "more_body": True})
+        while (kind := (await receive())["type"]) != "http.disconnect":
+            pass
+        received.put_nowait(kind)
+
+    async with serving(follow) as (_, address):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(GET)
+        writer.write_eof()
+        assert b"event" in await reader.read()
+        assert await received.get() == "http.disconnect"
+        writer.close()
+
+
+async def test_a_body_that_ends_before_its_length_is_a_disconnect() -> None:
+    received: asyncio.Queue[str] = asyncio.Queue()
+
+    async def read(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (kind := (await receive())["type"]) != "http.disconnect":
+            pass
+        received.put_nowait(kind)
+
+    async with serving(read) as (_, address):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        writer.write_eof()
+        assert await reader.read() == b""
+        assert await received.get() == "http.disconnect"
         writer.close()
 
 

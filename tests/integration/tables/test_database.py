@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from queryrun.engines.base import EngineLimits, RowFilter
+from queryrun.engines.duckdb.session import open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables import database as tables_database
 from queryrun.tables.database import AttachedDatabase, location_version
@@ -138,3 +141,28 @@ def test_a_directory_has_a_new_version_when_it_is_replaced_and_not_when_it_is_wr
     data.rename(tmp_path / "old")
     data.mkdir()
     assert location_version(str(data)) != version
+
+
+def test_every_listed_name_is_readable_in_any_case(tmp_path: Path) -> None:
+    """DuckDB folds the case of ASCII alone."""
+    path, spill = tmp_path / "names.duckdb", tmp_path / "spill"
+    spill.mkdir()
+    with duckdb.connect(str(path)) as owner:
+        for number, name in enumerate(("Ärzte", "ÉTÉ", "Mixed Case", "plain")):
+            owner.execute(f'CREATE TABLE "{name}" AS SELECT {number} AS "Größe"')
+        owner.execute('CREATE VIEW "Übersicht" AS SELECT 4 AS "Größe"')
+    limits = EngineLimits(256 * 1024**2, 2, str(spill), 64 * 1024**2)
+    with contextlib.closing(
+        open_session({"database": str(path), "dialect": "trino"}, limits)
+    ) as session:
+
+        def value(name: str) -> object:
+            assert session.renew()
+            found = session.plan(f'SELECT max("größe") FROM "{name}"', RowFilter())
+            return found.connection.execute(found.relation).fetchall()[0][0]
+
+        listed = session.plan("SHOW TABLES", RowFilter())
+        names = [name for (name,) in listed.connection.execute(listed.relation).fetchall()]
+        assert names == ["mixed case", "plain", "ärzte", "été", "übersicht"]
+        assert [value(name) for name in names] == [2, 3, 0, 1, 4]
+        assert [value(name) for name in ("ÄRZTE", "Été", "PLAIN", "Übersicht")] == [0, 1, 3, 4]

@@ -264,6 +264,113 @@ def _inotify(victim: Victim) -> None:
     os.close(_call(294, 0))
 
 
+def _message_queue(victim: Victim) -> None:
+    name = b"queryrun-attack"
+    os.close(_call(240, name, os.O_CREAT | os.O_RDWR, 0o600, None))
+    _call(241, name)
+
+
+def _semaphores(victim: Victim) -> None:
+    _call(66, _call(64, 0, 1, 0o600), 0, 0, 0)
+
+
+def _signal_by_queue(victim: Victim) -> None:
+    """Signal 0 with a cause of its own (SI_QUEUE)."""
+    _call(129, victim.pid, 0, (0).to_bytes(8, "little") + b"\xff\xff\xff\xff" + bytes(116))
+
+
+def _signal_thread(victim: Victim) -> None:
+    _call(200, victim.pid, 0)
+
+
+def _signal_group(victim: Victim) -> None:
+    """Every process that it may signal: -1 stands for all."""
+    os.kill(-1, 0)
+
+
+def _take_descriptor(victim: Victim) -> None:
+    os.close(_call(438, os.pidfd_open(victim.pid), 0, 0))
+
+
+def _compare_processes(victim: Victim) -> None:
+    _call(312, os.getpid(), victim.pid, 3, 0, 0)
+
+
+def _abstract_socket(victim: Victim) -> None:
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.bind("\0queryrun-attack")
+
+
+def _receive_connections(victim: Victim) -> None:
+    socket.create_server(("127.0.0.1", 0)).close()
+
+
+def _add_key(victim: Victim) -> None:
+    _call(248, b"user", b"queryrun-attack", b"mine", 4, -3)
+
+
+def _own_timer(victim: Victim) -> None:
+    """Memory of the kernel's that no limit of the process counts."""
+    _call(222, 0, None, ctypes.create_string_buffer(8).raw)
+
+
+def _asynchronous_io(victim: Victim) -> None:
+    _call(206, 1, ctypes.create_string_buffer(8).raw)
+
+
+def _vmsplice(victim: Victim) -> None:
+    """Pages that are handed to a pipe without a copy."""
+    reader, writer = os.pipe()
+    page = ctypes.create_string_buffer(64)
+    part = ctypes.addressof(page).to_bytes(8, "little") + (64).to_bytes(8, "little")
+    _call(278, writer, part, 1, 0)
+    os.close(reader)
+
+
+def _scheduling(victim: Victim) -> None:
+    _call(144, victim.pid, 0, (0).to_bytes(4, "little"))
+
+
+def _writing_priority(victim: Victim) -> None:
+    """ioprio_set: of the best effort, the lowest."""
+    _call(251, 1, victim.pid, (2 << 13) | 7)
+
+
+def _handle_of_file(victim: Victim) -> None:
+    """A name of a file that needs no path: what is opened by it passes by every directory."""
+    handle = (128).to_bytes(4, "little") + bytes(132)
+    mount = ctypes.create_string_buffer(8).raw
+    _call(303, -100, victim.data.encode(), handle, mount, 0)
+
+
+def _personality(victim: Victim) -> None:
+    _call(135, 0x0040000)
+
+
+def _link_of_data(victim: Victim) -> None:
+    """A second name in a directory where it may write."""
+    Path(victim.spill, "linked").hardlink_to(victim.own_data)
+
+
+def _move_data(victim: Victim) -> None:
+    Path(victim.own_data).rename(Path(victim.spill, "moved"))
+
+
+def _through_link(victim: Victim) -> None:
+    """A symbolic link to the data of others in a directory of its own."""
+    link = Path(victim.spill, "pointer")
+    link.symlink_to(victim.data)
+    link.read_bytes()
+
+
+def _through_own_root(victim: Victim) -> None:
+    Path(f"/proc/self/root{victim.data}").read_bytes()
+
+
+def _through_parent(victim: Victim) -> None:
+    Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+
+
 def _device(victim: Victim) -> None:
     os.mknod(f"{victim.spill}/device", 0o020600, os.makedev(1, 3))
 
@@ -294,11 +401,13 @@ def _stopped_by(*layers: str) -> Callable[..., dict[str, Attack]]:
 ATTACKS: dict[str, Attack] = {
     **_stopped_by(FILES)(
         *(_overwrite, _delete, _new_result, _read_data, _list_results, _read_other_process),
-        *(_poison_copy, _forge_copy),
+        *(_poison_copy, _forge_copy, _link_of_data, _move_data),
+        *(_through_link, _through_own_root, _through_parent),
     ),
     **_stopped_by(FILES, CALLS)(
         *(_truncate_own_data, _tcp, _signal, _signal_by_pidfd),
-        *(_device, _ptrace, _new_program),
+        *(_device, _ptrace, _new_program, _message_queue, _receive_connections),
+        *(_signal_by_queue, _signal_thread, _take_descriptor, _compare_processes),
     ),
     **_stopped_by(CALLS)(
         *(_mptcp, _fast_open, _udp, _unix, _raw, _netlink),
@@ -307,7 +416,9 @@ ATTACKS: dict[str, Attack] = {
         *(_fork, _execve, _outlive_parent),
         *(_shared_memory, _growing_stack, _memfd, _sysv_memory, _sysv_queue),
         *(_io_uring, _unshare, _keyctl, _read_memory, _bpf, _perf, _userfaultfd),
-        *(_inotify, _change_root),
+        *(_inotify, _change_root, _semaphores, _signal_group, _abstract_socket, _add_key),
+        *(_own_timer, _asynchronous_io, _vmsplice, _scheduling, _writing_priority),
+        *(_handle_of_file, _personality),
     ),
 }
 

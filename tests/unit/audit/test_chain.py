@@ -21,6 +21,7 @@ ENTRIES = [ChainedEntry(*one) for one in chained(ROWS, 0, FIRST_DIGEST)]
 HEAD = ChainHead(6, ENTRIES[-1].digest, 0, FIRST_DIGEST)
 
 Entries = list[ChainedEntry]
+Edit = Callable[[Entries, int, int], Entries]
 
 
 def faults(
@@ -112,3 +113,81 @@ def test_a_chain_may_begin_behind_what_the_retention_removed() -> None:
 def test_the_digest_is_documented_and_stays_what_it_is() -> None:
     found = digest_of(FIRST_DIGEST, 1, 1000, ROWS[0][1])
     assert found == "1a7925f733efe1b35f6feb24897666e060e75b326474640262552032d521ad88"
+
+
+OTHER = [
+    ChainedEntry(*one)
+    for one in chained([(at, text.replace("run-", "other-")) for at, text in ROWS], 0, FIRST_DIGEST)
+]
+POSITIONS = st.integers(0, len(ENTRIES) - 1)
+
+
+def _removed(entries: Entries, at: int, _: int) -> Entries:
+    return [*entries[:at], *entries[at + 1 :]]
+
+
+def _doubled(entries: Entries, at: int, to: int) -> Entries:
+    return [*entries[:to], entries[at], *entries[to:]]
+
+
+def _moved(entries: Entries, at: int, to: int) -> Entries:
+    rest = _removed(entries, at, to)
+    return _doubled([*rest[:to], entries[at], *rest[to:]], 0, 0)[1:]
+
+
+def _renumbered(entries: Entries, at: int, to: int) -> Entries:
+    """Two entries change their places, and their numbers with them."""
+    found = list(entries)
+    one, other = found[at], found[to]
+    found[at] = replace(other, position=one.position)
+    found[to] = replace(one, position=other.position)
+    return found
+
+
+def _truncated(entries: Entries, at: int, _: int) -> Entries:
+    return entries[:at]
+
+
+def _spliced(entries: Entries, at: int, _: int) -> Entries:
+    """From there on the entries of another log, which are a chain of their own."""
+    return [*entries[:at], *OTHER[at:]]
+
+
+def _forged(entries: Entries, at: int, _: int) -> Entries:
+    """A made-up entry with a digest that fits what is before it, and later ones counted on."""
+    before = entries[at - 1].digest if at else FIRST_DIGEST
+    made = ChainedEntry(at + 1, 1000, "{}", digest_of(before, at + 1, 1000, "{}"))
+    later = [replace(one, position=one.position + 1) for one in entries[at:]]
+    return [*entries[:at], made, *later]
+
+
+EDITS = [_removed, _doubled, _moved, _renumbered, _truncated, _spliced, _forged]
+
+
+@given(st.lists(st.tuples(st.sampled_from(EDITS), POSITIONS, POSITIONS), min_size=1, max_size=4))
+def test_whatever_is_done_to_the_entries_is_found(edits: list[tuple[Edit, int, int]]) -> None:
+    entries = list(ENTRIES)
+    for edit, at, to in edits:
+        if entries:
+            last = len(entries) - 1
+            entries = edit(entries, min(at, last), min(to, last))
+    assert bool(faults(entries)) == (entries != ENTRIES)
+
+
+@given(st.integers(0, len(ENTRIES) - 1), st.data())
+def test_an_end_that_is_cut_off_with_the_head_is_found_by_any_later_anchor(
+    kept: int, data: st.DataObject
+) -> None:
+    """And a chain that goes on with entries of another log, written anew with its head."""
+    noted = data.draw(st.integers(kept + 1, len(ENTRIES)))
+    anchors = {noted: ENTRIES[noted - 1].digest}
+    digest = ENTRIES[kept - 1].digest if kept else FIRST_DIGEST
+    head = ChainHead(kept, digest, 0, FIRST_DIGEST)
+    assert faults(ENTRIES[:kept], head) == []
+    assert faults(ENTRIES[:kept], head, anchors)
+    anew = [ChainedEntry(*one) for one in chained(
+        [(one.at_ms, one.content) for one in OTHER[kept:]], kept, digest)]  # fmt: skip
+    entries = [*ENTRIES[:kept], *anew]
+    moved_head = ChainHead(len(entries), entries[-1].digest, 0, FIRST_DIGEST)
+    assert faults(entries, moved_head) == []
+    assert faults(entries, moved_head, anchors)

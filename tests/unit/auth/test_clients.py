@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from queryrun.auth.clients import principal_of
-from queryrun.auth.model import ADMINISTRATION, Client, Entity, Principal, Scope
+from queryrun.auth.clients import DEFAULT_SCOPES, check_orgs, principal_of
+from queryrun.auth.model import ADMINISTRATION, OF_ALL_ROWS, Client, Entity, Principal, Scope
 from queryrun.errors import Forbidden, InvalidRequest
 
 ONE = Entity("11111111-1111-4111-8111-11111111111a", "t", "one")
@@ -63,3 +64,18 @@ def test_admin_includes_all_scopes_about_runs_and_none_of_administration() -> No
     assert denied == {Scope.TENANT_ADMIN} | ADMINISTRATION
     of_tenant = Principal("t", "c", ONE.id, frozenset({Scope.TENANT_ADMIN}))
     assert {scope for scope in Scope if not of_tenant.may(scope)} == ADMINISTRATION
+
+
+@pytest.mark.parametrize("scope", sorted(OF_ALL_ROWS))
+def test_a_client_of_orgs_has_no_scope_that_leads_to_results_of_all_rows(scope: Scope) -> None:
+    restricted = replace(client(ONE), scopes=DEFAULT_SCOPES | {scope})
+    with pytest.raises(InvalidRequest, match=scope):
+        check_orgs(restricted)
+    assert principal_of(restricted, None, HEADER).scopes == DEFAULT_SCOPES
+    check_orgs(replace(restricted, org_ids=()))
+    check_orgs(replace(restricted, scopes=DEFAULT_SCOPES))
+
+
+def test_a_login_of_orgs_with_admin_alone_keeps_what_admin_includes_for_its_own_runs() -> None:
+    login = replace(client(ONE), scopes=frozenset({Scope.ADMIN}))
+    assert principal_of(login, None, HEADER).scopes == DEFAULT_SCOPES

@@ -7,12 +7,24 @@ from pathlib import Path
 
 import pytest
 
+from queryrun_cli.errors import CommandError
 from queryrun_cli.shell.completion import Words, completions, quoted
 from queryrun_cli.shell.entries import is_whole, parts_of
 from queryrun_cli.shell.prompt import MAX_HISTORY_BYTES, private_history
 from queryrun_cli.shell.session import Session
 from queryrun_cli.shell.underline import MAX_LINE, error_lines
-from queryrun_client import Client, Column, Options, RunError, RunFailed, RunInfo, State, Table
+from queryrun_cli.table import width_of
+from queryrun_client import (
+    Client,
+    Column,
+    Options,
+    RunError,
+    RunFailed,
+    RunInfo,
+    State,
+    Table,
+    Unreachable,
+)
 
 TABLES = [
     Table("account", (Column("id", "varchar"), Column("balance", "decimal(18,2)"))),
@@ -65,6 +77,24 @@ def test_the_word_before_the_cursor_is_completed(text: str, first: list[str]) ->
     assert first or not words(text)
 
 
+def test_names_stay_when_the_server_does_not_answer_later() -> None:
+    @dataclass
+    class Failing(Catalog):
+        def tables(self) -> list[Table]:
+            if self.calls:
+                raise Unreachable("no connection")
+            return Catalog.tables(self)
+
+    now = [0.0]
+    known = Words(Failing(), lambda: now[0])
+    assert known.tables() == TABLES
+    now[0] = 1000.0
+    assert known.tables() == TABLES
+    never = Words(Failing(calls=1))
+    with pytest.raises(Unreachable):
+        never.tables()
+
+
 def test_columns_follow_their_table_or_its_alias() -> None:
     text = 'SELECT o. FROM "Odd Table" AS o, account'
     assert words(text, len("SELECT o.")) == ['"The Day"', '"order"']
@@ -104,14 +134,42 @@ def test_a_name_is_quoted_unless_it_is_a_plain_word() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "SELECT 1;", "SELECT 1; -- and so\n", "\\d", "exit", "SELECT ';';", "quit;"]
+    "text",
+    [
+        "",
+        "  ",
+        "SELECT 1;",
+        "SELECT 1; -- and so\n",
+        "\\d",
+        "exit",
+        "SELECT ';';",
+        "quit;",
+        ";",
+        ";;",
+        " exit ; ",
+        "SELECT 1\n\\q",
+        "SELECT 1 -- '\n  \\x",
+    ],
 )
 def test_enter_runs_what_is_whole(text: str) -> None:
     assert is_whole(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["SELECT 1", "SELECT ';", 'SELECT ";', "SELECT 1 -- ;", "/* ; */", "SELECT 1; SELECT 2"]
+    "text",
+    [
+        "SELECT 1",
+        "SELECT ';",
+        'SELECT ";',
+        "SELECT 1 -- ;",
+        "/* ; */",
+        "SELECT 1; SELECT 2",
+        "SELECT '\n\\q",
+        'SELECT "a\n\\d',
+        "SELECT 1 /* \n\\q",
+        "/*\n\\q",
+        "SELECT 1\nexit",
+    ],
 )
 def test_enter_begins_a_line_otherwise(text: str) -> None:
     assert not is_whole(text)
@@ -127,6 +185,28 @@ def test_a_text_is_taken_apart_into_statements_and_commands() -> None:
         "exit",
         "SELECT 3",
     ]
+
+
+def test_a_command_amid_a_statement_is_no_part_of_it() -> None:
+    """Else it would be a syntax error, and \\q would not leave."""
+    assert next(parts_of("SELECT 1\n\\q")) == "\\q"
+    parts = parts_of("SELECT 1; SELECT\n\\timing\n")
+    assert next(parts) == "SELECT 1"
+    with pytest.raises(CommandError, match=r"before \\timing has no ; yet, so it was not run"):
+        next(parts)
+
+
+@pytest.mark.parametrize("width", [30, 40, 80, 119, 500])
+@pytest.mark.parametrize("ahead", ["", "'東京', " * 50, "x, " * 500])
+@pytest.mark.parametrize("after", ["", ", y" * 500])
+def test_a_line_with_an_error_fits_the_terminal(width: int, ahead: str, after: str) -> None:
+    sql = f"SELECT {ahead}wrong{after}"
+    error = RunError("code", "wrong", line=1, column=len(f"SELECT {ahead}") + 1)
+    failure = RunFailed(RunInfo("r", State.FAILED, sql=sql, error=error))
+    line, carets, _ = error_lines(failure, sql, width)
+    assert width_of(line) <= max(40, min(width, MAX_LINE))
+    beginning = line[: line.rindex("wrong")]
+    assert carets == " " * width_of(beginning) + "^^^^^"
 
 
 def failed(sql: str, line: int, column: int, message: str = "wrong") -> list[str]:

@@ -12,7 +12,7 @@ import typer
 from queryrun_cli.exits import describe, status_of
 from queryrun_cli.ls import Filters
 from queryrun_cli.run import RunOptions, read_sql
-from queryrun_cli.texts import aligned, run_cells, run_object, shortened
+from queryrun_cli.texts import aligned, fitted, run_cells, run_object, shortened
 from queryrun_client import (
     ClientError,
     FileInfo,
@@ -133,3 +133,16 @@ def test_every_error_has_its_exit_status(error: ClientError, status: int) -> Non
 def test_a_failure_has_its_position_in_the_statement() -> None:
     failed = RunInfo("r", State.FAILED, error=RunError("name_not_found", "no x", False, 2, 8))
     assert describe(RunFailed(failed)) == "line 2, column 8: no x (name_not_found)"
+
+
+def test_runs_fit_the_terminal_by_ids_that_tell_them_apart() -> None:
+    """And each beginning is one that commands take."""
+    first, second = ("01234567-89ab-cdef-0123-456789abcde" + end for end in "01")
+    runs = [RunInfo(one, State.IN_PROGRESS, sql="SELECT 1 AS a" * 9, number_of_rows=7) for one in (
+        first, "aaaaaaaa-89ab-cdef-0123-456789abcdef")]  # fmt: skip
+    narrow = list(fitted(runs, 80))
+    assert all(len(line) <= 80 for line in narrow)
+    assert narrow[1].split()[:3] == ["01234567", "in_progress", "7"]
+    assert [line.split()[0] for line in fitted(runs, None)][1] == first
+    alike = [RunInfo(one, State.COMPLETE, sql="SELECT 1") for one in (first, second)]
+    assert [line.split()[0] for line in fitted(alike, 40)][1:] == [first, second]

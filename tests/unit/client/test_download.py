@@ -149,3 +149,11 @@ def test_a_name_from_the_server_cannot_leave_the_directory(tmp_path: Path) -> No
 def test_a_failed_run_has_no_file(tmp_path: Path) -> None:
     with pytest.raises(RunFailed):
         fetched(script(), tmp_path / "f", RunInfo("r1", State.FAILED))
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    """Not the one that is made on the way to it."""
+    target = tmp_path / "none" / "f"
+    with pytest.raises(FileNotFoundError) as refused:
+        fetched(script((response(200), [DATA])), target)
+    assert refused.value.filename == str(target)

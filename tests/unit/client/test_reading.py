@@ -6,9 +6,12 @@ import gzip
 import io
 import os
 import zipfile
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -80,6 +83,41 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(MissingPackage, match="polars"):
         polars_of(None)
+
+
+EXACT = {
+    "text": (pa.string(), ["007", "2024-01-01", "", None]),
+    "whole": (pa.int64(), [2**63 - 1, -(2**63), 0, None]),
+    "decimal": (
+        pa.decimal128(38, 6),
+        [
+            Decimal("12345678901234567890123456789012.100000"),
+            Decimal("-0.000001"),
+            Decimal(0),
+            None,
+        ],
+    ),
+    "truth": (pa.bool_(), [True, False, True, None]),
+    "double": (pa.float64(), [0.1, -1e308, 5e-324, None]),
+    "day": (pa.date32(), [date(1, 1, 1), date(9999, 12, 31), date(2024, 2, 29), None]),
+    "time": (pa.time64("us"), [time(23, 59, 59, 999999), time(0), time(12), None]),
+    "local": (pa.timestamp("us"), [datetime(2024, 2, 29, 1, 2, 3, 456789)] * 3 + [None]),
+    "moment": (pa.timestamp("us", "UTC"), [datetime(2024, 2, 29, tzinfo=UTC)] * 3 + [None]),
+    "bytes": (pa.binary(), [b"\x00\xff", b"", b"a", None]),
+    "list": (pa.list_(pa.int32()), [[1, None], [], [3], None]),
+    "record": (pa.struct([("a", pa.string())]), [{"a": "x"}, {"a": None}, {"a": ""}, None]),
+}
+
+
+def test_polars_has_every_value_and_type_that_arrow_has() -> None:
+    table = pa.table({name: pa.array(values, kind) for name, (kind, values) in EXACT.items()})
+    frame = polars_of(table)
+    assert frame.columns == table.column_names
+    for name, (_, values) in EXACT.items():
+        assert frame[name].to_list() == values, name
+    assert str(frame.schema["decimal"]) == "Decimal(precision=38, scale=6)"
+    assert str(frame.schema["text"]) == "String"
+    assert polars_of(table.slice(0, 0)).schema == frame.schema
 
 
 # --- decryption: written by the server's own code, read by the client's -----------------------

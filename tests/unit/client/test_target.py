@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -81,3 +82,9 @@ def test_behind_a_link_its_file_is_replaced(tmp_path: Path, exists: bool) -> Non
     if exists:
         (tmp_path / "file").write_text("x")
     assert file_at(tmp_path / "link") == tmp_path / "file"
+
+
+def test_a_full_disk_is_an_error_that_names_the_target(source: Path) -> None:
+    with pytest.raises(OSError, match="/dev/full") as refused:
+        write_into(source, Path("/dev/full"))
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, "/dev/full")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import threading
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -12,16 +15,24 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from queryrun.errors import MAX_PROBLEMS, InvalidRequest, Problem
-from queryrun.http.bodies import LARGE_BYTES, decode_object, inflate, read_body
+from queryrun.auth.model import Principal
+from queryrun.errors import (
+    MAX_PROBLEMS,
+    InvalidRequest,
+    Problem,
+    TooManyRequests,
+    Unavailable,
+)
+from queryrun.http.bodies import LARGE_BYTES, body_limit_of, decode_object, inflate, read_body
+from queryrun.http.body_limiter import THREADS, BodyLimiter
 from queryrun.http.compression import accepts_gzip, compress
 from queryrun.http.errors import PayloadTooLarge
 from queryrun.http.properties import property_problems
+from queryrun.http.repeated_names import check_names
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JSON
 from queryrun.http.v2.body import BY_NAME as V2_NAMES
 from queryrun.http.v2.body import PROPERTIES as V2_PROPERTIES
-from queryrun.results.bounded_threads import BoundedThreads
 
 pytestmark = pytest.mark.anyio
 
@@ -146,18 +157,67 @@ def test_vary_is_set_even_when_the_encoding_is_not_used() -> None:
     assert "content-encoding" not in response.headers
 
 
+# --- what bodies hold of a node ----------------------------------------------------------------
+
+
+async def _held(limiter: BodyLimiter, entity: str, size: int) -> ApiRequest:
+    request = request_with([b"x" * size])
+    request.authorized = Principal("t", "c", entity, frozenset())
+    await read_body(request, size, body_limit_of(limiter, request))
+    return request
+
+
+async def test_an_entitys_large_bodies_are_bounded_until_their_responses() -> None:
+    limiter = BodyLimiter(max_entity_bytes=3 * LARGE_BYTES, max_bytes=5 * LARGE_BYTES)
+    first = await _held(limiter, "a", 2 * LARGE_BYTES)
+    with pytest.raises(TooManyRequests):
+        await _held(limiter, "a", 2 * LARGE_BYTES)
+    await _held(limiter, "a", LARGE_BYTES)
+    await _held(limiter, "b", 3 * LARGE_BYTES)
+    with pytest.raises(Unavailable):
+        await _held(limiter, "c", 2 * LARGE_BYTES)
+    limit = body_limit_of(limiter, first)
+    limit.close()
+    limit.close()
+    await _held(limiter, "a", 2 * LARGE_BYTES)
+    limiter.close()
+
+
+async def test_an_entity_with_many_large_bodies_delays_anothers_by_one() -> None:
+    limiter, order, started = BodyLimiter(), list[str](), threading.Event()
+
+    def first() -> None:
+        started.wait(30)
+
+    def work(name: str) -> Callable[[], None]:
+        return lambda: order.append(name)
+
+    running = [asyncio.create_task(limiter.run("a", first)) for _ in range(THREADS)]
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(limiter.run("a", work("a"))) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(limiter.run("b", work("b"))))
+    await asyncio.sleep(0)
+    started.set()
+    await asyncio.gather(*running, *waiting)
+    assert order.index("b") <= THREADS
+    limiter.close()
+
+
 # --- the cost of a body -----------------------------------------------------------------------
 
 KNOWN = frozenset({"sql", "tags", "timeout_seconds"})
 
 
 async def decode(raw: bytes) -> tuple[dict[str, object] | None, list[Problem]]:
-    threads = BoundedThreads("test", threads=1, max_waiting=0)
+    limiter = BodyLimiter()
     problems: list[Problem] = []
     try:
-        return await decode_object(raw, KNOWN, problems, threads), problems
+        return await decode_object(
+            raw, KNOWN, problems, body_limit_of(limiter, request_with())
+        ), problems
     finally:
-        threads.close()
+        limiter.close()
 
 
 @pytest.mark.parametrize("padding", ["", "x" * LARGE_BYTES])
@@ -186,6 +246,44 @@ async def test_a_large_body_that_nothing_can_hold_is_one_problem(name: str) -> N
     content, problems = await decode(raw)
     assert content is None
     assert [problem.parameter for problem in problems] == [parameter]
+
+
+PADDING = b'"sql":"' + b"x" * LARGE_BYTES + b'"'
+REPEATED = {
+    "a property": (b'{"sql":"a","sql":"b"}', "sql"),
+    "a property, escaped": (b'{"sql":"a","tags":{},"\\u0073ql":"b"}', "sql"),
+    "with blanks": (b'{"sql" : "a", "tags"\n:{"a":"b"},\t"sql"\r\n: "a"}', "sql"),
+    "in an object": (b'{"tags":{"a":"b","c":":","a":"b"}}', "a"),
+    "in a list": (b'{"tags":[{"a":1},{"b":[],"b":[]}]}', "b"),
+    "of a large body": (b'{"tags":{},' + PADDING + b',"tags":{"a":1}}', "tags"),
+    "in a large body": (b"{" + PADDING + b',"tags":{"a":1,"a":1}}', "a"),
+    "large, and not kept": (b'{"tags":[' + b"{}," * 100_000 + b'1],"tags":{}}', "body"),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+async def test_a_name_that_is_given_twice_is_a_problem(name: str) -> None:
+    raw, parameter = REPEATED[name]
+    content, problems = await decode(raw)
+    assert content is None
+    assert [problem.parameter for problem in problems] == [parameter]
+
+
+async def test_the_same_name_in_different_objects_is_none() -> None:
+    raw = b'{"sql":"{\\"sql\\":1,\\"sql\\":2}","tags":{"sql":"sql","a":[{"a":1},{"a":"\\\\"}]}}'
+    content, problems = await decode(raw)
+    assert content == json.loads(raw)
+    assert problems == []
+
+
+@given(st.recursive(st.text() | st.integers(-9, 9), lambda inner: st.lists(inner)
+                    | st.dictionaries(st.text(), inner), max_leaves=20))  # fmt: skip
+def test_what_a_decoder_writes_has_no_name_twice(value: object) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only)
+        if not ascii_only:
+            text = text.encode("utf-8", "replace").decode()
+        check_names(text.encode())
 
 
 def test_at_most_twenty_problems_of_a_body_are_reported() -> None:

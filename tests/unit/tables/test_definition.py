@@ -199,3 +199,58 @@ def test_a_first_line_of_numbers_is_not_taken_for_names(data: Path, query: Query
     assert "line 1" in failed.value.failure.message
     (data / "tables.toml").write_text("[tables.t]\nheader = false\n")
     assert query("SELECT * FROM t") == [(1, "alice"), (2, "bob")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "read"),
+    [
+        ('"date", format = "%d.%m.%Y %H:%M"', "31.12.2024 00:00", date(2024, 12, 31)),
+        ('"date", format = "%d.%m.%Y %H:%M"', "31.12.2024 23:30", None),
+        (
+            '"timestamp with time zone", format = "%Y-%m-%d %H:%M %z", time_zone = "Asia/Tokyo"',
+            "2024-01-02 03:04 +0200",
+            datetime(2024, 1, 2, 1, 4, tzinfo=UTC),
+        ),
+        (
+            '"timestamp with time zone", time_zone = "Europe/Berlin"',
+            "2024-03-31 01:59:59",
+            datetime(2024, 3, 31, 0, 59, 59, tzinfo=UTC),
+        ),
+        ('"timestamp with time zone", time_zone = "Europe/Berlin"', "2024-03-31 02:30:00", None),
+        (
+            '"timestamp with time zone", time_zone = "Europe/Berlin"',
+            "2024-10-27 02:30:00",
+            datetime(2024, 10, 27, 1, 30, tzinfo=UTC),
+        ),
+    ],
+)
+def test_no_time_of_day_and_no_offset_is_dropped(
+    data: Path, query: Query, rule: str, value: str, read: object
+) -> None:
+    """None: the value is a fault."""
+    (data / "t.csv").write_text(f"v,w\n{value},1\n")
+    (data / "tables.toml").write_text(f"[tables.t.columns]\nv = {{ type = {rule} }}\n")
+    if read is not None:
+        assert query("SELECT v FROM t") == [(read,)]
+        return
+    with pytest.raises(RunFailed) as failed:
+        query("SELECT v FROM t")
+    assert f"'t.csv' line 2, column 'v', has '{value}'" in failed.value.failure.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ('"timestamp", format = "%Y-%m-%d %z"', "a format with %z is one of the type timestamp wi"),
+        ('"date", format = "%Y-%m-%d %z"', "a format with %z is one of the type timestamp with"),
+        ('"timestamp with time zone", format = "%Y-%m-%d"', "no %z, so it needs a time_zone"),
+    ],
+)
+def test_a_format_that_would_drop_or_assume_a_zone_is_refused(
+    data: Path, query: Query, rule: str, words: str
+) -> None:
+    (data / "t.csv").write_text("v,w\n1,1\n")
+    (data / "tables.toml").write_text(f"[tables.t.columns]\nv = {{ type = {rule} }}\n")
+    with pytest.raises(RunFailed) as failed:
+        query("SELECT v FROM t")
+    assert words in failed.value.failure.message

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from queryrun_cli.errors import CommandError
+from queryrun_cli.group import Commands
 
 if TYPE_CHECKING:
     from queryrun_client.profiles import Server
 
 admin_app = typer.Typer(
+    cls=Commands,
     help="Commands for an admin client. `cancel` needs the scope `admin`, the others `admin:read` "
     "or `admin:write`.",
     no_args_is_help=True,

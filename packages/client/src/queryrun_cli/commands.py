@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from queryrun_cli import completing
+from queryrun_cli.group import Commands
 
 EXITS = """\
 Exit status: 0 done (the run is complete), 1 refused or wrong, 2 usage, 3 the run failed,
@@ -81,7 +82,9 @@ KnownProfile = Annotated[
     str, typer.Argument(help="Name of a profile.", autocompletion=completing.profiles)
 ]
 
-profiles_app = typer.Typer(help="Profiles: the servers you are logged in to.", no_args_is_help=True)
+profiles_app = typer.Typer(
+    cls=Commands, help="Profiles: the servers you are logged in to.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:

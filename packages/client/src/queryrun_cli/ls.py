@@ -16,8 +16,7 @@ import typer
 from queryrun_cli.exits import translated
 from queryrun_cli.ids import run_id_of
 from queryrun_cli.remote import connect
-from queryrun_cli.table import padded
-from queryrun_cli.texts import COLUMNS, aligned, run_cells, run_lines, run_object, tags_of
+from queryrun_cli.texts import COLUMNS, fitted, run_cells, run_lines, run_object, tags_of
 from queryrun_client import Client, RunInfo, RunQuery, State, UnexpectedResponse
 from queryrun_client.profiles import find_server
 from queryrun_client.wire import state_of
@@ -57,10 +56,9 @@ def list_runs(filters: Filters, profile: str | None, *, watch: bool, as_json: bo
     if as_json:
         typer.echo(json.dumps({"runs": [run_object(info) for info in found]}))
         return
-    lines = aligned([COLUMNS, *(run_cells(info) for info in found)])
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in lines:
-        typer.echo(line if width is None else padded(line, width).rstrip())
+    for line in fitted(found, width):
+        typer.echo(line)
 
 
 def show_run(run_id: str, profile: str | None, *, as_json: bool) -> None:

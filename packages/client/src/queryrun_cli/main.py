@@ -14,6 +14,7 @@ import typer
 
 from queryrun_cli import admin, commands, plugins, webhooks
 from queryrun_cli.errors import CommandError
+from queryrun_cli.group import Commands
 from queryrun_cli.printable import printable
 from queryrun_cli.sentences import sentence_of
 
@@ -24,6 +25,7 @@ DISTRIBUTION = "queryrun-client"
 def program() -> typer.Typer:
     """The user's commands, and those of every installed plugin."""
     app = typer.Typer(
+        cls=Commands,
         name="queryrun",
         help="SQL over HTTP as durable runs, with a cancel that means stopped.",
         no_args_is_help=True,
@@ -70,7 +72,7 @@ def main() -> None:
         _discard_output()
         sys.exit(_refused())
     except Exception as error:
-        sentence = _sentence(error)
+        sentence = _sentence_in_need(error)
         if sentence is None:
             raise
         with contextlib.suppress(OSError):
@@ -84,6 +86,14 @@ def _refused() -> int:
     from queryrun_cli.exits import REFUSED
 
     return REFUSED
+
+
+def _sentence_in_need(error: Exception) -> str | None:
+    """Without descriptors or memory nothing more can be imported: then that is the sentence."""
+    try:
+        return _sentence(error)
+    except (OSError, MemoryError) as shortage:
+        return sentence_of(shortage)
 
 
 def _sentence(error: Exception) -> str | None:

@@ -21,15 +21,12 @@ from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
 from queryrun_cli.statements import statements_of, with_used
-from queryrun_cli.table import DEFAULT_TABLE, MAX_ROWS, TableOptions, print_paged, table_of
+from queryrun_cli.table import DEFAULT_TABLE, TableOptions, file_lines, print_paged, printed_lines
+from queryrun_cli.targets import FORMATS, STDOUT, check_writable, with_default
 from queryrun_cli.texts import run_object, tags_of
 from queryrun_client import Run, SubmitOptions, Unsupported, formats
 from queryrun_client.profiles import find_server
 from queryrun_client.progress import counted
-
-FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
-
-_STDOUT = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +72,7 @@ class RunOptions:
         """Format and compression to request from the server."""
         if self.prints_table:
             return "json", "none"
-        suffixes = [] if self.output is None else self.output.suffixes
-        compressions = (
-            formats.COMPRESSIONS[suffix] for suffix in suffixes if suffix in formats.COMPRESSIONS
-        )
-        named = next((suffix[1:] for suffix in suffixes if suffix[1:] in FORMATS), "csv")
-        return self.format or named, next(compressions, "none")
+        return with_default(self.output or STDOUT, self.format)
 
 
 def read_sql(text: str | None, file: Path | None) -> str:
@@ -88,7 +80,7 @@ def read_sql(text: str | None, file: Path | None) -> str:
     if text is not None and file is not None:
         raise typer.BadParameter("give a statement, or - for standard input, or --file")
     try:
-        if file is not None and file != _STDOUT:
+        if file is not None and file != STDOUT:
             return text_in(file.read_bytes(), str(file))
         if text is None and file is None and sys.stdin.isatty():
             raise typer.BadParameter("give a statement, or - for standard input, or --file")
@@ -130,9 +122,9 @@ def run_script(options: RunOptions, profile: str | None) -> None:
 
 def run_statement(options: RunOptions, profile: str | None) -> None:
     """Submit, wait, print. Exits with one of the statuses in `exits`."""
-    _check_suffix(options)
     if options.format is not None and options.format not in (*FORMATS, "table"):
         raise typer.BadParameter(f"use one of table, {', '.join(FORMATS)}", param_hint="--format")
+    _check_output(options)
     server = find_server(profile)
     if options.dry:
         with exits.translated(), connect(server, quiet=options.quiet) as client:
@@ -154,17 +146,13 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
         _print_result(run, options)
 
 
-def _check_suffix(options: RunOptions) -> None:
-    """A spreadsheet that is a text file inside would be opened as a broken one."""
-    if options.output is None or options.output == _STDOUT or options.format is not None:
-        return
-    known = {*FORMATS, "gz", "zip", "zst", "txt", "out", "enc", ""}
-    suffix = options.output.suffix[1:].lower()
-    if suffix not in known:
-        raise CommandError(
-            f"{options.output}: .{suffix} is no format of results; use one of "
-            f"{', '.join(FORMATS)}, or say with --format what the file should be"
-        )
+def _check_output(options: RunOptions) -> None:
+    """Before anything runs: what the file becomes, and whether it can be made where it should."""
+    if options.output is not None:
+        check_writable(options.output)
+        _, compression = with_default(options.output, options.format)
+        if options.prints_table and compression != "none":
+            raise CommandError(f"{options.output}: a table is not compressed; use --format csv")
 
 
 def _check_readable(options: RunOptions, *, has_key: bool) -> None:
@@ -219,20 +207,36 @@ def _print_result(run: Run, options: RunOptions) -> None:
 
     With --json the run is printed even then, so that a program can read why.
     """
+    saved: Path | None = None
     try:
         run.check()
-        if options.output is not None and options.output != _STDOUT:
-            run.download(options.output)
+        if options.output is not None and options.output != STDOUT:
+            saved = _save(run, options, options.output)
         elif not options.as_json:
             _print_rows(run, options)
     except KeyboardInterrupt:
         exits.note(f"interrupted; `queryrun get {run.id}` fetches the file")
         raise typer.Exit(exits.INTERRUPTED) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk: nothing has to be computed again
+        exits.note(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        exits.note(f"the run is complete; `queryrun get {run.id}` fetches its file")
+        raise typer.Exit(exits.REFUSED) from None
     finally:
         if options.as_json:
             typer.echo(json.dumps(run_object(run.info)))
-    if options.output not in (None, _STDOUT) and not options.quiet:
-        exits.note(f"{counted(run.number_of_rows or 0)} in {options.output}")
+    if saved is not None and not options.quiet:
+        exits.note(f"{counted(run.number_of_rows or 0)} in {saved}")
+
+
+def _save(run: Run, options: RunOptions, output: Path) -> Path:
+    """The file that was written: the server's, or a table of its rows as they are printed."""
+    if not options.prints_table:
+        return run.download(output)
+    text = "".join(f"{line}\n" for line in file_lines(run, options.table))
+    output.write_text(text, encoding="utf-8")
+    return output
 
 
 def _print_rows(run: Run, options: RunOptions) -> None:
@@ -254,12 +258,7 @@ def copy_to_stdout(run: Run) -> None:
 
 
 def _print_table(run: Run, options: TableOptions) -> None:
-    table = table_of(run)
-    width = shutil.get_terminal_size().columns
-    lines = list(table.lines(width, options)) if table.headings else []
-    total = run.number_of_rows if run.number_of_rows is not None else len(table.rows)
-    more = f", the first {MAX_ROWS} printed" if total > len(table.rows) else ""
-    lines.append(f"({counted(total)}{more})")
+    lines = printed_lines(run, shutil.get_terminal_size().columns, options)
     if options.pager and sys.stdout.isatty():
         print_paged(lines)
         return

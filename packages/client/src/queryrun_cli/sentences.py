@@ -17,7 +17,7 @@ def sentence_of(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return "no memory is left"
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
-        return "no thread can be started: the limit of processes is reached"
+        return "no thread can be started: the limit of processes or of memory is reached"
     if isinstance(error, OSError):
         return _of_system(error)
     return None

@@ -54,6 +54,20 @@ def has_content(text: str) -> bool:
     return bool(without_comments(text).strip())
 
 
+def is_open(text: str) -> bool:
+    """Whether the text ends within a text, a quoted name or a comment between /* and */."""
+    tokens = [token[0] for token in _TOKEN.finditer(text)]
+    return bool(tokens) and text.endswith(tokens[-1]) and not _is_closed(tokens[-1])
+
+
+def _is_closed(token: str) -> bool:
+    if token.startswith("/*"):
+        return len(token) > 3 and token.endswith("*/")
+    if token[0] in "'\"":
+        return len(token) > 1 and token.count(token[0]) % 2 == 0
+    return True
+
+
 def without_comments(text: str) -> str:
     """The statements alone: on one line, a comment would seem to go on to its end."""
     return _TOKEN.sub(lambda token: " " if token[0].startswith(("--", "/*")) else token[0], text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -17,11 +18,15 @@ from itertools import islice
 
 import msgspec
 
+from queryrun_cli.errors import CommandError
 from queryrun_cli.printable import printable
 from queryrun_client import Run
+from queryrun_client.progress import counted
 
 MAX_ROWS = 1000
 """Of a printed table; the file has all."""
+MAX_FILE_ROWS = 100_000
+"""Of a table that is written into a file: all of it is in memory."""
 MIN_TEXT_WIDTH = 16
 """Of a shortened text."""
 MAX_EXPANDED_ROWS = 10
@@ -155,9 +160,31 @@ class TextTable:
                 yield f"{padded(name, width)}{_GAP}{value}".rstrip()
 
 
-def table_of(run: Run) -> TextTable:
-    """The first `MAX_ROWS` rows of a complete run whose file is JSON Lines."""
-    rows = list(islice(run.rows(dict[str, msgspec.Raw]), MAX_ROWS))
+def printed_lines(run: Run, width: int, options: TableOptions) -> list[str]:
+    """The first `MAX_ROWS` rows as a table, and how many there are."""
+    table = table_of(run)
+    total = run.number_of_rows if run.number_of_rows is not None else len(table.rows)
+    more = f", the first {MAX_ROWS} printed" if total > len(table.rows) else ""
+    return [*_lines_of(table, width, options), f"({counted(total)}{more})"]
+
+
+def file_lines(run: Run, options: TableOptions) -> list[str]:
+    """Every row as a table at its full width. `CommandError` for more than `MAX_FILE_ROWS`."""
+    if (run.number_of_rows or 0) > MAX_FILE_ROWS:
+        raise CommandError(
+            f"{counted(run.number_of_rows or 0)} are too many for a table in a file: use .csv"
+        )
+    table = table_of(run, MAX_FILE_ROWS)
+    return [*_lines_of(table, sys.maxsize, options), f"({counted(len(table.rows))})"]
+
+
+def _lines_of(table: TextTable, width: int, options: TableOptions) -> Iterator[str]:
+    return table.lines(width, options) if table.headings else iter(())
+
+
+def table_of(run: Run, max_rows: int = MAX_ROWS) -> TextTable:
+    """The first rows of a complete run whose file is JSON Lines."""
+    rows = list(islice(run.rows(dict[str, msgspec.Raw]), max_rows))
     columns = run.info.columns
     names = [one.name for one in columns] if columns is not None else list(rows[0] if rows else ())
     types = [one.type for one in columns] if columns is not None else [""] * len(names)

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 import typer
@@ -99,7 +100,7 @@ def describe_lines(table: Table, width: int, options: TableOptions) -> Iterator[
     }
     known = [f"{name}: {value}" for name, value in facts.items() if value is not None]
     if known:
-        yield printable(f"({', '.join(known)})")
+        yield from textwrap.wrap(printable(f"({', '.join(known)})"), max(width, 40))
     for text in (table.problem, *table.warnings):
         if text:
             yield printable(f"note: {text}")

@@ -9,12 +9,16 @@ from typing import Any
 
 import typer
 
+from queryrun_cli.ids import ID_CHARS
 from queryrun_cli.printable import printable
 from queryrun_cli.statements import without_comments
+from queryrun_cli.table import padded, width_of
 from queryrun_client import RunInfo
 
 COLUMNS = ("id", "state", "source", "created", "rows", "ms", "sql")
 SQL_CHARS = 40
+MIN_ID_CHARS = 8
+"""Of an id that is cut to fit a line."""
 
 
 def run_object(info: RunInfo) -> dict[str, Any]:
@@ -64,6 +68,27 @@ def run_cells(info: RunInfo) -> tuple[str, ...]:
     )
 
 
+def fitted(infos: Sequence[RunInfo], width: int | None) -> Iterator[str]:
+    """Runs in lines of at most `width` cells: there ids are cut to what tells them apart, which
+    commands take, and then statements."""
+    rows = [COLUMNS, *(run_cells(info) for info in infos)]
+    lines = list(aligned(rows))
+    if width is not None and max(map(width_of, lines)) > width:
+        chars = _distinct_chars([info.id for info in infos])
+        rows = [COLUMNS, *((cells[0][:chars], *cells[1:]) for cells in rows[1:])]
+        lines = [padded(line, width).rstrip() for line in aligned(rows)]
+    yield from lines
+
+
+def _distinct_chars(ids: Sequence[str]) -> int:
+    """The length at which the beginnings of the ids differ."""
+    return next(
+        chars
+        for chars in range(MIN_ID_CHARS, ID_CHARS + 1)
+        if chars == ID_CHARS or len({one[:chars] for one in ids}) == len(ids)
+    )
+
+
 def run_lines(info: RunInfo) -> Iterator[str]:
     """A run with one property per line."""
     for name, value in run_object(info).items():
@@ -74,9 +99,9 @@ def run_lines(info: RunInfo) -> Iterator[str]:
 def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Rows of cells as lines with aligned columns."""
     kept = list(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(*kept, strict=True)]
+    widths = [max(width_of(cell) for cell in column) for column in zip(*kept, strict=True)]
     for row in kept:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells = [padded(cell, width) for cell, width in zip(row, widths, strict=True)]
         yield "  ".join(cells).rstrip()
 
 

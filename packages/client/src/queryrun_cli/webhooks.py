@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from queryrun_cli.group import Commands
+
 webhooks_app = typer.Typer(
+    cls=Commands,
     help="Messages to a receiver of yours when runs change (docs/reference/webhooks.md).",
     no_args_is_help=True,
 )

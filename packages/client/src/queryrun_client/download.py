@@ -10,9 +10,11 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from queryrun_client.core import Core, result_of
 from queryrun_client.decrypt import PrivateKey, decrypt_file, is_encrypted
@@ -47,9 +49,10 @@ class PartFile:
     def __init__(self, target: Path, file_id: str) -> None:
         tag = hashlib.sha256(file_id.encode()).hexdigest()[:16]
         self.path = target.with_name(f".{target.name}.{tag}.part")
+        self._target = target
         self.size_bytes = 0
         self._digest = hashlib.sha256()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def prepare(self, *, resume: bool) -> None:
         """Hash what an earlier download left, or discard it."""
@@ -70,17 +73,19 @@ class PartFile:
 
     def open(self, head: Response) -> bool:
         """Whether the body of this response continues the part (206) or replaces it (200)."""
-        if head.status == 206 and _starts_at(head) == self.size_bytes:
-            self._file = self.path.open("ab")
-        elif head.status == 200:
-            self.discard()
-            self._file = self.path.open("wb")
+        with _about(self._target):
+            if head.status == 206 and _starts_at(head) == self.size_bytes:
+                self._file = self.path.open("ab", buffering=0)
+            elif head.status == 200:
+                self.discard()
+                self._file = self.path.open("wb", buffering=0)
         return self._file is not None
 
     def write(self, chunk: bytes) -> None:
         """Append the next bytes."""
         if self._file is not None:
-            self._file.write(chunk)
+            with _about(self._target):
+                _write_all(self._file, chunk)
             self._count(chunk)
 
     def close(self) -> None:
@@ -100,6 +105,22 @@ class PartFile:
     def _count(self, chunk: bytes) -> None:
         self._digest.update(chunk)
         self.size_bytes += len(chunk)
+
+
+@contextmanager
+def _about(target: Path) -> Iterator[None]:
+    """An error of the system names what its caller named, not the file that is made on the way."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def _write_all(file: FileIO, chunk: bytes) -> None:
+    """A full disk takes a part of a chunk first, and the rest is refused."""
+    left = memoryview(chunk)
+    while left:
+        left = left[file.write(left) :]
 
 
 def download(core: Core, info: RunInfo, options: DownloadOptions) -> Flow[Path]:

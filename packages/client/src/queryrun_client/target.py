@@ -39,8 +39,11 @@ def write_into(source: Path, target: Path) -> None:
 
     Blocks for as long as nobody reads a FIFO. Raises `OSError`.
     """
-    with source.open("rb") as data, _opened(target) as file:
-        shutil.copyfileobj(data, file)
+    try:
+        with source.open("rb") as data, _opened(target) as file:
+            shutil.copyfileobj(data, file)
+    except OSError as error:  # that of a write has no name
+        raise OSError(error.errno, error.strerror, str(target)) from error
 
 
 def _opened(target: Path) -> BinaryIO:

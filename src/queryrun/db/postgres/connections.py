@@ -89,6 +89,6 @@ class Connections:
 
 
 def create_functions(connection: Connection, sql: Mapping[str, str]) -> None:
-    """Create the functions of `sql/claims.sql` in this session."""
-    for statement in ("create_queue_has_room", "create_claim_runs"):
+    """Create the functions of `sql/claims.sql` and `sql/rates.sql` in this session."""
+    for statement in ("create_queue_has_room", "create_claim_runs", "create_count_submit"):
         connection.execute(sql[statement].encode(), prepare=False)

@@ -88,11 +88,15 @@ class PostgresRates:
         return Taken(granted, retry_after_s, _states(held, windows, self._monotonic()))
 
     async def forget_full(self) -> int:
-        """Delete keys whose windows are full, which is what no row means; returns how many."""
-        statement = self._connections.sql["remove_full_buckets"]
-        return await self._connections.write(
-            lambda db: db.execute(statement).rowcount, durable=False
-        )
+        """Delete keys whose windows are full, which is what no row means; returns how many. And
+        the counts of submits that are older than a minute."""
+        sql = self._connections.sql
+
+        def unit(connection: Connection) -> int:
+            connection.execute(sql["remove_old_submits"])
+            return connection.execute(sql["remove_full_buckets"]).rowcount
+
+        return await self._connections.write(unit, durable=False)
 
     async def _take_portion(self, key: str, windows: Sequence[RateWindow]) -> _Portion:
         """Take a portion from the database, or find out when one will be available."""

@@ -64,6 +64,7 @@ from queryrun.runs.store import (
     Failed,
     Freed,
     HeldAttempt,
+    OwnRunning,
     QueueLimits,
     Requeued,
     RunPage,
@@ -306,6 +307,7 @@ class PostgresRunStore:
             "tenant_limits": _limits(limits.per_tenant_running, sources),
             "entity_limits": _limits(limits.per_entity_running, sources),
             "client_limits": _limits(limits.per_client_running, sources),
+            **_own_limits(limits.own),
             "slots": limits.free_slots,
             "fair_slots": limits.fair_slots,
             "max_heads": max_heads(limits),
@@ -531,6 +533,25 @@ def _attempt(run: Run, node: str, number: int, at_ms: int, lease_until_ms: int) 
 
 _NO_LIMIT = 1_000_000_000
 """What the claim takes for no limit: more than ever runs."""
+
+
+def _own_limits(own: OwnRunning) -> Values:
+    """Limits of single tenants, entities and clients, as three columns."""
+    rows = [
+        (level, subject, value)
+        for level, of in (
+            ("tenant", own.tenants),
+            ("entity", own.entities),
+            ("client", own.clients),
+        )
+        for subject, value in of.items()
+    ]
+    levels, subjects, values = zip(*rows, strict=True) if rows else ((), (), ())
+    return {
+        "own_levels": list(levels),
+        "own_subjects": list(subjects),
+        "own_limits": list(values),
+    }
 
 
 def _limits(limits: Mapping[str, int], sources: Sequence[str]) -> list[int]:

@@ -14,6 +14,7 @@ from queryrun.db.webhook_rows import (
     claimed_of,
     delivery_attempt_of,
     delivery_of,
+    limit_notice_values,
     page_of,
     query_sql,
     secret_values,
@@ -28,6 +29,7 @@ from queryrun.webhooks.model import (
     DeliveryPage,
     DeliveryQuery,
     DeliveryState,
+    LimitNotice,
     ReceiverLimits,
     SealedSecrets,
     Webhook,
@@ -81,6 +83,13 @@ class PostgresWebhookStore:
             lambda db: db.execute(self._sql[statement], values).rowcount, durable=True
         )
         return changed == 1
+
+    async def announce_limit(self, notice: LimitNotice) -> None:
+        """Tell who is told of limits."""
+        values = limit_notice_values(notice)
+        await self._connections.write(
+            lambda db: db.execute(self._sql["announce_limit"], values).rowcount, durable=False
+        )
 
     async def claim_deliveries(self, limits: ReceiverLimits) -> list[ClaimedDelivery]:
         """Begin attempts. A read first, so that nothing is written in vain."""

@@ -106,9 +106,8 @@ class _Running:
         """Asked before what waits is counted. Entities that wait make a share smaller, so nobody
         who has no room by these counts has any."""
         tenants, entities = [], []
-        max_tenant = limits.per_tenant_running.get(source, 0)
-        max_entity = limits.per_entity_running.get(source, 0)
         for (of_source, tenant), holders in self.of_tenant.items():
+            max_tenant = limits.of_tenant(source, tenant)
             if of_source == source and 0 < max_tenant <= len(holders):
                 tenants.append(tenant)
             elif of_source == source:
@@ -117,15 +116,14 @@ class _Running:
                 entities += [
                     f"{tenant}\n{entity}"
                     for entity, runs in holders.items()
-                    if 0 < max_entity <= runs or (is_full and runs >= share)
+                    if 0 < limits.of_entity(source, entity) <= runs or (is_full and runs >= share)
                 ]
         if limits.free_slots <= 0:
             entities += [f"{tenant}\n{entity}" for tenant, entity in self.anywhere]
-        max_client = limits.per_client_running.get(source, 0)
         clients = [
             "\n".join(key)
             for (of_source, *key), runs in self.of_client.items()
-            if of_source == source and 0 < max_client <= runs
+            if of_source == source and 0 < limits.of_client(source, key[-1]) <= runs
         ]
         return _Full(tenants, entities, clients)
 
@@ -233,12 +231,12 @@ class _Round:
     def _has_room(self, head: _Head) -> bool:
         limits, running, source = self._limits, self._running, head.source
         entity = source, *head.entity
-        of_client = limits.per_client_running.get(source, 0)
-        of_entity = limits.per_entity_running.get(source, 0)
+        of_client = limits.of_client(source, head.client_id)
+        of_entity = limits.of_entity(source, head.entity_id)
         return (
             (not of_client or running.of_client[*entity, head.client_id] < of_client)
             and (not of_entity or running.of_entity[entity] < of_entity)
-            and running.tenant_has_room(head, limits.per_tenant_running.get(source, 0))
+            and running.tenant_has_room(head, limits.of_tenant(source, head.tenant_id))
         )
 
     def _serve(self, head: _Head) -> Attempt:

@@ -15,7 +15,7 @@ from queryrun.db.migrate import MigrateOnOpen
 from queryrun.db.sqlite.async_requests import SqliteAsyncRequestStore
 from queryrun.db.sqlite.audit_store import SqliteAuditStore
 from queryrun.db.sqlite.auth import SqliteAuthStore
-from queryrun.db.sqlite.files import DatabaseFiles, disk_error
+from queryrun.db.sqlite.files import DatabaseFiles, machine_error
 from queryrun.db.sqlite.idempotency import SqliteIdempotencyStore
 from queryrun.db.sqlite.limit_store import SqliteLimitStore
 from queryrun.db.sqlite.migrate import migrate_sqlite
@@ -73,10 +73,9 @@ class SqliteDatabase:
             holder = await asyncio.to_thread(self.files.lock_holder)
             if holder is not None and cause_of(error) in (Cause.LOCKED, Cause.TIMEOUT):
                 raise Unavailable(f"the database is locked by {holder}", Cause.LOCKED) from error
-            if cause_of(error) is Cause.IO_ERROR:
-                found = await asyncio.to_thread(disk_error, self.files.path)
-                if found is not None:
-                    raise Unavailable("the store cannot be used at the moment") from found
+            found = await asyncio.to_thread(machine_error, self.files.path, cause_of(error))
+            if found is not None:
+                raise Unavailable("the store cannot be used at the moment") from found
             raise
 
     def close(self) -> None:
@@ -95,7 +94,10 @@ def open_sqlite(
     but only one should run a dispatcher on it. `ConfigurationError` when a newer program has
     migrated it, or when it needs migrations that `on_open` forbids.
     """
-    connection = _connect(path)
+    try:
+        connection = _connect(path)
+    except sqlite3.OperationalError as error:
+        raise machine_error(path, cause_of(error)) or error from error
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         migrate_sqlite(connection, on_open)
@@ -103,8 +105,7 @@ def open_sqlite(
         files = DatabaseFiles(path, connection)
     except sqlite3.OperationalError as error:
         connection.close()
-        found = disk_error(path) if cause_of(error) is Cause.IO_ERROR else None
-        raise found or error from error
+        raise machine_error(path, cause_of(error)) or error from error
     except BaseException:
         connection.close()
         raise

@@ -6,7 +6,9 @@ then on would be gone after a restart. So the writer asks here around every comm
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import secrets
 import sqlite3
 from pathlib import Path
@@ -14,12 +16,14 @@ from pathlib import Path
 from queryrun.causes import Cause, cause_of
 from queryrun.errors import Unavailable
 
-_FIRST_BYTES = 100
+_HEADER_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
 _PROBE_BYTES = 64 * 1024
 """More than the memory of a log's index, which SQLite needs first."""
 _SIDE_FILES = ("-wal", "-shm")
+_FILES_OPENED = 12
+"""By the connections of one command, at most."""
 
 
 class DatabaseFiles:
@@ -35,7 +39,8 @@ class DatabaseFiles:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stored = self._application_id()
-        self._ids = {stored, (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")}
+        written = (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")
+        self._ids = {stored, written} - {b""}
         self._known = {name: _identity(name) for name in self._names()}
 
     def check(self) -> None:
@@ -47,14 +52,9 @@ class DatabaseFiles:
                 raise _gone(name, cause_of(error) or Cause.OTHER) from error
             if found != known:
                 raise _gone(name, Cause.REPLACED)
-        if os.fstat(self._file).st_size < _FIRST_BYTES:
-            raise Unavailable(
-                f"the database file {self.path.name} was emptied: stop this node and restore it "
-                "from a backup",
-                Cause.CORRUPT,
-            )
-        if self._application_id() not in self._ids:
-            raise _gone(self.path, Cause.REPLACED)
+        stored = self._application_id()
+        if stored not in self._ids:
+            raise _gone(self.path, Cause.REPLACED) if stored else _emptied(self.path)
 
     def close(self) -> None:
         """Release the descriptor. Call it after the last connection was closed."""
@@ -85,10 +85,44 @@ class DatabaseFiles:
         return [self.path, *(name for name in side_files if name.exists())]
 
     def _application_id(self) -> bytes:
+        """Nothing when the file is too short for a header. One read says both: each call lets
+        another thread have the interpreter, and this is done around every commit."""
         try:
-            return os.pread(self._file, _ID_BYTES, _ID_OFFSET)
+            rest = os.pread(self._file, _HEADER_BYTES - _ID_OFFSET, _ID_OFFSET)
         except OSError as error:
             raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
+        return rest[:_ID_BYTES] if len(rest) == _HEADER_BYTES - _ID_OFFSET else b""
+
+
+def machine_error(database: Path, cause: Cause | None) -> OSError | None:
+    """What the machine really says when SQLite reports an error of it, for which it has two words:
+    the disk has an error, and a file cannot be opened. None: no more than that can be found out."""
+    if cause is Cause.IO_ERROR:
+        return _size_error(database) or disk_error(database)
+    return _open_error(database) if cause is Cause.NOT_OPENED else None
+
+
+def _size_error(database: Path) -> OSError | None:
+    """A file is at the limit of this process for the size of files."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    files = (database, *(Path(f"{database}{suffix}") for suffix in _SIDE_FILES))
+    if limit == resource.RLIM_INFINITY:
+        return None
+    if any(file.exists() and file.stat().st_size + _PROBE_BYTES > limit for file in files):
+        return OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(database))
+    return None
+
+
+def _open_error(database: Path) -> OSError | None:
+    """Nearly no descriptors are left to this process: SQLite needs some for each connection."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        used = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - no paths are needed
+    except OSError as error:
+        used = limit if error.errno == errno.EMFILE else 0
+    if used + _FILES_OPENED < limit:
+        return None
+    return OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(database))
 
 
 def disk_error(database: Path) -> OSError | None:
@@ -114,6 +148,13 @@ def disk_error(database: Path) -> OSError | None:
 def _identity(path: Path) -> tuple[int, int]:
     found = os.stat(path)  # noqa: PTH116 - called around every commit
     return found.st_dev, found.st_ino
+
+
+def _emptied(path: Path) -> Unavailable:
+    return Unavailable(
+        f"the database file {path.name} was emptied: stop this node and restore it from a backup",
+        Cause.CORRUPT,
+    )
 
 
 def _gone(path: Path, cause: Cause) -> Unavailable:

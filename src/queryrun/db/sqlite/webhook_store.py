@@ -19,6 +19,7 @@ from queryrun.db.webhook_rows import (
     delivery_attempt_of,
     delivery_of,
     events_of,
+    limit_notice_values,
     page_of,
     query_sql,
     secret_values,
@@ -35,6 +36,7 @@ from queryrun.webhooks.model import (
     DeliveryPage,
     DeliveryQuery,
     DeliveryState,
+    LimitNotice,
     ReceiverLimits,
     SealedSecrets,
     Webhook,
@@ -111,6 +113,13 @@ class SqliteWebhookStore:
     async def _change(self, statement: str, values: Values) -> bool:
         return await self._writer.write(
             lambda db: db.execute(SQL[statement], values).rowcount == 1, durable=True
+        )
+
+    async def announce_limit(self, notice: LimitNotice) -> None:
+        """Tell who is told of limits."""
+        values = {**limit_notice_values(notice), "at_ms": self._now_ms()}
+        await self._writer.write(
+            lambda db: db.execute(SQL["announce_limit"], values).rowcount, durable=False
         )
 
     async def claim_deliveries(self, limits: ReceiverLimits) -> list[ClaimedDelivery]:

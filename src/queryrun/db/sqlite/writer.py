@@ -8,8 +8,10 @@ of the connection, which may run twice; one that fails is rolled back alone.
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ Unit = Callable[[sqlite3.Connection], T]
 
 BATCH_LIMIT = 256
 """Units in one transaction. Bounds how long the first of them waits for the last."""
+CHECKED_S = 0.01
+"""How old a check of the files may be that counts for the beginning of another transaction. Each
+ends with a check of its own."""
 QUEUE_LIMIT = 20_000
 """Units that may wait. Beyond it new ones are refused, so memory stays bounded."""
 
@@ -79,6 +84,7 @@ class Writer:
         self._queue_limit = queue_limit
         self._closed = False
         self._synchronous = ""
+        self._checked_s = -math.inf
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -134,13 +140,15 @@ class Writer:
     def _write(self, batch: list[_Job]) -> None:
         """Run and commit the batch. If the transaction itself fails, every unit fails."""
         try:
-            self._check_files()
+            if time.monotonic() - self._checked_s > CHECKED_S:
+                self._check_files()
             try:
                 self._commit(batch, self._run)
             except _HalfWrittenError:
                 self._roll_back()
                 self._commit(batch, self._run_alone)
             self._check_files()
+            self._checked_s = time.monotonic()
         except Exception as error:
             self._roll_back()
             for job in batch:

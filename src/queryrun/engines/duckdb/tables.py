@@ -78,6 +78,8 @@ class Tables:
         self._catalog = catalog
         self._snapshot = snapshot
         self._names = snapshot.directory.candidates() if snapshot else None
+        self._in_main: dict[str, list[str]] = {}
+        """A database's own spellings, by `table_key`; DuckDB folds the case of ASCII alone."""
         self._sources: dict[str, str] = {}
         self._offered: dict[str, OfferedTable] = {}
 
@@ -93,7 +95,9 @@ class Tables:
                 rows = self._connection.execute(_TABLES_OF_DATABASE, [self._catalog]).fetchall()
             except duckdb.Error:
                 return []
-            self._names = [str(name).lower() for (name,) in rows]
+            for (name,) in rows:
+                self._in_main.setdefault(table_key(str(name)), []).append(str(name))
+            self._names = list(self._in_main)
         return self._names
 
     def of_other_schemas(self) -> list[tuple[str, str]]:
@@ -270,9 +274,16 @@ class Tables:
     def _in_database(self, name: str) -> str:
         return f"{self._catalog}.main.{quoted_name(name)}"
 
+    def _stored_name(self, name: str) -> str:
+        """The database's spelling of a name; the name itself where several could be meant."""
+        self.names()
+        spellings = self._in_main.get(table_key(name), [])
+        is_known = _ascii_lower(name) in map(_ascii_lower, spellings)
+        return spellings[0] if len(spellings) == 1 and not is_known else name
+
     def _source_in_database(self, name: str) -> str:
         """Types that only DuckDB has are converted as those of files are."""
-        source = self._in_database(name)
+        source = self._in_database(self._stored_name(name))
         return readable(self._connection, name, source, source, {})
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from queryrun.auth.model import Scope
 from queryrun.errors import InvalidRequest
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import body_limit_of, decode_body, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signed
@@ -69,12 +69,12 @@ async def body_of(app: AppContext, request: ApiRequest, kind: type[T], *, defaul
     """The JSON body as this kind; `InvalidRequest` says where it is wrong. `default` is the text
     of an empty one."""
     raw = (
-        await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+        await read_json_body(request, MAX_BODY_BYTES, body_limit_of(app.threads.bodies, request))
         if not default or (request.header(b"content-length") not in (None, "0"))
         else default.encode()
     )
     try:
-        return msgspec.json.decode(raw, type=kind)
+        return await decode_body(raw, kind, body_limit_of(app.threads.bodies, request))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest.of("body", f"the body is not as documented: {error}") from error
 

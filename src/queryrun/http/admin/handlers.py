@@ -14,6 +14,7 @@ from queryrun.audit.model import AuditEvent
 from queryrun.auth.clients import (
     DEFAULT_SCOPES,
     ClientOptions,
+    check_orgs,
     create_client,
     revoke_client,
     rotate_secret,
@@ -185,6 +186,7 @@ async def change_client(app: AppContext, request: ApiRequest) -> Response:
         changed = replace(changed, expires_time=body.expires_time)
     if changed == client:
         return JsonResponse(_client(client))
+    check_orgs(changed)
     await record(
         app,
         request,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
+from queryrun.http.shapes import Schema, reference, whole_object
 from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, Period
-
-Schema = dict[str, object]
 
 _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
@@ -18,34 +17,20 @@ _SCOPES: Schema = {"type": "array", "items": {"type": "string", "enum": list(Sco
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 
 
-def _object(properties: Schema, description: str, *optional: str) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "description": description,
-    }
-
-
-def _reference(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _page(name: str) -> Schema:
-    items: Schema = {"type": "array", "items": _reference(name)}
+    items: Schema = {"type": "array", "items": reference(name)}
     next_page: Schema = {
         "type": ["string", "null"],
         "description": "The `cursor` of the next page; null on the last.",
     }
-    return _object({"next_page": next_page, "data": items}, "A page.")
+    return whole_object({"next_page": next_page, "data": items}, "A page.")
 
 
 _CLIENT: Schema = {
     "id": _TEXT,
     "tenant_id": _TEXT,
     "name": _TEXT,
-    "entities": {"type": "array", "items": _reference("AdminEntity")},
+    "entities": {"type": "array", "items": reference("AdminEntity")},
     "scopes": _SCOPES,
     "org_ids": _TEXTS,
     "created_time": _TIME,
@@ -73,29 +58,29 @@ _LIMIT: Schema = {
 }
 
 ADMIN_SCHEMAS: dict[str, Schema] = {
-    "AdminTenant": _object({"id": _TEXT, "name": _TEXT}, "A tenant."),
+    "AdminTenant": whole_object({"id": _TEXT, "name": _TEXT}, "A tenant."),
     "AdminTenants": _page("AdminTenant"),
-    "AdminEntity": _object({"id": _TEXT, "tenant_id": _TEXT, "name": _TEXT}, "An entity."),
+    "AdminEntity": whole_object({"id": _TEXT, "tenant_id": _TEXT, "name": _TEXT}, "An entity."),
     "AdminEntities": _page("AdminEntity"),
-    "AdminClient": _object(_CLIENT, "A client; never its secret."),
+    "AdminClient": whole_object(_CLIENT, "A client; never its secret."),
     "AdminClients": _page("AdminClient"),
-    "AdminIssuedClient": _object(
+    "AdminIssuedClient": whole_object(
         {**_CLIENT, "secret": {**_TEXT, "description": "Shown only here."}},
         "A client and its new secret, which a repeat of the creation does not have.",
         "secret",
     ),
-    "AdminSources": _object(
+    "AdminSources": whole_object(
         {
             "data": {
                 "type": "array",
-                "items": _object(
+                "items": whole_object(
                     {
                         "name": _TEXT,
                         "dialect": _TEXT,
                         "is_default": {"type": "boolean"},
                         "available": {"type": "boolean"},
                         "unavailable_reason": {"type": ["string", "null"]},
-                        "limits": _object(_LIMITS, "Limits; 0 is none."),
+                        "limits": whole_object(_LIMITS, "Limits; 0 is none."),
                     },
                     "A source as this node sees it.",
                 ),
@@ -103,7 +88,7 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         },
         "The sources.",
     ),
-    "AdminNode": _object(
+    "AdminNode": whole_object(
         {
             "name": _TEXT,
             "is_self": {
@@ -117,10 +102,10 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         },
         "A live node: it has said so within the last 35 seconds.",
     ),
-    "AdminNodes": _object(
-        {"data": {"type": "array", "items": _reference("AdminNode")}}, "The live nodes."
+    "AdminNodes": whole_object(
+        {"data": {"type": "array", "items": reference("AdminNode")}}, "The live nodes."
     ),
-    "AdminAuditEntry": _object(
+    "AdminAuditEntry": whole_object(
         {
             "position": _COUNT,
             "time": _TIME,
@@ -133,14 +118,14 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "An entry of the audit log.",
     ),
     "AdminAuditEntries": _page("AdminAuditEntry"),
-    "AdminLimit": _object(_LIMIT, "A limit."),
+    "AdminLimit": whole_object(_LIMIT, "A limit."),
     "AdminLimits": _page("AdminLimit"),
-    "AdminNewLimit": _object(
+    "AdminNewLimit": whole_object(
         {name: _LIMIT[name] for name in ("level", "subject", "name", "value")},
         "A limit to set.",
         "value",
     ),
-    "AdminRun": _object(
+    "AdminRun": whole_object(
         {
             "id": _TEXT,
             "entity_id": _TEXT,
@@ -154,11 +139,11 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "A run, without its statement.",
     ),
     "AdminRuns": _page("AdminRun"),
-    "AdminNewTenant": _object({"name": _NAME}, "A new tenant."),
-    "AdminNewEntity": _object(
+    "AdminNewTenant": whole_object({"name": _NAME}, "A new tenant."),
+    "AdminNewEntity": whole_object(
         {"name": _NAME, "tenant_id": {"type": ["string", "null"]}}, "A new entity.", "tenant_id"
     ),
-    "AdminNewClient": _object(
+    "AdminNewClient": whole_object(
         {
             "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARS},
             "entities": {**_TEXTS, "minItems": 1, "description": "Names or ids."},
@@ -179,12 +164,12 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "A new client.",
         *("scopes", "org_ids", "tenant_id", "id"),
     ),
-    "AdminChange": _object(
+    "AdminChange": whole_object(
         {"scopes": {**_SCOPES, "minItems": 1}, "org_ids": _TEXTS, "expires_time": _TIME_OR_NULL},
         "What to change of a client; what is absent stays.",
         *("scopes", "org_ids", "expires_time"),
     ),
-    "AdminRotate": _object(
+    "AdminRotate": whole_object(
         {"grace_s": {"type": "number", "minimum": 0, "maximum": MAX_GRACE_S, "default": 86400}},
         "How long the secret before stays valid.",
         "grace_s",

@@ -14,7 +14,7 @@ from queryrun.auth.model import Client
 from queryrun.auth.secrets import CLIENT_ID_LENGTH, SECRET_LENGTH
 from queryrun.auth.tokens import client_of, extend_session, new_session_of, revoke_token
 from queryrun.errors import Forbidden, InvalidRequest, Unauthenticated
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import body_limit_of, decode_body, read_json_body
 from queryrun.http.console.cookie import clear_cookie, is_from_console, session_token, set_cookie
 from queryrun.http.context import AppContext
 from queryrun.http.errors import TokenRefused
@@ -84,9 +84,11 @@ def _check_sender(request: ApiRequest) -> None:
 
 
 async def _body(app: AppContext, request: ApiRequest) -> SignIn:
-    content = await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+    content = await read_json_body(
+        request, MAX_BODY_BYTES, body_limit_of(app.threads.bodies, request)
+    )
     try:
-        return msgspec.json.decode(content, type=SignIn)
+        return await decode_body(content, SignIn, body_limit_of(app.threads.bodies, request))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = "the body must have client_id and client_secret, both texts, and nothing else"
         raise InvalidRequest.of("body", message) from error

@@ -100,6 +100,15 @@ class Connection(asyncio.BufferedProtocol):
         elif self.phase is not Phase.CLOSED:
             self._take_head(bytes(self.state.read_buffer[:nbytes]))
 
+    def eof_received(self) -> bool:
+        """The peer sends nothing more. Whoever asked for something before may still read the
+        response (`printf … | nc`); everybody else has closed the connection. Returns whether it
+        stays open."""
+        exchange = self.exchange
+        if self.phase is not Phase.BUSY or exchange is None:
+            return False
+        return exchange.end_requests()
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 asyncio passes it
         """The connection is gone, whoever ended it."""
         self.phase = Phase.CLOSED

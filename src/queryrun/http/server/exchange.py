@@ -16,6 +16,8 @@ from queryrun.http.server.limits import (
 )
 
 Message = MutableMapping[str, Any]
+HALF_CLOSED = "half_closed"
+"""In the scope's `state` once the peer has closed its side of the connection."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
@@ -76,7 +78,9 @@ class Exchange:
         "_read_to_end",
         "_received",
         "_sent_continue",
+        "_unsent_head",
         "disconnected",
+        "half_closed",
         "head",
         "keep_alive",
         "response_complete",
@@ -89,6 +93,7 @@ class Exchange:
         self.scope = scope
         self.keep_alive = head.keep_alive
         self.disconnected = False
+        self.half_closed = False
         self.response_started = False
         self.response_complete = False
         self._connection = connection
@@ -100,6 +105,8 @@ class Exchange:
         self._news: asyncio.Event | None = None
         self._sent_continue = not head.expects_continue
         self._chunked_response = False
+        self._unsent_head = b""
+        """Of a response whose length is known: it goes with the first bytes of the body."""
         self._left: int | None = None
         """Bytes of the response's body to come; None when it ends with its chunks or the
         connection."""
@@ -127,6 +134,21 @@ class Exchange:
         self.disconnected = True
         self._tell()
 
+    def end_requests(self) -> bool:
+        """The peer has closed its side. False: nobody needs a response, because the request can
+        never be whole or the response has been written.
+
+        A process that was killed looks the same, so a stream that would not end by itself ends,
+        and the app finds `HALF_CLOSED` in the state.
+        """
+        if self.response_complete or not self._body.complete:
+            return False
+        self.keep_alive = False
+        self.half_closed = True
+        self.scope["state"][HALF_CLOSED] = True
+        self._tell()
+        return True
+
     def abort(self) -> None:
         """The app has ended without a whole response: send a 500 if nothing was sent, and close."""
         if self.disconnected:
@@ -134,6 +156,7 @@ class Exchange:
         if not self.response_started:
             self.keep_alive = False
             self._start(500, [(b"content-length", b"0")])
+            self._write_head()
             self.response_complete = True
             self._connection.response_completed()
         else:
@@ -154,16 +177,21 @@ class Exchange:
             self._connection.resume_reading()
             self._news = asyncio.Event()
             await self._news.wait()
-        if self.disconnected or self.response_complete:
+        if self._is_over():
             return {"type": "http.disconnect"}
         body, self._received = bytes(self._received), bytearray()
         self._read_to_end = self._body.complete
         return {"type": "http.request", "body": body, "more_body": not self._read_to_end}
 
     def _has_news(self) -> bool:
-        if self.disconnected or self.response_complete or self._received:
+        if self._is_over() or self._received:
             return True
         return self._body.complete and not self._read_to_end
+
+    def _is_over(self) -> bool:
+        """Whether nothing more of the response is needed."""
+        is_endless = self.response_started and self._left is None
+        return self.disconnected or self.response_complete or (self.half_closed and is_endless)
 
     async def send(self, message: Message) -> None:
         """Take one part of the response. Returns when the peer has read enough of it; parts for
@@ -200,7 +228,15 @@ class Exchange:
         if block.count(b"\n") != line_count or block.count(b"\r") != line_count or b"\0" in block:
             raise RuntimeError("a response header has a line end in it")
         self.response_started = True
-        self._connection.write(block + b"\r\n")
+        if self.half_closed:
+            self._tell()
+        self._unsent_head = block + b"\r\n"
+        if self._left is None:  # nobody knows when the first bytes of such a body will come
+            self._write_head()
+
+    def _write_head(self) -> None:
+        head, self._unsent_head = self._unsent_head, b""
+        self._connection.write(head)
 
     def _frame(self, status: int, lines: list[bytes]) -> None:
         """Decide where the response ends, and whether another request can follow."""
@@ -232,7 +268,9 @@ class Exchange:
         if not more and not self.disconnected:
             if self._left:
                 raise RuntimeError("the response is shorter than its Content-Length")
-            if self._chunked_response:
+            if self._unsent_head:
+                self._write_head()
+            elif self._chunked_response:
                 self._connection.write(b"0\r\n\r\n")
             self.response_complete = True
             self._tell()
@@ -243,6 +281,8 @@ class Exchange:
         if len(body) <= WRITE_HIGH_WATER_BYTES:
             self._write(body)
             return
+        if self._unsent_head:
+            self._write_head()
         view = memoryview(body)
         for at in range(0, len(body), WRITE_HIGH_WATER_BYTES):
             if self._connection.write_paused:
@@ -254,4 +294,6 @@ class Exchange:
     def _write(self, part: bytes | memoryview) -> None:
         if self._chunked_response:
             part = b"".join((b"%x\r\n" % len(part), part, b"\r\n"))
+        elif self._unsent_head:
+            part, self._unsent_head = self._unsent_head + part, b""
         self._connection.write(part)

@@ -14,7 +14,7 @@ from queryrun.errors import (
     Problem,
 )
 from queryrun.http import headers, idempotency
-from queryrun.http.bodies import decode_object, read_json_body
+from queryrun.http.bodies import body_limit_of, decode_object, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.failure_headers import failure_headers
 from queryrun.http.ids import new_id
@@ -49,9 +49,11 @@ NOT_JSON = "Unable to process JSON"
 async def create_job(app: AppContext, request: ApiRequest) -> Response:
     """`POST /query/jobs` (contract A6): 200, and once per idempotency key, refusals included."""
     problems: list[Problem] = []
-    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
+    raw = await read_json_body(
+        request, app.settings.max_body_bytes, body_limit_of(app.threads.bodies, request)
+    )
     faults: list[Problem] = []
-    content = await decode_object(raw, BY_NAME, faults, app.threads.bodies)
+    content = await decode_object(raw, BY_NAME, faults, body_limit_of(app.threads.bodies, request))
     if replay := await idempotency.begin(
         app, request, problems, raw if content is None else content
     ):

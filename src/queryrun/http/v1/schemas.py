@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from queryrun.http.shapes import Schema
 from queryrun.http.v1.body import job_body_schema
-
-Schema = dict[str, object]
 
 ID = "6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90"
 CREATOR = "1c7d3b4e-1111-4b6a-9a7e-5b8f2f7a0001"

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from queryrun.engines.estimates import Certainty
+from queryrun.http.shapes import Schema, whole_object
 from queryrun.http.v2.limits_schema import LIMIT
-
-Schema = dict[str, object]
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _CERTAINTY: Schema = {"type": "string", "enum": list(Certainty)}
-
-
-def _object(properties: Schema, description: str) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": list(properties),
-        "description": description,
-    }
 
 
 def _count(description: str) -> Schema:
@@ -49,7 +38,7 @@ _TABLE: Schema = {
     **_READ,
 }
 _ERROR = {
-    **_object(
+    **whole_object(
         {
             "code": _TEXT,
             "message": _TEXT,
@@ -62,11 +51,11 @@ _ERROR = {
 }
 _COLUMNS: Schema = {
     "type": ["array", "null"],
-    "items": _object({"name": _TEXT, "type": _TEXT}, "A column; its type as Trino names it."),
+    "items": whole_object({"name": _TEXT, "type": _TEXT}, "A column; its type as Trino names it."),
     "description": "Of the result. Null when they are unknown.",
 }
 
-DRY_RUN = _object(
+DRY_RUN = whole_object(
     {
         "dry_run": {"type": "boolean", "enum": [True]},
         "source": _TEXT,
@@ -81,7 +70,7 @@ DRY_RUN = _object(
         },
         "tables": {
             "type": ["array", "null"],
-            "items": _object(_TABLE, "What would be read of a table."),
+            "items": whole_object(_TABLE, "What would be read of a table."),
         },
     },
     "What a run would read. Nothing was created.",

@@ -14,6 +14,7 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.model import ATTEMPT_OUTCOMES, Run, RunEventRecord
 from queryrun.runs.read import progress_of
 from queryrun.runs.state import RunEvent, RunState
+from queryrun.runs.usage import UsageTotals, of_own_rows
 
 PART_NAMES = frozenset(field.name for field in PART_FIELDS)
 
@@ -36,9 +37,14 @@ async def run_details(context: RequestContext, run: Run, view: View, links: Link
         waiting_for=None if position is None else waiting_for(context, run, position),
         progress=await progress_of(context, run) if view.includes("progress") else None,
         attempts=tuple(attempts_of(records)),
-        usage=await context.usage.run_usage(run.id) if view.includes("usage") else None,
+        usage=await _usage(context, run) if view.includes("usage") else None,
     )
     return RunDetails(run, links, extras, parts=view.fields & PART_NAMES)
+
+
+async def _usage(context: RequestContext, run: Run) -> UsageTotals:
+    used = await context.usage.run_usage(run.id)
+    return of_own_rows(used) if run.request.org_ids else used
 
 
 def waiting_for(context: RequestContext, run: Run, position: int) -> str:

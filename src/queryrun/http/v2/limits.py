@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest
@@ -10,7 +12,8 @@ from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.times import iso
-from queryrun.runs.limits import LimitScope, LimitState
+from queryrun.runs.limiter import smaller
+from queryrun.runs.limits import Level, LimitScope, LimitState, LimitValue
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.state import HELD, RunState
 from queryrun.runs.store import RunQuery
@@ -29,8 +32,9 @@ async def get_limits(app: AppContext, request: ApiRequest) -> Response:
     scope = LimitScope(who.tenant_id, who.entity_id, who.client_id, source)
     limiter = app.runs.limiter
     states = [] if limiter is None else await limiter.states(scope)
-    data = [limit_object(one) for one in states]
-    return JsonResponse({"source": source, "data": [*data, *await _of_source(app, scope, policy)]})
+    data = [limit_object(one) for one in states if one.limit.name not in ("running", "queued")]
+    of_source = await _of_source(app, scope, policy, states)
+    return JsonResponse({"source": source, "data": [*data, *of_source]})
 
 
 def limit_object(state: LimitState) -> dict[str, object]:
@@ -69,49 +73,42 @@ def _object(
 
 
 async def _of_source(
-    app: AppContext, scope: LimitScope, policy: SourcePolicy
+    app: AppContext, scope: LimitScope, policy: SourcePolicy, states: Sequence[LimitState]
 ) -> list[dict[str, object]]:
-    """The source's own limits. Of a tenant only the limit: who else runs something is not told."""
-    waiting, held = frozenset({RunState.ACCEPTED}), frozenset(HELD)
-    found = [
-        _object("running", "tenant", "runs", "now", policy.running_per_tenant),
-        _object(
-            "running",
-            "entity",
-            "runs",
-            "now",
-            policy.running_per_entity,
-            await _count(app, scope, held, None),
-        ),
-        _object(
-            "running",
-            "client",
-            "runs",
-            "now",
-            policy.running_per_client,
-            await _count(app, scope, held, scope.client_id),
-        ),
-        _object(
-            "queued",
-            "entity",
-            "runs",
-            "now",
-            policy.queue.per_entity,
-            await _count(app, scope, waiting, None),
-        ),
-        _object(
-            "queued",
-            "client",
-            "runs",
-            "now",
-            policy.queue.per_client,
-            await _count(app, scope, waiting, scope.client_id),
-        ),
+    """The source's own limits; how many may run and wait is the smaller of its own and of those
+    that were set. Of a tenant only the limit: who else runs something is not told."""
+    running, queue = _tightest(states, "running"), _tightest(states, "queued")
+    held, waiting = frozenset(HELD), frozenset({RunState.ACCEPTED})
+    own = scope.client_id
+    counted = (
+        ("running", "tenant", policy.running_per_tenant, running, None),
+        ("running", "entity", policy.running_per_entity, running, (held, None)),
+        ("running", "client", policy.running_per_client, running, (held, own)),
+        ("queued", "tenant", policy.queue.per_tenant, queue, None),
+        ("queued", "entity", policy.queue.per_entity, queue, (waiting, None)),
+        ("queued", "client", policy.queue.per_client, queue, (waiting, own)),
+    )
+    found = []
+    for name, level, given, set_limits, count in counted:
+        value = smaller(given, set_limits.get(level))
+        used = None if count is None or not value else await _count(app, scope, *count)
+        found.append(_object(name, level, "runs", "now", value, used))
+    found += [
         _object("rows", "source", "rows", "statement", policy.max_output_rows),
         _object("result_bytes", "source", "bytes", "statement", policy.max_output_bytes),
         _object("time_s", "source", "s", "statement", policy.time_limit_s),
     ]
     return [one for one in found if one["limit"]]
+
+
+def _tightest(states: Sequence[LimitState], name: str) -> dict[str, LimitValue]:
+    """Of each level, the smallest limit that was set; a source's is of each tenant."""
+    found: dict[str, LimitValue] = {}
+    for limit in (one.limit for one in states if one.limit.name == name):
+        level = "tenant" if limit.level is Level.SOURCE else limit.level.value
+        if level not in found or limit.value < found[level].value:
+            found[level] = limit
+    return found
 
 
 async def _count(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from queryrun.http.shapes import Schema
 from queryrun.runs.limits import Level, Period
-
-Schema = dict[str, object]
 
 _KEYS: Schema = {
     "name": {"type": "string"},

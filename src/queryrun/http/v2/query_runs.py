@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest, Problem
 from queryrun.http import headers, idempotency
-from queryrun.http.bodies import decode_object, read_json_body
+from queryrun.http.bodies import body_limit_of, decode_object, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.failure_headers import failure_headers
 from queryrun.http.ids import new_id
@@ -36,8 +36,12 @@ async def create_query_run(app: AppContext, request: ApiRequest) -> Response:
     """`POST /v2/query_runs` (contract A2)."""
     problems: list[Problem] = []
     is_dry = is_dry_run(request, problems)
-    raw = await read_json_body(request, app.settings.max_body_bytes, app.threads.bodies)
-    content = await decode_object(raw, BY_NAME, problems, app.threads.bodies)
+    raw = await read_json_body(
+        request, app.settings.max_body_bytes, body_limit_of(app.threads.bodies, request)
+    )
+    content = await decode_object(
+        raw, BY_NAME, problems, body_limit_of(app.threads.bodies, request)
+    )
     if is_dry:
         idempotency.check_key(request, problems)
     elif replay := await idempotency.begin(

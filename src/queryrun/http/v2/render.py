@@ -14,6 +14,7 @@ from operator import attrgetter
 import msgspec
 
 from queryrun.http.links import Links
+from queryrun.http.shapes import Schema, reference
 from queryrun.http.times import iso
 from queryrun.http.v2.fields import DEFAULT_FIELDS, PART_FIELDS, VISIBLE_FIELDS
 from queryrun.http.v2.parameters import rendered_parameters
@@ -151,8 +152,6 @@ def _columns(details: RunDetails) -> object:
 
 # --- the table ------------------------------------------------------------------------------
 
-Schema = dict[str, object]
-
 
 @dataclass(frozen=True, slots=True)
 class FieldFormat:
@@ -162,33 +161,29 @@ class FieldFormat:
     schema: Schema
 
 
-def _reference(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _enum(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
 SPECIAL: dict[str, FieldFormat] = {
-    "file": FieldFormat(_file, _reference("File")),
+    "file": FieldFormat(_file, reference("File")),
     "state": FieldFormat(
         lambda details: details.run.state.public.value,
         _enum("pending", "accepted", "in_progress", "complete", "failed", "canceled"),
     ),
     "column_separator": FieldFormat(_separator, {"type": "string"}),
-    "error": FieldFormat(_error, _reference("RunError")),
+    "error": FieldFormat(_error, reference("RunError")),
     "queue_position": FieldFormat(
         attrgetter("extras.queue_position"), {"type": "integer", "minimum": 0}
     ),
     "waiting_for": FieldFormat(attrgetter("extras.waiting_for"), {"type": "string"}),
-    "progress": FieldFormat(_progress, _reference("Progress")),
-    "cancellation": FieldFormat(_cancellation, _reference("Cancellation")),
+    "progress": FieldFormat(_progress, reference("Progress")),
+    "cancellation": FieldFormat(_cancellation, reference("Cancellation")),
     "attempts": FieldFormat(
         lambda details: list(details.extras.attempts),
-        {"type": "array", "items": _reference("Attempt")},
+        {"type": "array", "items": reference("Attempt")},
     ),
-    "usage": FieldFormat(_usage, _reference("Usage")),
+    "usage": FieldFormat(_usage, reference("Usage")),
     "columns": FieldFormat(
         _columns,
         {
@@ -203,7 +198,7 @@ SPECIAL: dict[str, FieldFormat] = {
     ),
     "parameters": FieldFormat(
         lambda details: rendered_parameters(details.run.request.parameters),
-        {"type": "array", "items": _reference("StatementParameter")},
+        {"type": "array", "items": reference("StatementParameter")},
     ),
     "read_deleted": FieldFormat(
         lambda details: details.run.request.deleted_rows is not DeletedRows.EXCLUDE,

@@ -6,7 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest, Problem
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import body_limit_of, decode_body, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
@@ -63,9 +63,9 @@ def _id(request: ApiRequest) -> str:
 
 
 async def _content(app: AppContext, request: ApiRequest) -> s.StatementContent:
-    raw = await read_json_body(request, MAX_BODY_BYTES, app.threads.bodies)
+    raw = await read_json_body(request, MAX_BODY_BYTES, body_limit_of(app.threads.bodies, request))
     try:
-        body = msgspec.json.decode(raw, type=StatementBody)
+        body = await decode_body(raw, StatementBody, body_limit_of(app.threads.bodies, request))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = "the body must have name and sql, and may have folder, source and shared"
         raise InvalidRequest.of("body", message) from error

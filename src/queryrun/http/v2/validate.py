@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest
-from queryrun.http.bodies import read_json_body
+from queryrun.http.bodies import body_limit_of, decode_body, read_json_body
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
@@ -28,8 +28,8 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True):
 async def validate_statement(app: AppContext, request: ApiRequest) -> Response:
     """What is wrong with a statement, with line and column; without a run and without a slot."""
     limit = app.settings.max_body_bytes
-    content = await read_json_body(request, limit, app.threads.bodies)
-    draft = _draft(content)
+    content = await read_json_body(request, limit, body_limit_of(app.threads.bodies, request))
+    draft = await _draft(app, request, content)
     values = parsed_parameters(draft.parameters)
     found = await validate(app.runs, app.tables, request.principal, draft.sql, draft.source, values)
     errors = [{"message": found.message, "line": found.line, "column": found.column}]
@@ -42,9 +42,9 @@ async def validate_statement(app: AppContext, request: ApiRequest) -> Response:
     )
 
 
-def _draft(content: bytes) -> Draft:
+async def _draft(app: AppContext, request: ApiRequest, content: bytes) -> Draft:
     try:
-        draft = msgspec.json.decode(content, type=Draft)
+        draft = await decode_body(content, Draft, body_limit_of(app.threads.bodies, request))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = "the body must have sql, and may have source, both texts, and parameters"
         raise InvalidRequest.of("body", message) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from queryrun.auth.model import Scope
 from queryrun.http import parameters as p
 from queryrun.http.operations import Operation, Parameter, RequestBody, ResponseDoc
+from queryrun.http.shapes import Schema, whole_object
 from queryrun.http.v2 import webhooks as w
 from queryrun.webhooks.model import DeliveryState, WebhookEvent, WebhookKind
 from queryrun.webhooks.store import MAX_PER_CLIENT, REPLAYED_AT_ONCE
@@ -110,23 +111,12 @@ WEBHOOK_TABLE = (
     ),
 )  # fmt: skip
 
-Schema = dict[str, object]
 _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
 _EVENTS: Schema = {
     "type": "array", "minItems": 1, "items": {"type": "string", "enum": list(WebhookEvent)}
 }  # fmt: skip
-
-
-def _object(properties: Schema, description: str, *optional: str) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "description": description,
-    }
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -209,14 +199,14 @@ _ATTEMPT: Schema = {
 }
 
 WEBHOOK_SCHEMAS: dict[str, Schema] = {
-    "Webhook": _object(_WEBHOOK, "A webhook; never its secret."),
-    "Webhooks": _object({"data": _list_of("Webhook")}, "Webhooks."),
-    "IssuedWebhook": _object(
+    "Webhook": whole_object(_WEBHOOK, "A webhook; never its secret."),
+    "Webhooks": whole_object({"data": _list_of("Webhook")}, "Webhooks."),
+    "IssuedWebhook": whole_object(
         {**_WEBHOOK, "secret": {**_TEXT, "description": "`whsec_…`, shown only here."}},
         "A webhook and its new secret.",
     ),
-    "WebhookRequest": _object(_NEW, "A new webhook.", *_NEW),
-    "ChangedWebhook": _object(
+    "WebhookRequest": whole_object(_NEW, "A new webhook.", *_NEW),
+    "ChangedWebhook": whole_object(
         {
             "url": _or_null(_URL),
             "events": _or_null(_EVENTS),
@@ -226,22 +216,24 @@ WEBHOOK_SCHEMAS: dict[str, Schema] = {
         "What changes.",
         *("url", "events", "description", "paused"),
     ),
-    "WebhookRotation": _object(
+    "WebhookRotation": whole_object(
         {"grace_s": {"type": "number", "minimum": 0, "maximum": w.MAX_GRACE_S, "default": 86400}},
         "How long messages are signed with the secret before, too.",
         "grace_s",
     ),
-    "WebhookDelivery": _object(_DELIVERY, "A message to one receiver."),
-    "WebhookDeliveries": _object(
+    "WebhookDelivery": whole_object(_DELIVERY, "A message to one receiver."),
+    "WebhookDeliveries": whole_object(
         {"next_page": _or_null(_TEXT), "data": _list_of("WebhookDelivery")}, "A page."
     ),
-    "WebhookDeliveryDetails": _object(
+    "WebhookDeliveryDetails": whole_object(
         {
             **_DELIVERY,
-            "attempts": {"type": "array", "items": _object(_ATTEMPT, "An attempt.")},
+            "attempts": {"type": "array", "items": whole_object(_ATTEMPT, "An attempt.")},
         },
         "A delivery with its attempts.",
     ),
-    "WebhookReplay": _object(_REPLAY, "Either `ids`, or a time from `from_time` on.", *_REPLAY),
-    "WebhooksReplayed": _object({"replayed": {"type": "integer", "minimum": 0}}, "How many."),
+    "WebhookReplay": whole_object(
+        _REPLAY, "Either `ids`, or a time from `from_time` on.", *_REPLAY
+    ),
+    "WebhooksReplayed": whole_object({"replayed": {"type": "integer", "minimum": 0}}, "How many."),
 }

@@ -28,6 +28,8 @@ _log = structlog.get_logger(__name__)
 ROLE = "catalog"
 """Of its processes, in the fork server's table."""
 MAX_PROCESSES = 2
+_SCANS = 2
+"""Directories that are looked through at once; entities take turns here too."""
 MAX_CACHED_LISTS = 64
 """Each has at most 8 MB, usually a few kB."""
 REMOTE_TIMEOUT_S = 50.0
@@ -89,7 +91,8 @@ class CatalogClient:
             fork_client, ROLE, decode, "tables cannot be listed at the moment"
         )
         self._turns = TurnSlots(MAX_PROCESSES)
-        self._scans = BoundedThreads("catalog", threads=2, max_waiting=200)
+        self._scans = BoundedThreads("catalog", threads=_SCANS, max_waiting=2000)
+        self._scan_turns = TurnSlots(_SCANS, max_waiting_per_key=200)
         self._cache: RecentResults[_CacheKey, _CachedTables] = RecentResults(MAX_CACHED_LISTS)
         self._pending: dict[_CacheKey, asyncio.Task[_CachedTables]] = {}
 
@@ -120,7 +123,8 @@ class CatalogClient:
     async def _find(self, key: _CacheKey) -> Tables:
         """Cached, or requested; concurrent calls for the same tables share one process."""
         spec = await self._spec_of(key.source, key.entity_id)
-        version = await self._scans.run(lambda: data_version(spec))
+        async with self._scan_turns.slot(key.entity_id):
+            version = await self._scans.run(lambda: data_version(spec))
         cached = self._cache.get(key)
         is_current = cached is not None and cached.version == version
         if cached and is_current and cached.is_complete and monotonic() < cached.expires_at_s:

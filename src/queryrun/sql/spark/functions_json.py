@@ -6,7 +6,7 @@ from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.formats import variant_path
 from queryrun.sql.spark.functions import special
-from queryrun.sql.spark.sql_json import document, spelled_but
+from queryrun.sql.spark.sql_json import document, formatted_but
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
@@ -62,7 +62,7 @@ def _json_format(c: SparkCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type != t.JSON:
         c.wrong_arguments(node, [value])
-    return Typed(bound(value.sql, lambda x: spelled_but(x, ""), "x"), t.VARCHAR)
+    return Typed(bound(value.sql, lambda x: formatted_but(x, ""), "x"), t.VARCHAR)
 
 
 @special("json_array_get")
@@ -87,14 +87,14 @@ def _json_array_get(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("json_array_contains")
 def _json_array_contains(c: SparkCompiler, node: ast.Call) -> Typed:
     """Numbers are compared with whole numbers alone: others Trino reads in its own way."""
-    value, wanted = c.args(node, 2)
+    value, required = c.args(node, 2)
     if value.type.name not in {"varchar", "json"}:
-        c.wrong_arguments(node, [value, wanted])
-    if wanted.type not in {t.BOOLEAN, t.VARCHAR} and not t.is_integer(wanted.type):
-        c.refuse(f"json_array_contains of {wanted.type}", node.at)
-    kind = "STRING" if wanted.type == t.VARCHAR else str(wanted.type).upper()
-    kind = "BIGINT" if t.is_integer(wanted.type) else kind
-    same = f"schema_of_variant(u) = '{kind}' AND CAST(u AS STRING) = CAST({wanted.sql} AS STRING)"
+        c.wrong_arguments(node, [value, required])
+    if required.type not in {t.BOOLEAN, t.VARCHAR} and not t.is_integer(required.type):
+        c.refuse(f"json_array_contains of {required.type}", node.at)
+    kind = "STRING" if required.type == t.VARCHAR else str(required.type).upper()
+    kind = "BIGINT" if t.is_integer(required.type) else kind
+    same = f"schema_of_variant(u) = '{kind}' AND CAST(u AS STRING) = CAST({required.sql} AS STRING)"
     unlike = "schema_of_variant(u) LIKE 'DECIMAL%' OR schema_of_variant(u) = 'DOUBLE'"
     failing = "raise_error('json_array_contains with fractions is not supported')"
     test = f"if({unlike}, {failing}, {same})" if kind == "BIGINT" else same
@@ -103,6 +103,6 @@ def _json_array_contains(c: SparkCompiler, node: ast.Call) -> Typed:
         items = f"CAST({v} AS ARRAY<VARIANT>)"
         any_is = f"exists({items}, u -> coalesce({test}, false))"
         there = f"if(schema_of_variant({v}) LIKE 'ARRAY<%', {any_is}, NULL)"
-        return f"if({wanted.sql} IS NULL, NULL, {there})"
+        return f"if({required.sql} IS NULL, NULL, {there})"
 
     return Typed(bound(document(value.sql), found, "v"), t.BOOLEAN)

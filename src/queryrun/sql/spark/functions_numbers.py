@@ -121,14 +121,14 @@ def _format_number(c: SparkCompiler, node: ast.Call) -> Typed:
     else:
         sql = c.as_type(node, value, t.BIGINT).sql
 
-    def spelled(u: str) -> str:
+    def formatted(u: str) -> str:
         cases = [
             f"WHEN abs({u}) >= 1E{power}BD THEN {_short(f'({u} * 1E-{power}BD)', unit)}"
             for power, unit in _SCALES
         ]
         return f"(CASE {' '.join(cases)} ELSE CAST({u} AS STRING) END)"
 
-    return Typed(bound(f"CAST({sql} AS DECIMAL(20,0))", spelled, "u3"), t.VARCHAR)
+    return Typed(bound(f"CAST({sql} AS DECIMAL(20,0))", formatted, "u3"), t.VARCHAR)
 
 
 def _clipped(u: str) -> str:

@@ -70,7 +70,7 @@ def field(value: Typed, name: str) -> str:
 def printed(value: Typed) -> str:
     """An interval as Trino prints it."""
 
-    def spelled(u: str) -> str:
+    def formatted(u: str) -> str:
         sign = f"if({u} < 0, '-', '')"
         if value.type == t.MONTHS:
             return f"concat({sign}, abs({u}) div 12, '-', abs({u}) % 12)"
@@ -83,4 +83,4 @@ def printed(value: Typed) -> str:
         )  # fmt: skip
         return f"concat({sign}, abs({u}) div 86400000L, {clock})"
 
-    return bound(amount(value), spelled, "u2")
+    return bound(amount(value), formatted, "u2")

@@ -207,18 +207,18 @@ def query(c: CallCompiler, node: ast_json.JsonQuery) -> Typed:
         return (
             f"(CASE WHEN {w}.d IS NULL THEN NULL WHEN {w}.i IS NULL OR {several.format(w=w)} "
             f"THEN {error} WHEN size({w}.i) = 0 THEN {empty} "
-            f"ELSE {bound(f'to_json({item})', as_spelled, 'x')} END)"
+            f"ELSE {bound(f'to_json({item})', as_formatted, 'x')} END)"
         )
 
     return Typed(all_bound(_found(c, node.path), made, "j"), t.VARCHAR)
 
 
-def as_spelled(x: str) -> str:
+def as_formatted(x: str) -> str:
     """A document's text, where Trino spells it alike for certain."""
-    return spelled_but(x, "[{]|")
+    return formatted_but(x, "[{]|")
 
 
-def spelled_but(x: str, also: str) -> str:
+def formatted_but(x: str, also: str) -> str:
     """A text of JSON without fractions, characters beyond 16 bits, and what else is named."""
     unlike = "raise_error('The text of JSON with such values is not supported')"
     pattern = text(also + r"[0-9][.eE]|Infinity|[\x{10000}-\x{10FFFF}]")

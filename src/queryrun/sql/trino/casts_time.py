@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from datetime import datetime, timedelta
 
 from queryrun.sql.trino import clocks, fine
 from queryrun.sql.trino import types as t
@@ -160,6 +161,8 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
     else:
         moment = fine.micros_literal(found.picos // 10**6)
         sql = f"timezone({text(zone or session_zone)}, {moment})"
+        if is_doubtful(found.picos // 10**6, zone or session_zone):
+            sql = in_named_zone(moment, zone or session_zone)
     whole = Typed(sql, t.timestamp_tz(min(found.precision, 6), zone))
     if found.precision <= 6:
         return whole
@@ -319,6 +322,36 @@ def from_time(value: Typed, target: Type, site: CastSite) -> Typed:
     return to_precision(in_zone(moment, zone, site.zone), target)
 
 
+_SET_BACK = {"Australia/Lord_Howe": "30 MINUTES", "Antarctica/Troll": "2 HOURS"}
+"""By how much clocks are set back in autumn, where it is not an hour."""
+_FIXED = frozenset(["UTC", "GMT", "Etc/UTC", "Etc/GMT", "Zulu"])
+_MAX_REPEATED_CHARS = 60
+
+
+def in_named_zone(wall: str, zone: str) -> str:
+    """The moment of a wall clock's reading; of one that comes twice the first, as in Java.
+
+    DuckDB takes the second. An hour before it and an hour more is the first.
+    """
+    if zone in _FIXED:
+        return f"timezone({text(zone)}, {wall})"
+    name = wall if len(wall) <= _MAX_REPEATED_CHARS else "wall"
+    step = f"INTERVAL {_SET_BACK.get(zone, '1 HOUR')}"
+    first = f"timezone({text(zone)}, {name} - {step}) + {step}"
+    found = f"least(timezone({text(zone)}, {name}), {first})"
+    return found if name == wall else f"list_transform([{wall}], lambda wall: {found})[1]"
+
+
+def is_doubtful(micros: int, zone: str) -> bool:
+    """Whether that reading comes twice, or never, in the zone."""
+    try:
+        wall = datetime(1970, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)) + timedelta(microseconds=micros)
+        first, second = (wall.replace(fold=fold).utcoffset() for fold in (0, 1))
+    except (OverflowError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        return False
+    return first != second
+
+
 def in_zone(moment: Typed, zone: str, session_zone: str) -> Typed:
     """A wall clock's reading as the moment that it is in that zone."""
     precision = moment.type.params[0]
@@ -327,6 +360,6 @@ def in_zone(moment: Typed, zone: str, session_zone: str) -> Typed:
         shift = f"to_minutes({fine.offset_minutes(zone)})"
         sql = f"timezone('UTC', {whole.sql} - {shift})"
     else:
-        sql = f"timezone({text(zone or session_zone)}, {whole.sql})"
+        sql = in_named_zone(whole.sql, zone or session_zone)
     zoned = Typed(sql, t.timestamp_tz(6, zone))
     return fine.refined(zoned, fine.below(moment), t.timestamp_tz(precision, zone))

@@ -34,7 +34,7 @@ _FORMS = {
 
 _COMPUTED = (ast.Call, ast.Cast, ast.Binary, ast.Case, ast.Subscript)
 """Arguments that can be long, or by chance."""
-_READ_AS_WRITTEN = frozenset(["try", "if", "coalesce", "typeof", "codepoint"])
+_READ_AS_WRITTEN = frozenset(["try", "if", "coalesce", "typeof", "codepoint", "cardinality"])
 """Forms that do not evaluate their arguments as a function does, or read how they are written."""
 
 SPECIAL: dict[str, Handler] = {}
@@ -316,8 +316,8 @@ class CallCompiler(ExpressionCompiler):
         """The aggregate with its DISTINCT, ORDER BY, FILTER and OVER."""
         if self._list is not None:
             return self._of_list(function, args, also_where)
-        if node.over and (node.filter is not None or node.is_distinct):
-            self.refuse("FILTER or DISTINCT together with OVER", node.at)
+        if node.over and node.filter is not None:
+            self.refuse("FILTER together with OVER", node.at)
         args = self._of_this_query(node, args)
         distinct = "DISTINCT " if node.is_distinct else ""
         inner = distinct + ", ".join(args)

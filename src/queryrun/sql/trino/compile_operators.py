@@ -11,6 +11,7 @@ from queryrun.sql.trino import ast, casts_time, clocks, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.comparisons import NESTED, as_row_of, compared, field, row_of
 from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
+from queryrun.sql.trino.compiler import MAX_REPEATED_CHARS
 from queryrun.sql.trino.correlated import Use
 from queryrun.sql.trino.decimals import scaled, unscaled
 from queryrun.sql.trino.intervals import amount, millis, of_amount, of_millis
@@ -256,11 +257,21 @@ class OperatorCompiler(NameCompiler):
             whole = self.moved(fine.coarse(moment), shift)
             return fine.refined(whole, fine.below(moment), moment.type)
         if moment.type.name == t.TSTZ and moment.type.zone:
-            local = Typed(
-                f"({casts_time.local(moment)} {shift})", t.timestamp(moment.type.params[0])
-            )
-            return casts_time.in_zone(local, moment.type.zone, self.zone)
+            return self.once(moment, lambda one: self._moved_in_zone(one, shift))
         return Typed(f"({moment.sql} {shift})", moment.type)
+
+    def _moved_in_zone(self, moment: Typed, shift: str) -> Typed:
+        """What the zone's clock shows then; of an hour that comes twice the one with the offset
+        that the moment had, as in Java."""
+        wall = casts_time.local(moment)
+        moved = Typed(f"({wall} {shift})", t.timestamp(moment.type.params[0]))
+        found = casts_time.in_zone(moved, moment.type.zone, self.zone)
+        if len(shift) > MAX_REPEATED_CHARS:
+            return found
+        same = f"timezone('UTC', timezone('UTC', {moment.sql}) + ({moved.sql} - {wall}))"
+        reads = casts_time.local(Typed(same, moment.type))
+        sql = f"(CASE WHEN {reads} = {moved.sql} THEN {same} ELSE {found.sql} END)"
+        return Typed(sql, found.type)
 
     def _concat(self, left: Typed, right: Typed, at: int) -> Typed:
         arrays = [v.type for v in (left, right) if v.type.name == "array"]

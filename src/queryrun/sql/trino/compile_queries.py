@@ -16,6 +16,7 @@ from queryrun.sql.trino import (
     functions_lambda,
     functions_nested,
     functions_patterns,
+    functions_sketches,
     functions_special,
     functions_text,
     functions_time,
@@ -45,6 +46,7 @@ from queryrun.sql.trino.types import Type
 
 REGISTERED = (
     functions_aggregate,
+    functions_sketches,
     functions_char,
     functions_format,
     functions_iso,

@@ -17,6 +17,7 @@ from queryrun.sql.trino.walk import records
 
 _Match = re.Match[str]
 _INTEGERS = {"8": "tinyint", "16": "smallint", "32": "integer", "64": "bigint", "128": "decimal"}
+_CAST_TO = {"8": "TINYINT", "16": "SMALLINT", "32": "INT", "64": "BIGINT"}
 _WORDS = {"addition": "+", "subtraction": "-", "multiplication": "*"}
 _OPERATORS = {"//": "/", "%": "%"}
 
@@ -171,6 +172,21 @@ _RULES = (
     _rule(
         r'Could not convert string "(?P<a>.*)" to DECIMAL\((?P<p>\d+),(?P<s>\d+)\)',
         _decimal,
+        _casts,
+    ),
+    _rule(
+        r"Could not convert string '(?P<a>.*)' to INT(?P<bits>8|16|32|64)\b",
+        lambda match: f"Cannot cast '{match['a']}' to {_CAST_TO[match['bits']]}",
+        _casts,
+    ),
+    _rule(
+        r'(?:invalid )?date field (?:value out of range|format): "(?P<a>.*?)"',
+        "Value cannot be cast to date: {a}",
+        _casts,
+    ),
+    _rule(
+        r'(?:invalid )?timestamp field (?:value out of range|format): "(?P<a>.*?)"',
+        "Value cannot be cast to timestamp: {a}",
         _casts,
     ),
     _rule(r"(?P<text>Cannot cast '(?P<a>.*)' to [A-Z].*)", "{text}", _casts),

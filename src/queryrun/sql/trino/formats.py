@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from importlib import import_module
 
 _parser = import_module("re._parser")
@@ -49,12 +50,46 @@ def mysql_format(pattern: str) -> str:
     return "".join(out)
 
 
-def joda_parts(pattern: str) -> list[tuple[bool, str]]:
-    """The pattern as strftime writes it, cut at zones: whether a part is one, and the part."""
+_SHAPES = {
+    "y": r"\d{2}", "f": r"\d{1,9}", "p": "[AaPp][Mm]", "%": "%", "T": r"\d+:\d+:\d+",
+    "r": r"\d+:\d+:\d+ [AaPp][Mm]", "a": r"\pL+", "b": r"\pL+", "M": r"\pL+", "W": r"\pL+",
+}  # fmt: skip
+"""What a letter of `date_parse` reads that is no plain number."""
+
+
+def mysql_shape(pattern: str) -> str:
+    """A regular expression for the texts that a pattern of `date_parse` can read."""
     found = []
-    for part in re.findall(r"Z+|(?:'(?:[^']|'')*'|[^Z'])+", pattern):
-        is_zone = part.startswith("Z")
-        found.append((is_zone, part if is_zone else joda_format(part)))
+    for letter, other in re.findall(r"%(.)|([^%]+|%$)", pattern, re.S):
+        if letter and letter not in _MYSQL:
+            other = letter
+        shape = "(?i:" + re.escape(other) + ")" if other else _SHAPES.get(letter, r"\d+")
+        found.append(shape)
+    return "".join(found)
+
+
+@dataclass(frozen=True, slots=True)
+class JodaPart:
+    """A run of one letter that `strftime` lacks, or everything between two such runs."""
+
+    letters: str = ""
+    strftime: str = ""
+
+
+_NOT_IN_STRFTIME = re.compile(
+    r"(?P<letters>Z+|z+|G+|C+|K+|k+|e+|S+|y{3}|yyyyy+|Y{1,3}|YYYYY+|x{1,3}|w(?!w)|wwww*)"
+)
+
+
+def joda_parts(pattern: str) -> list[JodaPart]:
+    """The pattern of `format_datetime`, cut at what `strftime` does not print."""
+    found = []
+    for run in re.finditer(r"'(?:[^']|'')*'|([A-Za-z])\1*|[^A-Za-z']+", pattern):
+        is_apart = _NOT_IN_STRFTIME.fullmatch(run[0]) and run[0] not in _JODA
+        if is_apart:
+            found.append(JodaPart(letters=run[0]))
+        else:
+            found.append(JodaPart(strftime=joda_format(run[0])))
     return found
 
 

@@ -19,7 +19,6 @@ _UNARY_DOUBLES = {
     "variance": "var_samp",
     "var_samp": "var_samp",
     "var_pop": "var_pop",
-    "geometric_mean": "geomean",
 }
 _BINARY_DOUBLES = {
     "corr": "corr",
@@ -30,6 +29,8 @@ _BINARY_DOUBLES = {
 }
 _BITS = {"bitwise_and_agg": "bit_and", "bitwise_or_agg": "bit_or", "bitwise_xor_agg": "bit_xor"}
 _NOT_ORDERABLE = {"map", "json"}
+_MAX_BY = 10_000
+"""The largest number of values that `max_by` and `min_by` take."""
 
 
 @aggregate("count")
@@ -104,10 +105,12 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
             number = f"NOT isnan({args[0].sql})"
             sql = f"coalesce({c.aggregated(node, 'max', [exact(args[0])], number)}, {sql})"
         return Typed(sql, args[0].type)
-    if t.is_floating(args[0].type):
-        c.refuse(f"{node.name} of several values of {args[0].type}", node.at)
-    count = cast(args[1], t.BIGINT)
-    sql = c.aggregated(node, node.name, [exact(args[0]), count.sql])
+    count = cast(args[1], t.BIGINT).sql
+    sql = c.aggregated(node, node.name, [exact(args[0]), count])
+    if node.name == "max" and t.is_floating(args[0].type):  # NaN comes after every number
+        numbers = c.aggregated(node, "max", [exact(args[0]), count], f"NOT isnan({args[0].sql})")
+        others = f"list_filter({sql}, lambda item: isnan(item))"
+        sql = f"(list_concat({numbers}, {others})[:{count}])"
     return Typed(sql, t.array(args[0].type))
 
 
@@ -115,14 +118,43 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
 def _by(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     function = "arg_max_null" if node.name == "max_by" else "arg_min_null"
+    if args[1].type.name in {"map", "json"}:
+        c.mismatch(f"Type {args[1].type} is not orderable", node.at)
     if len(args) == 3:
-        c.refuse(f"{node.name} with a number of values", node.at)
-    if args[1].type.name in {"row", "array", "map", "json"}:
-        c.refuse(f"{node.name} ordered by {args[1].type}", node.at)
+        return _several_by(c, node, args)
+    if args[1].type.name in {"row", "array"}:
+        if not orderable(args[1].type):
+            c.refuse(f"{node.name} ordered by {args[1].type}", node.at)
+        keyed = [exact(args[0]), ordered(c, args[1])]
+        return Typed(c.aggregated(node, function, keyed), args[0].type)
     sql = c.aggregated(node, function, [exact(arg) for arg in args])
     if t.is_floating(args[1].type):
         sql = _by_number(c, node, args, sql)
     return Typed(sql, args[0].type)
+
+
+def _several_by(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+    """The values of the first keys; rows without a key do not count, and no row gives NULL."""
+    value, key, count = args[0], args[1], c.as_type(node, args[2], t.BIGINT)
+    if key.type.name in {"row", "array"}:
+        c.refuse(f"{node.name} with a number of values ordered by {key.type}", node.at)
+    if count.constant is None:
+        c.refuse(f"{node.name} with a number of values that is no literal", node.at)
+    if not 0 < int(count.constant) <= _MAX_BY:
+        c.invalid(_wrong_count(node.name, int(count.constant)), node.at)
+    is_descending = node.name == "max_by"
+    first = f"NOT isnan({key.sql})" if is_descending and t.is_floating(key.type) else "true"
+    pair = f"row({first}, {exact(key)}, {exact(value)})"
+    pairs = c.aggregated(node, "list", [pair], also_where=f"{key.sql} IS NOT NULL")
+    order = "DESC" if is_descending else "ASC"
+    chosen = f"list_sort({pairs}, '{order}', 'NULLS LAST')[:{count.sql}]"
+    sql = f"list_transform({chosen}, lambda pair: pair[3])"
+    return Typed(sql, t.array(value.type))
+
+
+def _wrong_count(name: str, count: int) -> str:
+    limit = "be a positive integer" if count <= 0 else f"be less than or equal to {_MAX_BY}"
+    return f"third argument of {name} must {limit}; found {count}"
 
 
 def _by_number(c: CallCompiler, node: ast.Call, args: list[Typed], otherwise: str) -> str:
@@ -224,8 +256,10 @@ def _reduce_agg(c: CallCompiler, node: ast.Call) -> Typed:
         c.wrong_arguments(node, [])
     value, start = c.expr(node.args[0]), c.expr(node.args[1])
     state, item = c.fresh("p"), c.fresh("p")
-    params = [Typed(state, start.type), Typed(item, value.type)]
-    step = c.lambda_of(node, node.args[2], params)
+    step = c.lambda_of(node, node.args[2], [Typed(state, start.type), Typed(item, value.type)])
+    if t.bare(step.type) != t.bare(start.type) and t.can_become(start.type, step.type):
+        start = c.cast_to(start, step.type)  # the state has the type that the steps give
+        step = c.lambda_of(node, node.args[2], [Typed(state, start.type), Typed(item, value.type)])
     if t.bare(step.type) != t.bare(start.type):
         c.refuse(f"reduce_agg from {start.type} to {step.type}", node.at)
     c.lambda_of(node, node.args[3], [Typed(state, start.type), Typed(item, start.type)])
@@ -248,6 +282,18 @@ def _unary_double(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(c.aggregated(node, _UNARY_DOUBLES[node.name], [value.sql]), t.DOUBLE)
 
 
+@aggregate("geometric_mean")
+def _geometric_mean(c: CallCompiler, node: ast.Call) -> Typed:
+    """The exponential of the logarithms' average; DuckDB's logarithm fails where Java's is NaN."""
+    (value,) = c.args(node, 1)
+    kind = t.REAL if value.type == t.REAL else t.DOUBLE
+    one = c.as_type(node, value, t.DOUBLE).sql
+    below = f"CASE WHEN {one} < 0 THEN 'NaN' WHEN {one} = 0 THEN '-Infinity' END"
+    logarithm = f"CASE WHEN {one} <= 0 THEN CAST({below} AS DOUBLE) ELSE ln({one}) END"
+    mean = f"exp({c.aggregated(node, 'avg', [logarithm])})"
+    return Typed(f"CAST({mean} AS {t.duckdb_name(kind)})", kind)
+
+
 @aggregate(*_BINARY_DOUBLES)
 def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2)
@@ -263,28 +309,6 @@ def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
 def _bits(c: CallCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.BIGINT)
     return Typed(c.aggregated(node, _BITS[node.name], [exact(value)]), t.BIGINT)
-
-
-@aggregate("approx_distinct")
-def _approx_distinct(c: CallCompiler, node: ast.Call) -> Typed:
-    value = c.args(node, 1, 2)[0]
-    return Typed(c.aggregated(node, "approx_count_distinct", [exact(value)]), t.BIGINT)
-
-
-@aggregate("approx_percentile")
-def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
-    if len(node.args) != 2:
-        c.refuse("approx_percentile with weights", node.at)
-    value, share = c.args(node, 2)
-    if not t.is_number(value.type) or share.type.name == "array":
-        c.refuse(f"approx_percentile of {value.type} and {share.type}", node.at)
-    wide = value if value.type in {t.BIGINT, t.DOUBLE, t.REAL} else cast(value, _wide(value))
-    sql = c.aggregated(node, "approx_quantile", [exact(wide), f"CAST({share.sql} AS FLOAT)"])
-    return Typed(f"CAST({sql} AS {t.duckdb_name(wide.type)})", wide.type)
-
-
-def _wide(value: Typed) -> t.Type:
-    return t.BIGINT if t.is_integer(value.type) else t.REAL
 
 
 @aggregate("grouping")

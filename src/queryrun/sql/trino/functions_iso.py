@@ -27,6 +27,9 @@ def _from_iso8601_timestamp(c: CallCompiler, node: ast.Call) -> Typed:
 
 def _literal(c: CallCompiler, node: ast.Call, written: str, digits: int) -> Typed:
     found = read_iso(written)
+    if found is None and c.in_try:
+        kind = t.timestamp_tz(digits)
+        return Typed(f"CAST(NULL AS {t.duckdb_name(kind)})", kind)
     if found is None:
         c.invalid(f'Invalid format: "{written}"', node.at)
     nanos = found.nanos if digits > 6 else found.nanos // 10**6 * 10**6

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from queryrun.sql.trino import ast, formats
+from queryrun.sql.trino import ast, formats, functions_sketches
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.comparisons import NESTED, equal, orderable, unorderable
 from queryrun.sql.trino.compile_calls import CallCompiler, special
@@ -197,9 +197,18 @@ def _checked_moments(c: CallCompiler, first: str, last: str, step: str) -> str:
         f"(CASE WHEN {after} = {first} THEN {c.failing('interval must not be zero')} "
         f"WHEN ({after} > {first}) <> ({last} >= {first}) AND {first} <> {last} "
         f"THEN {c.failing(_AWAY)} "
-        f"WHEN {many} THEN {c.failing(_MANY)} "
-        f"ELSE generate_series({first}, CASE WHEN {many} THEN {first} ELSE {last} END, {step}) END)"
+        f"WHEN {many} THEN {c.failing(_MANY)} ELSE {_steps(c, first, last, step)} END)"
     )
+
+
+def _steps(c: CallCompiler, first: str, last: str, step: str) -> str:
+    """Each from the first: a month after 31 January and one more is 31 March."""
+    number, moment = c.fresh("p"), c.fresh("p")
+    length = f"greatest(abs(epoch_us({first} + {step}) - epoch_us({first})), 1)"
+    count = f"least((abs(epoch_us({last}) - epoch_us({first})) * 12) // ({length} * 10) + 2, 10000)"
+    every = f"list_transform(range(0, {count}), lambda {number}: {first} + {step} * {number})"
+    is_in = f"CASE WHEN {first} <= {last} THEN {moment} <= {last} ELSE {moment} >= {last} END"
+    return f"list_filter({every}, lambda {moment}: {is_in})"
 
 
 def _checked_series(c: CallCompiler, first: str, last: str, step: str) -> str:
@@ -230,6 +239,8 @@ def _zip(c: CallCompiler, node: ast.Call) -> Typed:
 
 @special("cardinality")
 def _cardinality(c: CallCompiler, node: ast.Call) -> Typed:
+    if len(node.args) == 1 and (found := functions_sketches.cardinality(c, node.args[0])):
+        return found
     return c.plain(node, c.args(node, 1))
 
 

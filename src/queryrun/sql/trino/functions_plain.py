@@ -47,7 +47,7 @@ is_nan(real) -> boolean = isnan({{0}})
 ln(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE ln({{0}}) END
 log10(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE log10({{0}}) END
 log2(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE log2({{0}}) END
-log(double, double) -> double = CASE WHEN {{0}} <= 0 OR {{1}} <= 0 THEN {_NAN} ELSE ln({{1}}) / ln({{0}}) END
+log(double, double) -> double = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN {{0}} <= 0 OR {{1}} <= 0 THEN {_NAN} ELSE ln({{1}}) / ln({{0}}) END
 nan() -> double = {_NAN}
 pi() -> double = pi()
 power(double, double) -> double = pow({{0}}, {{1}})
@@ -59,8 +59,8 @@ round(integer) -> integer = {{0}}
 round(bigint) -> bigint = {{0}}
 round(double) -> double = round({{0}})
 round(real) -> real = CAST(round(CAST({{0}} AS DOUBLE)) AS FLOAT)
-round(double, integer) -> double = CASE WHEN NOT isfinite({{0}}) OR NOT isfinite({{0}} * pow(10, {{1}})) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-{{0}} * pow(10, {{1}})) / pow(10, {{1}})) ELSE round({{0}} * pow(10, {{1}})) / pow(10, {{1}}) END
-round(real, integer) -> real = CAST(CASE WHEN NOT isfinite({{0}}) OR NOT isfinite(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}})) ELSE round(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}}) END AS FLOAT)
+round(double, integer) -> double = CASE WHEN {{1}} IS NULL THEN NULL WHEN NOT isfinite({{0}}) OR NOT isfinite({{0}} * pow(10, {{1}})) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-{{0}} * pow(10, {{1}})) / pow(10, {{1}})) ELSE round({{0}} * pow(10, {{1}})) / pow(10, {{1}}) END
+round(real, integer) -> real = CAST(CASE WHEN {{1}} IS NULL THEN NULL WHEN NOT isfinite({{0}}) OR NOT isfinite(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) THEN {{0}} WHEN {{0}} < 0 THEN -(round(-CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}})) ELSE round(CAST({{0}} AS DOUBLE) * pow(10, {{1}})) / pow(10, {{1}}) END AS FLOAT)
 sign(bigint) -> bigint = CAST(sign({{0}}) AS BIGINT)
 sign(tinyint) -> tinyint = CAST(sign({{0}}) AS TINYINT)
 sign(smallint) -> smallint = CAST(sign({{0}}) AS SMALLINT)
@@ -148,7 +148,6 @@ date(varchar) -> date = CAST({{0}} AS DATE)
 date(timestamp) -> date = CAST({{0}} AS DATE)
 date(date) -> date = {{0}}
 from_unixtime(double) -> timestamp_tz3 = make_timestamptz(CAST(round({{0}} * 1000) AS BIGINT) * 1000)
-from_iso8601_date(varchar) -> date = CASE WHEN {{0}} IS NULL OR regexp_full_match({{0}}, '[0-9]{{{{4}}}}-[0-9]{{{{2}}}}-[0-9]{{{{2}}}}') THEN CAST({{0}} AS DATE) ELSE error('from_iso8601_date reads YYYY-MM-DD alone') END
 from_base64(varchar) -> varbinary = from_base64({{0}} || CASE length({{0}}) % 4 WHEN 2 THEN '==' WHEN 3 THEN '=' ELSE '' END)
 last_day_of_month(date) -> date = last_day({{0}})
 last_day_of_month(timestamp) -> date = last_day({{0}})

@@ -213,8 +213,11 @@ def _round_to_digits(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Type
 @special("to_base")
 def _to_base(c: CallCompiler, node: ast.Call) -> Typed:
     value, base = c.args(node, 2)
-    if not isinstance(base.constant, int) or not 2 <= base.constant <= 36:
-        c.refuse("to_base with such a base", node.at)
-    number = exact(c.as_type(node, value, t.BIGINT))
+    number, radix = (exact(c.as_type(node, one, t.BIGINT)) for one in (value, base))
     sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"
-    return Typed(f"({sign} || lower(to_base(abs({number}), {base.constant})))", t.VARCHAR)
+    digits = f"({sign} || lower(to_base(abs({number}), CAST({radix} AS INTEGER))))"
+    if isinstance(base.constant, int) and 2 <= base.constant <= 36:
+        return Typed(digits, t.VARCHAR)
+    wrong = c.failing("Radix must be between 2 and 36")
+    sql = f"CASE WHEN {number} IS NOT NULL AND {radix} NOT BETWEEN 2 AND 36 THEN {wrong}"
+    return Typed(f"({sql} ELSE {digits} END)", t.VARCHAR)

@@ -9,7 +9,7 @@ from queryrun.sql.iso_moments import read_iso
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler, special
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.typed import Typed, exact
 
 # --- strings --------------------------------------------------------------------------------
 
@@ -115,8 +115,10 @@ def _from_iso8601_date(c: CallCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     value = c.as_type(node, value, t.VARCHAR)
     if not isinstance(value.constant, str):
-        return c.plain(node, [value])
+        return Typed(f"(DATE '1970-01-01' + qr_iso_day({exact(value)}))", t.DATE)
     found = None if "T" in value.constant else read_iso(value.constant)
+    if found is None and c.in_try:
+        return Typed("CAST(NULL AS DATE)", t.DATE)
     if found is None:
         c.invalid(f'Invalid format: "{value.constant}"', node.at)
     return Typed(f"DATE '{_EPOCH + timedelta(seconds=found.nanos // 10**9)}'", t.DATE)

@@ -139,7 +139,11 @@ def _date_trunc(c: CallCompiler, node: ast.Call) -> Typed:
     if value.type == t.DATE:
         return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", t.DATE)
     kind, whole = value.type, fine.coarse(value)
-    if kind.name == t.TSTZ and kind.zone:
+    if kind.name == t.TSTZ and unit in _BY_THE_CLOCK:  # an hour that comes twice stays the one
+        reading = local(whole)
+        since = f"({reading} - date_trunc('{unit}', {reading}))"
+        start = Typed(f"({whole.sql} - {since})", whole.type)
+    elif kind.name == t.TSTZ and kind.zone:
         local_start = Typed(f"date_trunc('{unit}', {local(whole)})", t.timestamp(6))
         start = casts_time.in_zone(local_start, kind.zone, c.zone)
     else:
@@ -205,6 +209,15 @@ def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"date_sub('{unit}', {a}, {b})", t.BIGINT)
 
 
+@special("date", "last_day_of_month")
+def _day(c: CallCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name != t.TSTZ:
+        return c.plain(node, [value])
+    day = f"CAST({_reading(value)} AS DATE)"
+    return Typed(f"last_day({day})" if node.name == "last_day_of_month" else day, t.DATE)
+
+
 @special("date_format")
 def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
@@ -216,19 +229,36 @@ def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
 @special("date_parse")
 def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
-    written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
+    pattern_text = c.constant_text(node, pattern, "a pattern")
+    written = formats.mysql_format(pattern_text)
     given = c.as_type(node, value, t.VARCHAR).sql
-    if "%y" in written:
-        c.refuse("%y in date_parse", node.at)
     if "%I" in written and "%p" not in written:
         c.refuse("%h in date_parse without %p", node.at)
-    if not {"%Y", "%G"} & set(_LETTERS.findall(written)):  # DuckDB would begin with 1900
+    given = _of_format(c, given, formats.mysql_shape(pattern_text))
+    if not {"%Y", "%G", "%y"} & set(_LETTERS.findall(written)):  # DuckDB would begin with 1900
         given, written = f"('1970 ' || {given})", f"%Y {written}"
     if "%f" in written:  # nine digits may be there, three count
         given = rf"regexp_replace({given}, '\.(\d{{6}})\d{{1,3}}', '.\1')"
         parsed = f"strptime({given}, {text(written)})"
         return Typed(f"date_trunc('millisecond', {parsed})", t.timestamp(3))
-    return Typed(f"strptime({given}, {text(written)})", t.timestamp(3))
+    parsed = f"strptime({given}, {text(written)})"
+    if "%y" in written:
+        parsed = _with_pivot(c, parsed)
+    return Typed(parsed, t.timestamp(3))
+
+
+def _of_format(c: CallCompiler, given: str, shape: str) -> str:
+    """The text, if it has this shape: DuckDB reads past spaces, and a year of one digit."""
+    wrong = c.failing("Invalid format")
+    fits = f"regexp_full_match({given}, {text(shape)})"
+    return f"(CASE WHEN {fits} THEN {given} WHEN {given} IS NOT NULL THEN {wrong} END)"
+
+
+def _with_pivot(c: CallCompiler, parsed: str) -> str:
+    """Two digits are 1970 to 2069 for Trino, 1969 to 2068 for DuckDB."""
+    moment = c.fresh("once_")
+    later = f"CASE WHEN year({moment}) = 1969 THEN {moment} + INTERVAL 100 YEARS ELSE {moment} END"
+    return c.bound(moment, parsed, later)
 
 
 @special("format_datetime")
@@ -238,17 +268,43 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
         value = cast(value, t.timestamp(3))
     value = _millis(value)
     parts = formats.joda_parts(c.constant_text(node, pattern, "a pattern"))
-    if value.type.name != t.TSTZ and any(is_zone for is_zone, _ in parts):
+    if value.type.name != t.TSTZ and any(part.letters[:1] in {"Z", "z"} for part in parts):
         c.invalid(
             "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type "
             "does not contain TZ information",
             node.at,
         )
     found = [
-        _zone_part(c, value, part) if is_zone else f"strftime({_reading(value)}, {text(part)})"
-        for is_zone, part in parts
+        _apart(c, node, value, part.letters)
+        if part.letters
+        else f"strftime({_reading(value)}, {text(part.strftime)})"
+        for part in parts
     ]
     return Typed(f"({' || '.join(found)})" if found else "''", t.VARCHAR)
+
+
+_NUMBERS = {
+    "C": "year({v}) // 100", "K": "hour({v}) % 12", "k": "(hour({v}) + 23) % 24 + 1",
+    "e": "isodow({v})", "y": "year({v})", "Y": "year({v})", "x": "isoyear({v})", "w": "week({v})",
+}  # fmt: skip
+"""What Joda prints of a moment `v` as a number, by its letter; years are of our era."""
+
+
+def _apart(c: CallCompiler, node: ast.Call, value: Typed, letters: str) -> str:
+    """What `strftime` has no letter for."""
+    letter, size, reading = letters[0], len(letters), _reading(value)
+    if letter == "Z":
+        return _zone_part(c, value, letters)
+    if letter == "z":
+        c.refuse(f"{letters} in a date pattern", node.at)
+    if letter == "G":
+        return f"CASE WHEN year({reading}) > 0 THEN 'AD' ELSE 'BC' END"
+    if letter == "S":  # digits of the second, of which there are three
+        return f"rpad(left(strftime({reading}, '%g'), {size}), {size}, '0')"
+    number = _NUMBERS[letter].format(v=reading)
+    if letter in "yYx" and size == 2:
+        number = f"{number} % 100"
+    return f"printf('%0{size}d', CAST({number} AS BIGINT))"
 
 
 def _zone_part(c: CallCompiler, value: Typed, letters: str) -> str:
@@ -264,7 +320,7 @@ def _parse_datetime(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
     parsed = f"strptime({c.as_type(node, value, t.VARCHAR).sql}, {text(written)})"
-    return Typed(f"timezone({text(c.zone)}, {parsed})", t.timestamp_tz(3))
+    return Typed(casts_time.in_named_zone(parsed, c.zone), t.timestamp_tz(3))
 
 
 @special("from_unixtime_nanos")
@@ -290,6 +346,8 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
     zone = _zone(c, node, args[1]) if len(args) == 2 else ""
+    if len(args) == 2 and not casts_time.zone_exists(zone):
+        c.invalid(f"Time zone not supported: {zone}", node.at)
     overflow = c.failing("Millis overflow")
     millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
     sql = (
@@ -339,8 +397,9 @@ def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     kind = t.timestamp_tz(value.type.params[0], name)
     if name[:1] in {"+", "-"} or name in {c.zone, "UTC"} or t.is_fine(value.type):
         return Typed(value.sql, kind)
-    # converting makes DuckDB look the zone up, and fail for one that does not exist
-    return Typed(f"timezone({text(name)}, timezone({text(name)}, {value.sql}))", kind)
+    if not casts_time.zone_exists(name):
+        c.invalid(f"'{name}' is not a valid time zone", node.at)
+    return Typed(value.sql, kind)
 
 
 def _clock_at(c: CallCompiler, value: Typed, zone: str) -> Typed:

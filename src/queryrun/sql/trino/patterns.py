@@ -14,7 +14,8 @@ from dataclasses import replace
 from queryrun.sql.trino import ast, pattern_program
 from queryrun.sql.trino import ast_patterns as ap
 from queryrun.sql.trino.compile_calls import CallCompiler
-from queryrun.sql.trino.pattern_expressions import Conditions, Input, Labels, Measures
+from queryrun.sql.trino.pattern_conditions import Conditions
+from queryrun.sql.trino.pattern_expressions import Input, Labels, Measures
 from queryrun.sql.trino.scope import Column, Output, Scope
 
 Made = tuple[str, list[Output]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast, json_forms, pattern_forms, routine_forms
+from queryrun.sql.trino import ast, json_forms, metadata_forms, pattern_forms, routine_forms
 from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.markers import Mark, Value
@@ -33,18 +33,6 @@ _LOOSE = (
 )  # fmt: skip
 """What `.*` does not follow: it binds to their last operand, which is no row."""
 ONE_ALONE = "Only one statement is allowed"
-_SHOWS = (
-    "CATALOGS", "COLUMNS", "CREATE", "CURRENT", "FUNCTIONS", "GRANTS", "ROLE", "ROLES", "SCHEMAS",
-    "SESSION", "STATS", "TABLES",
-)  # fmt: skip
-"""What SHOW takes, in the order in which Trino lists it."""
-_PLANS = {
-    ("DISTRIBUTED", "TEXT"): "plan", ("LOGICAL", "TEXT"): "plan",
-    ("DISTRIBUTED", "JSON"): "json", ("LOGICAL", "JSON"): "json",
-    ("DISTRIBUTED", "GRAPHVIZ"): "graphviz", ("LOGICAL", "GRAPHVIZ"): "graphviz",
-}  # fmt: skip
-"""What EXPLAIN shows by its TYPE and FORMAT. One engine's plan is distributed as it is logical.
-What is validated or read is shown in one form, whatever the format, as in Trino."""
 
 
 def parse(statement: str, values: Sequence[Value] = ()) -> tuple[ast.Statement, list[Mark]]:
@@ -82,106 +70,13 @@ class QueryParser(ExpressionParser):
             message = "WITH SESSION is not supported: the source's settings count"
             self.refuse(message, self.token.at)
         if self.at_word("SHOW"):
-            return self._show()
+            return metadata_forms.show(self)
         if self.at_word("DESCRIBE", "DESC"):
             at = self.advance().at
-            return ast.Show("columns", self._table(), None, None, at)
+            return ast.Show("columns", metadata_forms.table_name(self), None, None, at)
         if self.at_word("EXPLAIN"):
-            return self._explain()
-        return self._whole_query()
-
-    def _whole_query(self) -> ast.Query:
-        functions = routine_forms.functions(self)
-        found = self.query()
-        found.functions = functions
-        return found
-
-    def _explain(self) -> ast.Explain:
-        at = self.advance().at
-        what = "plan"
-        if self.take_word("ANALYZE"):
-            self.take_word("VERBOSE")
-            what = "analyze"
-        elif self.at_op("(") and self.lookahead().text in {"TYPE", "FORMAT"}:
-            what = self._explain_options()
-        if self.at_word("SHOW", "DESCRIBE", "DESC", "EXPLAIN"):
-            self.refuse("EXPLAIN of a metadata statement is not supported", self.token.at)
-        return ast.Explain(what, self._whole_query(), at)
-
-    def _explain_options(self) -> str:
-        """`(TYPE VALIDATE)`, `(FORMAT JSON)`: of each kind the first counts, as in Trino."""
-        chosen: dict[str, str] = {}
-        self.advance()
-        while True:
-            if self.expect_word("FORMAT", "TYPE").text == "TYPE":
-                word = self.expect_word("DISTRIBUTED", "IO", "LOGICAL", "VALIDATE").text
-                chosen.setdefault("TYPE", word)
-            else:
-                chosen.setdefault("FORMAT", self.expect_word("GRAPHVIZ", "JSON", "TEXT").text)
-            if not self.take_op(","):
-                break
-        self.expect_op(")")
-        kind = chosen.get("TYPE", "DISTRIBUTED")
-        return _PLANS.get((kind, chosen.get("FORMAT", "TEXT")), kind.lower())
-
-    def _stats(self, at: int) -> ast.Stats:
-        self.expect_word("FOR")
-        if self.take_op("("):
-            query = self.query()
-            self.expect_op(")")
-            return ast.Stats(query, at)
-        table = self._table()
-        return ast.Stats(ast.Query([], False, table, [], None, None, table.at), at)
-
-    def _show_create(self, at: int) -> ast.Show:
-        if self.take_word("MATERIALIZED"):
-            self.expect_word("VIEW")
-            what = "MATERIALIZED VIEW"
-        else:
-            what = self.expect_word("FUNCTION", "SCHEMA", "TABLE", "VIEW").text
-        return ast.Show(f"create {what.lower()}", None, None, None, at, self._table())
-
-    def _show_roles(self, first: str, at: int) -> ast.Show:
-        """Roles and what they may: there are none here, whatever is asked about."""
-        what = {"GRANTS": "grants", "ROLE": "role grants"}.get(first, "roles")
-        if first == "CURRENT":
-            self.expect_word("ROLES")
-        elif first == "ROLE":
-            self.expect_word("GRANTS")
-        if first == "GRANTS":
-            if self.take_word("ON"):
-                self.take_word("TABLE")
-                return ast.Show(what, None, None, None, at, self._table())
-        elif self.take_word("FROM", "IN"):
-            return ast.Show(what, None, None, None, at, self._table())
-        return ast.Show(what, None, None, None, at)
-
-    def _show(self) -> ast.Show | ast.Stats:
-        at = self.advance().at
-        what = self.expect_word(*_SHOWS).text
-        if what == "STATS":
-            return self._stats(at)
-        if what == "CREATE":
-            return self._show_create(at)
-        if what in {"CURRENT", "GRANTS", "ROLE", "ROLES"}:
-            return self._show_roles(what, at)
-        table = of = None
-        if what == "COLUMNS":
-            self.expect_word("FROM", "IN")
-            table = self._table()
-        elif what not in {"CATALOGS", "SESSION"} and self.take_word("FROM", "IN"):
-            of = self._table()  # there is one schema and one catalog of ours: any name means them
-        like = escape = None
-        if self.take_word("LIKE"):
-            like = self.text()
-            escape = self.text() if self.take_word("ESCAPE") else None
-        return ast.Show(what.lower(), table, like, escape, at, of)
-
-    def _table(self) -> ast.Table:
-        parts = [self.name()]
-        while self.take_op("."):
-            parts.append(self.name())
-        return ast.Table(parts, parts[0].at)
+            return metadata_forms.explain(self)
+        return metadata_forms.whole_query(self)
 
     # --- queries ----------------------------------------------------------------------------
 
@@ -292,7 +187,7 @@ class QueryParser(ExpressionParser):
             return self._values()
         if self.at_word("TABLE"):
             self.advance()
-            return self._table()
+            return metadata_forms.table_name(self)
         if self.take_op("("):
             query = self.query()
             self.expect_op(")")
@@ -488,7 +383,7 @@ class QueryParser(ExpressionParser):
             return json_forms.json_table(self)
         if token.text == "GRAPH_TABLE" and self.lookahead().text == "(":
             self.refuse(f"{token.text} is not supported", token.at)
-        return self._table()
+        return metadata_forms.table_name(self)
 
     def _unnest(self, at: int) -> ast.Relation:
         self.expect_op("(")

@@ -136,7 +136,7 @@ class Converter:
             shapes = [Shape() for _ in names] if source.is_json else []
             facts = self._facts(source, names, _observed(batches, shapes))
         return [
-            _column(source, name, fact, shapes[index] if shapes else None, families.get(name, ""))
+            column_of(source, name, fact, shapes[index] if shapes else None, families.get(name, ""))
             for index, (name, fact) in enumerate(zip(names, facts, strict=True))
         ]
 
@@ -205,14 +205,31 @@ class Converter:
         columns = []
         for index, (name, fact, begin) in enumerate(zip(names, facts, first, strict=True)):
             family = "" if source.is_json else kinds.family_of(begin)
-            column = _column(source, name, fact, shapes[index] if shapes else None, family)
+            column = column_of(source, name, fact, shapes[index] if shapes else None, family)
             columns.append(replace(column, is_complete=is_complete))
         return columns
 
     def _facts(self, source: Source, names: Sequence[str], batches: Batches) -> list[Facts]:
-        with self._stream({"c": pa.int32(), "v": pa.string()}, _below(batches)) as stream:
-            rows = self._execute(kinds.facts_sql(stream, is_json=source.is_json))
-        return kinds.read_facts(rows, len(names))
+        return self.facts(source.is_json, len(names), _below(batches))
+
+    def facts(self, is_json: bool, columns: int, values: Batches) -> list[Facts]:
+        """The facts of each column; `values` have its number, from 0, as c and a text as v."""
+        with self._stream({"c": pa.int32(), "v": pa.string()}, values) as stream:
+            rows = self._execute(kinds.facts_sql(stream, is_json=is_json))
+        return kinds.read_facts(rows, columns)
+
+    def cast(self, source: Source, columns: Sequence[Column], batches: Batches) -> pa.Table:
+        """The rows in the types of the columns, whose facts are of all these rows.
+
+        Raises `MismatchError` for a value that is not of its defined type. Not for nested columns.
+        """
+        items = ", ".join(
+            f"{_item(source, column, index, is_checked=False)} AS c{index}"
+            for index, column in enumerate(columns)
+        )
+        fields = {f"c{index}": pa.string() for index in range(len(columns))}
+        with self._stream(fields, batches) as stream, self._faults():
+            return self._connection.sql(f"SELECT {items} FROM {stream}").to_arrow_table()
 
     def _write(
         self,
@@ -243,9 +260,14 @@ class Converter:
         return int(str(rows[0][0]))
 
     def _execute(self, sql: str) -> list[tuple[Any, ...]]:
+        with self._faults():
+            return self._connection.execute(sql).fetchall()
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
         """A fault of the file that was raised below the engine comes out as itself."""
         try:
-            return self._connection.execute(sql).fetchall()
+            yield
         except duckdb.Error as error:
             if self._fault:
                 raise self._fault from error
@@ -332,7 +354,8 @@ def _item(source: Source, column: Column, index: int, *, is_checked: bool) -> st
     )
 
 
-def _column(source: Source, name: str, facts: Facts, shape: Shape | None, family: str) -> Column:
+def column_of(source: Source, name: str, facts: Facts, shape: Shape | None, family: str) -> Column:
+    """A column with the type that the facts of the whole file imply, or that is defined."""
     rule = source.rules.get(name.lower())
     if rule is not None:
         return Column(name, rule.kind, facts, is_complete=True, is_defined=True)

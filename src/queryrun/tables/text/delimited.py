@@ -70,6 +70,7 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
         head, start = head[announced.end() :], 0
     if not head[start:] and not announced:
         return Header((), layout)
+    _require_delimited(stream, head[start:], layout)
     record, length = _first_record(stream, head[start:], layout)
     layout = _with_delimiter(record, layout)
     cells = _cells(stream, record, layout)
@@ -83,6 +84,25 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     stream.is_of_one_column = len(names) == 1
     stream.skip(start + length if layout.header else start)
     return Header(names, layout)
+
+
+_OTHER_TEXT = (
+    (
+        re.compile(rb'[ \t]*(?:\{[ \t\r\n]*"|\[[ \t\r\n]*[\[{])'),
+        "JSON",
+        "let its name end in .json",
+    ),
+    (re.compile(rb"[ \t]*<(?:!doctype|html|\?xml)", re.I), "a page or XML", "fetch the data again"),
+)
+
+
+def _require_delimited(stream: TextStream, head: bytes, layout: Layout) -> None:
+    """What a download saves in place of data would be a header, and no row."""
+    if not layout.header or layout.is_header_defined:
+        return
+    for pattern, what, advice in _OTHER_TEXT:
+        if pattern.match(head):
+            raise _fault(stream, 1, f"is {what}, not delimited text", advice)
 
 
 def batches(

@@ -39,3 +39,8 @@ def cut(value: str) -> str:
     """A value as a message quotes it: printable, and cut short."""
     safe = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
     return safe if len(safe) <= MAX_VALUE_CHARS else safe[: MAX_VALUE_CHARS - 1] + "…"
+
+
+def replace_line(fault: FileFault, line: int) -> FileFault:
+    """The same fault with its line."""
+    return FileFault(fault.file, fault.problem, fault.advice, line, fault.column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
 from queryrun.tables.text.convert import UNREAD, Column, Converted, Converter, ValueFault
 from queryrun.tables.text.delimited import Layout, RaggedFault
-from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut
+from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut, replace_line
 from queryrun.tables.text.nested import InexactError, Shape
+from queryrun.tables.text.small_files import MAX_FILE_BYTES, convert_small, write_parquet
 from queryrun.tables.text.sources import DelimitedSource, JsonSource, Source
 from queryrun.tables.text.store import CopyStore, Entry, key_of
 from queryrun.tables.text.stream import TextFile
@@ -26,6 +28,9 @@ from queryrun.tables.text.stream import TextFile
 SOME_COLUMNS_BYTES = 32 * 1024**2
 """Of a longer file the first statement has the columns converted that it names: that takes a part
 of the time, and most files have more columns than statements read."""
+
+MIN_TOGETHER = 3
+"""Fewer small files are converted one by one."""
 
 
 def text_kinds(table: TableSnapshot) -> Mapping[str, str]:
@@ -127,12 +132,17 @@ class _Reading:
         files = [self._file(file) for file in self._table.files if file.identity.size_bytes]
         if not files:
             raise unreadable(self._table.table.name, "its file is empty, so it has no columns")
-        for file in files:
-            if not self._remember_some(file):
-                self._remember(file, file.key, self._convert)
+        missing = [
+            file
+            for file in files
+            if not self._remember_some(file) and not self._recall(file, file.key)
+        ]
+        for file in self._without_small(missing):
+            self._remember(file, file.key, self._convert)
         files = [file for file in files if file.converted.columns]
         if not files:
             raise unreadable(self._table.table.name, "it has no records, so it has no columns")
+        self._require_common_names(files)
         faults = self._unify(files)
         self._note_unread(files)
         self.names = [{c.name.lower() for c in file.converted.columns} for file in files]
@@ -159,22 +169,54 @@ class _Reading:
 
     def _remember(self, file: _File, key: str, make: Callable[[_File, Path], Converted]) -> None:
         """What is known by this key, or `make` it known. A fault is known as well."""
+        if self._recall(file, key):
+            return
+        with self._store.writing() as path:
+            try:
+                entry = Entry(make(file, path))
+            except FileFault as fault:
+                entry = Entry(fault=self._located(file, fault))
+            if not file.file.is_unchanged():
+                raise changed(self._table.table.name, file.file.found.name)
+            is_written = entry.converted is not None and bool(entry.converted.columns)
+            self._store.add(key, entry, path if is_written else None)
+        self._take(file, key, entry)
+
+    def _recall(self, file: _File, key: str) -> bool:
+        """Whether something is known by this key; then the file has it."""
         entry = self._store.find(key)
-        if entry is None:
-            with self._store.writing() as path:
-                try:
-                    entry = Entry(make(file, path))
-                except FileFault as fault:
-                    entry = Entry(fault=self._located(file, fault))
-                if not file.file.is_unchanged():
-                    raise changed(self._table.table.name, file.file.found.name)
-                is_written = entry.converted is not None and bool(entry.converted.columns)
-                self._store.add(key, entry, path if is_written else None)
+        if entry:
+            self._take(file, key, entry)
+        return entry is not None
+
+    def _take(self, file: _File, key: str, entry: Entry) -> None:
         if entry.fault:
             raise unreadable(self._table.table.name, str(entry.fault))
         if entry.converted is None:
             raise unreadable(self._table.table.name, "it could not be converted")
         file.key, file.converted = key, entry.converted
+
+    def _without_small(self, files: Sequence[_File]) -> list[_File]:
+        """Convert what can be together with others; returns the files that cannot."""
+        small = [file for file in files if file.file.identity.size_bytes <= MAX_FILE_BYTES]
+        if len(small) < MIN_TOGETHER:
+            return list(files)
+        done = set()
+        for found in convert_small(self._converter, [file.source for file in small]):
+            file = small[found.index]
+            converted = Converted(found.columns, found.rows.num_rows)
+            try:
+                self._require(file, converted)
+            except FileFault:
+                continue
+            if not file.file.is_unchanged():
+                raise changed(self._table.table.name, file.file.found.name)
+            with self._store.writing() as path:
+                write_parquet(found.rows, path)
+                self._store.add(file.key, Entry(converted), path)
+            file.converted = converted
+            done.add(file.key)
+        return [file for file in files if file.key not in done]
 
     def _remember_some(self, file: _File) -> bool:
         """Whether a copy of the columns that the statement names will do, and is there now.
@@ -210,12 +252,14 @@ class _Reading:
         self, file: _File, path: Path, columns: Collection[str] | None = None
     ) -> Converted:
         converted = self._converter.convert(file.source, path, columns)
-        if not converted.columns:
-            return converted
+        if converted.columns:
+            self._require(file, converted)
+        return converted
+
+    def _require(self, file: _File, converted: Converted) -> None:
         self._require_columns(file, converted)
         if isinstance(file.source, DelimitedSource):
             self._require_header(file, converted)
-        return converted
 
     def _require_columns(self, file: _File, converted: Converted) -> None:
         known = {column.name.lower() for column in converted.columns}
@@ -234,7 +278,7 @@ class _Reading:
         classes = self._converter.classes(names)
         for column, found in zip(converted.columns, classes, strict=True):
             family = kinds.family_of(kinds.Facts({found: 1}))
-            if family and family == kinds.family_of(column.facts):
+            if family and (not converted.rows or family == kinds.family_of(column.facts)):
                 raise FileFault(
                     file.text.name,
                     f"may be a row of values and not the names of columns ('{cut(column.name)}')",
@@ -275,6 +319,24 @@ class _Reading:
 
     # --- all files --------------------------------------------------------------------------
 
+    def _require_common_names(self, files: Sequence[_File]) -> None:
+        """A file that has no column of the others has no header: its first row would name columns
+        that nobody has, and would not be counted.
+        """
+        layout = self._layout
+        if layout is None or not layout.header or layout.is_header_defined:
+            return
+        counts = Counter(c.name.lower() for file in files for c in file.converted.columns)
+        for file in files if len(files) > 1 else ():
+            names = [column.name for column in file.converted.columns]
+            if all(counts[name.lower()] == 1 for name in names):
+                raise unreadable(
+                    self._table.table.name,
+                    f"'{file.text.name}' line 1 names no column that another file has "
+                    f"('{cut(names[0])}'), so it may be a row; write the names above it, or say "
+                    "header = true or header = false in tables.toml",
+                )
+
     def _unify(self, files: Sequence[_File]) -> dict[str, str]:
         """One type per column in all files; the columns for which there is none, and why."""
         names = {c.name.lower(): c.name for file in reversed(files) for c in file.converted.columns}
@@ -290,7 +352,7 @@ class _Reading:
                 faults[name] = fault
         self.kinds = {name: kind for name, (kind, _) in kinds_by_name.items()}
         for file in files:
-            self._rewrite(file, kinds_by_name)
+            self._rewrite(file, kinds_by_name, names)
         return faults
 
     def _differs(self, files: Sequence[_File], name: str) -> bool:
@@ -324,16 +386,24 @@ class _Reading:
             return "JSON", None
         return kind, shape
 
-    def _rewrite(self, file: _File, types: Mapping[str, tuple[str, Shape | None]]) -> None:
+    def _rewrite(
+        self,
+        file: _File,
+        types: Mapping[str, tuple[str, Shape | None]],
+        names: Mapping[str, str],
+    ) -> None:
+        """Give the copy the types, and the spelling of names, that all files have in common.
+
+        A spelling in ASCII stays: the engine folds its case, and that of no other.
+        """
         columns = []
         for column in file.converted.columns:
             kind, shape = types[column.name.lower()]
-            columns.append(replace(column, kind=kind, shape=shape))
-        if [(c.kind, c.shape) for c in columns] == [
-            (c.kind, c.shape) for c in file.converted.columns
-        ]:
+            name = column.name if column.name.isascii() else names[column.name.lower()]
+            columns.append(replace(column, name=name, kind=kind, shape=shape))
+        if columns == list(file.converted.columns):
             return
-        parts = [(column.kind, str(column.shape)) for column in columns]
+        parts = [(column.name, column.kind, str(column.shape)) for column in columns]
         key = key_of(file.file.identity, file.key, parts)
         self._remember(
             file, key, lambda file, path: self._converter.rewrite(file.source, columns, path)
@@ -425,8 +495,3 @@ def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
         is_header_defined=definition.header is not None or bool(definition.names),
         is_defined=layout.is_defined or bool(definition.delimiter),
     )
-
-
-def replace_line(fault: FileFault, line: int) -> FileFault:
-    """The same fault with its line."""
-    return FileFault(fault.file, fault.problem, fault.advice, line, fault.column)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from queryrun.tables.definition import ColumnRule
+from queryrun.tables.definition import ColumnRule, has_offsets
 from queryrun.tables.sql import quoted_text
 
 _YES = "('true', 't', 'yes', 'y', '1')"
@@ -50,25 +50,34 @@ def _number(value: str, rule: ColumnRule) -> str:
 def _time(value: str, rule: ColumnRule) -> str:
     zone = quoted_text(rule.time_zone or "UTC")
     if rule.format:
-        read = f"try_strptime({value}, {quoted_text(rule.format)})"
-        if rule.kind == "DATE":
-            return f"CAST({read} AS DATE)"
-        if rule.kind == "TIMESTAMP":
-            return f"CAST({read} AS TIMESTAMP)"
-        return (
-            f"timezone({zone}, CAST({read} AS TIMESTAMP))"
-            if rule.time_zone
-            else (f"CAST({read} AS TIMESTAMPTZ)")
-        )
+        return _formatted(value, rule, zone)
     if rule.kind == "DATE":
         return f"CASE WHEN qr_class({value}) = 'd' THEN TRY_CAST({value} AS DATE) END"
     if rule.kind == "TIMESTAMP":
         return f"CASE WHEN qr_class({value}) IN ('d', 't') THEN TRY_CAST({value} AS TIMESTAMP) END"
     local = (
         f"WHEN qr_class({value}) IN ('d', 't') "
-        f"THEN timezone({zone}, TRY_CAST({value} AS TIMESTAMP))"
+        f"THEN {_local(f'TRY_CAST({value} AS TIMESTAMP)', zone)}"
     )
     return (
         f"CASE WHEN qr_class({value}) = 'o' THEN TRY_CAST({value} AS TIMESTAMPTZ) "
         f"{local if rule.time_zone else ''} END"
     )
+
+
+def _formatted(value: str, rule: ColumnRule, zone: str) -> str:
+    """A date has no time of day that would be dropped; an offset counts more than a zone."""
+    read = f"try_strptime({value}, {quoted_text(rule.format)})"
+    if rule.kind == "DATE":
+        return f"CASE WHEN CAST({read} AS TIME) = TIME '00:00:00' THEN CAST({read} AS DATE) END"
+    if rule.kind == "TIMESTAMP":
+        return f"CAST({read} AS TIMESTAMP)"
+    if has_offsets(rule.format):
+        return f"CAST({read} AS TIMESTAMPTZ)"
+    return _local(f"CAST({read} AS TIMESTAMP)", zone)
+
+
+def _local(moment: str, zone: str) -> str:
+    """NULL for a time that the zone's clocks have passed over; of two the later."""
+    instant = f"timezone({zone}, {moment})"
+    return f"CASE WHEN timezone({zone}, {instant}) = {moment} THEN {instant} END"

@@ -28,6 +28,15 @@ _BOMS = (
 )
 _MARK = re.compile(rb"\xef(?:\xbb\xbf|\xbf\xbe)")
 """A byte order mark, also of the other order, as UTF-8."""
+_SIGNATURES = (
+    (re.compile(rb"\x1f\x8b"), "a gzip archive", "add .gz to its name"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "a zstd archive", "add .zst to its name"),
+    (re.compile(rb"BZh[1-9]1AY&SY"), "a bzip2 archive", "add .bz2 to its name"),
+    (re.compile(rb"PK\x03\x04|\xd0\xcf\x11\xe0"), "a workbook or archive", "save it as text"),
+    (re.compile(rb"PAR1[\x00-\x1f]"), "a Parquet file", "let its name end in .parquet"),
+    (re.compile(rb"SQLite format 3\0|.{8}DUCK", re.S), "a database", "export its tables"),
+)
+"""How files begin that are no text, whatever their names say."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
 
@@ -68,6 +77,10 @@ class TextStream(io.RawIOBase):
         except BaseException:
             self.close()
             raise
+        for pattern, what, advice in _SIGNATURES:
+            if pattern.match(first):
+                self.close()
+                raise FileFault(file.name, f"is {what}, not text", advice)
         bom, found = next(((b, e) for b, e in _BOMS if first.startswith(b)), (b"", "utf-8"))
         self.encoding = file.encoding or found
         decoder = codecs.getincrementaldecoder(self.encoding)("strict")

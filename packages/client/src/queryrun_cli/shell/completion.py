@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from queryrun_cli.shell.meta import COMMANDS
 from queryrun_cli.shell.session import FORMATS, Session
 from queryrun_cli.shell.words import FUNCTIONS, KEYWORDS
-from queryrun_client import Table
+from queryrun_client import ClientError, Table
 
 FRESH_S = 60.0
 """Seconds for which the list of tables is used."""
@@ -52,8 +52,13 @@ class Words:
     def tables(self) -> list[Table]:
         """The tables of the source that is chosen now."""
         now_s, source = self._now_s(), self._session.source
-        if self._read_at is None or self._read_at[0] != source or now_s > self._read_at[1]:
-            self._tables = self._session.tables()
+        is_known = self._read_at is not None and self._read_at[0] == source
+        if not is_known or (self._read_at is not None and now_s > self._read_at[1]):
+            try:
+                self._tables = self._session.tables()
+            except ClientError:  # old names help more than none
+                if not is_known:
+                    raise
             self._read_at = (source, now_s + FRESH_S)
         return self._tables
 

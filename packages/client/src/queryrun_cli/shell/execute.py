@@ -13,7 +13,7 @@ from queryrun_cli.following import submit_or_cancel, wait_or_cancel
 from queryrun_cli.shell.session import TABLE, OutputFile, Session
 from queryrun_cli.shell.underline import error_lines
 from queryrun_cli.statements import with_used
-from queryrun_cli.table import MAX_ROWS, table_of
+from queryrun_cli.table import file_lines, printed_lines
 from queryrun_client import ClientError, Run, SubmitOptions, formats
 from queryrun_client.progress import counted
 
@@ -31,7 +31,7 @@ def execute(session: Session, sql: str) -> None:
         run.check()
         _print_result(session, run)
     except ClientError as error:
-        for line in error_lines(error, sql):
+        for line in error_lines(error, sql, session.width):
             print(line, file=sys.stderr, flush=True)
         raise
     finally:
@@ -40,8 +40,10 @@ def execute(session: Session, sql: str) -> None:
 
 
 def _options(session: Session, sql: str) -> SubmitOptions:
-    content_type = "json" if session.format == TABLE else session.format
+    content_type = "json" if session.content == TABLE else session.content
     options = SubmitOptions(content_type=content_type, idempotency_key=str(uuid4()))
+    if session.output is not None:
+        options["content_encoding"] = session.output.compression
     if session.source is not None:
         options["source"] = session.source
     if used := with_used(session.parameters, sql):
@@ -51,31 +53,27 @@ def _options(session: Session, sql: str) -> SubmitOptions:
 
 def _check_output(session: Session) -> None:
     """Before anything runs: bytes are no text for a terminal, and no second file in a first one."""
-    if session.format == TABLE or formats.FORMATS[session.format].is_text:
-        return
-    if session.output is None:
-        raise CommandError(f"{session.format} is not printed: \\o FILE writes it into a file")
-    if session.output.results:
-        raise CommandError(
-            f"{session.output.path} has a result already: \\o FILE opens another one"
-        )
+    output = session.output
+    if output is None:
+        if not _is_text(session.format):
+            raise CommandError(f"{session.format} is not printed: \\o FILE writes it into a file")
+    elif output.format == TABLE and output.compression != "none":
+        raise CommandError(f"a table is not compressed: \\format csv for {output.path}")
+    elif output.results and (output.compression == "zip" or not _is_text(output.format)):
+        raise CommandError(f"{output.path} has a result already: \\o FILE opens another one")
+
+
+def _is_text(name: str) -> bool:
+    return name == TABLE or formats.FORMATS[name].is_text
 
 
 def _print_result(session: Session, run: Run) -> None:
     if session.output is not None:
         _append(session, session.output, run)
     elif session.format == TABLE:
-        session.write_lines(_table_lines(session, run, session.width))
+        session.write_lines(printed_lines(run, session.width, session.table))
     else:
         _copy_file(run)
-
-
-def _table_lines(session: Session, run: Run, width: int) -> list[str]:
-    table = table_of(run)
-    lines = list(table.lines(width, session.table)) if table.headings else []
-    total = run.number_of_rows if run.number_of_rows is not None else len(table.rows)
-    more = f", the first {MAX_ROWS} printed" if total > len(table.rows) else ""
-    return [*lines, f"({counted(total)}{more})"]
 
 
 def _copy_file(run: Run) -> None:
@@ -92,8 +90,8 @@ def _copy_file(run: Run) -> None:
 def _append(session: Session, output: OutputFile, run: Run) -> None:
     """The first result replaces the file, further ones of a text format follow it."""
     mode = "ab" if output.results else "wb"
-    if session.format == TABLE:
-        lines = _table_lines(session, run, sys.maxsize)
+    if output.format == TABLE:
+        lines = file_lines(run, session.table)
         with output.path.open(mode) as file:
             file.write("".join(f"{line}\n" for line in lines).encode())
     else:

@@ -16,9 +16,9 @@ from queryrun_cli.following import Interrupted
 from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
-from queryrun_cli.shell.entries import is_command, parts_of
+from queryrun_cli.shell.entries import WORDS, is_command, parts_of
 from queryrun_cli.shell.execute import execute
-from queryrun_cli.shell.meta import WORDS, run_meta
+from queryrun_cli.shell.meta import run_meta
 from queryrun_cli.shell.session import FORMATS, Session
 from queryrun_cli.table import TableOptions
 from queryrun_client import ClientError
@@ -48,6 +48,7 @@ def run_shell(options: ShellOptions, profile: str | None) -> None:
         session = Session(client, options.source, table=table, quiet=options.quiet)
         session.format = options.format or session.format
         session.parameters = parameters_of(options.parameters)
+        session.run_entry = lambda entry: run_entry(session, entry)
         if sys.stdin.isatty():
             _run_interactive(session)
         else:
@@ -76,6 +77,8 @@ def _run_and_tell(session: Session, entry: str) -> None:
         return
     except CommandError as error:
         exits.note(str(error))
+    except typer.BadParameter as error:
+        exits.note(error.message)
     except ClientError as error:
         if not isinstance(error, _Printed):
             exits.note(exits.describe(error))
@@ -111,7 +114,7 @@ def _run_piped(session: Session) -> None:
 def run_entry(session: Session, entry: str) -> None:
     """Run one statement or command. Raises `_Printed` for an error that was printed."""
     if is_command(entry):
-        run_meta(session, WORDS.get(entry.rstrip(";").lower(), entry))
+        run_meta(session, WORDS.get(entry.rstrip("; ").lower(), entry))
         return
     try:
         execute(session, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,17 @@ import typer
 
 from queryrun_cli.errors import CommandError
 from queryrun_cli.parameters import parameter_of
+from queryrun_cli.sentences import text_in
+from queryrun_cli.shell.entries import parts_of
 from queryrun_cli.shell.session import FORMATS, Session
 from queryrun_cli.tables import describe_lines, list_lines
 from queryrun_client import formats
 
 _ON_OFF = {"on": True, "off": False}
+MIN_HELP = 30
+"""Cells of a line of help, however narrow the terminal is."""
+MAX_DEPTH = 8
+"""Of files that read files: one that reads itself would never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +83,37 @@ def _output(session: Session, argument: str) -> None:
         session.close_output()
         session.say("Results are printed.")
         return
-    session.open_output(Path(argument).expanduser())
-    session.say(f"Results go to {argument}, as {session.format}.")
+    output = session.open_output(Path(argument).expanduser())
+    packed = "" if output.compression == "none" else f", {output.compression}"
+    session.say(f"Results go to {argument}, as {output.format}{packed}.")
+
+
+def _include(session: Session, argument: str) -> None:
+    """The first error ends the file, and those that read it."""
+    if not argument:
+        raise CommandError("give a file: \\i FILE")
+    if session.depth >= MAX_DEPTH:
+        raise CommandError(f"{argument}: {MAX_DEPTH} files read each other already")
+    path = Path(argument).expanduser()
+    try:
+        text = text_in(path.read_bytes(), argument)
+    except OSError as error:
+        raise CommandError(f"{argument}: {error.strerror}") from error
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    session.depth += 1
+    try:
+        for entry in parts_of(text):
+            session.run_entry(entry)
+            if session.is_done:
+                return
+    finally:
+        session.depth -= 1
 
 
 def _source(session: Session, argument: str) -> None:
+    if argument and Path(argument).expanduser().is_file():
+        raise CommandError(f"{argument} is a file: \\i {argument} runs its statements")
     if argument:
         session.client.tables(argument)  # refused when there is no such source
         session.source = argument
@@ -88,14 +121,18 @@ def _source(session: Session, argument: str) -> None:
 
 
 def _format(session: Session, argument: str) -> None:
+    """Of the file while there is one, else of what is printed."""
     if argument:
         if argument not in FORMATS:
             raise CommandError(f"use one of {', '.join(FORMATS)}")
         is_text = argument == FORMATS[0] or formats.FORMATS[argument].is_text
         if not is_text and session.output is None:
             raise CommandError(f"{argument} is not printed: first \\o FILE.{argument}")
-        session.format = argument
-    session.say(f"Format: {session.format}.")
+        if session.output is None:
+            session.format = argument
+        else:
+            session.output.format = argument
+    session.say(f"Format: {session.content}.")
 
 
 def _set(session: Session, argument: str) -> None:
@@ -121,14 +158,14 @@ def _unset(session: Session, argument: str) -> None:
 
 def _help(session: Session, _argument: str) -> None:
     names = [f"{one.name} {one.argument}".rstrip() for one in COMMANDS]
-    width = max(map(len, names))
-    session.write_lines(
-        [
-            "Statements end with ; and may have several lines. Ctrl-C cancels a running one.",
-            "",
-            *(f"{name:<{width}}  {one.help}" for name, one in zip(names, COMMANDS, strict=True)),
-        ]
-    )
+    width = max(map(len, names)) + 2
+    columns = max(session.width, width + MIN_HELP)
+    lines = ["Statements end with ; and may have several lines. Ctrl-C cancels a running one.", ""]
+    for name, one in zip(names, COMMANDS, strict=True):
+        lines += textwrap.wrap(
+            one.help, columns, initial_indent=name.ljust(width), subsequent_indent=" " * width
+        )
+    session.write_lines(lines)
 
 
 def _quit(session: Session, _argument: str) -> None:
@@ -140,13 +177,12 @@ COMMANDS = (
     Meta("\\x", "[on|off|auto]", "one line per value", _expanded),
     Meta("\\timing", "[on|off]", "print how long each statement took", _timing),
     Meta("\\o", "[FILE]", "write results into a file; its suffix is the format", _output),
+    Meta("\\i", "FILE", "run the statements of a file", _include),
     Meta("\\source", "[NAME]", "where statements run", _source),
-    Meta("\\format", "[NAME]", f"how results are shown: {', '.join(FORMATS)}", _format),
+    Meta("\\format", "[NAME]", f"how to show results: {', '.join(FORMATS)}", _format),
     Meta("\\set", "[NAME[:TYPE]=VALUE]", "the value of :NAME in statements from now on", _set),
     Meta("\\unset", "NAME", "forget a parameter", _unset),
     Meta("\\?", "", "this list", _help),
     Meta("\\q", "", "leave (Ctrl-D does too)", _quit),
 )
 BY_NAME = {one.name: one for one in COMMANDS}
-WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}
-"""What people type in other shells, alone on a line."""

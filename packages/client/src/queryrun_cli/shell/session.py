@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 from queryrun_cli.errors import CommandError
 from queryrun_cli.printable import printable
 from queryrun_cli.table import TableOptions, print_paged
-from queryrun_client import Client, Table, formats
+from queryrun_cli.targets import FORMATS as FILE_FORMATS
+from queryrun_cli.targets import check_writable, content_of
+from queryrun_client import Client, Table
 
 TABLE = "table"
-FORMATS = (TABLE, *(name for name, one in formats.FORMATS.items() if not one.needs_separator))
+FORMATS = (TABLE, *FILE_FORMATS)
 
 
 @dataclass(slots=True)
@@ -23,6 +25,8 @@ class OutputFile:
     """The file that results go into, instead of the terminal."""
 
     path: Path
+    format: str
+    compression: str = "none"
     results: int = 0
 
 
@@ -40,6 +44,10 @@ class Session:
     is_done: bool = False
     parameters: dict[str, Any] = field(default_factory=dict)
     """Values of `:name`, for the statements that name it."""
+    run_entry: Callable[[str], None] = field(default=lambda _: None)
+    """Runs one statement or command; the loop sets it, so that a file's can be run."""
+    depth: int = 0
+    """Files that are being read, each by the one before."""
 
     def write_lines(self, lines: Iterable[str]) -> None:
         """Print lines that may be sent to a terminal, through a pager if one is wanted."""
@@ -66,20 +74,26 @@ class Session:
         """One line per value, never, or (None) where few rows do not fit."""
         self.table = replace(self.table, expanded=expanded)
 
-    def open_output(self, path: Path) -> None:
-        """Let results go into this file from now on. `CommandError` for what is no format."""
-        suffix = path.suffix[1:].lower()
-        if suffix == "xlsx":
-            raise CommandError("there are no results in .xlsx: use .csv, which spreadsheets open")
-        if suffix in FORMATS:
-            self.format = suffix
-        self.output = OutputFile(path)
+    def open_output(self, path: Path) -> OutputFile:
+        """Let results go into this file from now on. `CommandError` for what is no format, and
+        where no file can be made."""
+        check_writable(path)
+        if path.is_dir():
+            raise CommandError(f"{path} is a directory: name a file")
+        found, compression = content_of(path)
+        if found is None and compression != "none":
+            found = "csv" if self.format == TABLE else self.format
+        self.output = OutputFile(path, found or self.format, compression)
+        return self.output
 
     def close_output(self) -> None:
-        """Let results go to the terminal again; a format that no terminal can show ends too."""
+        """Let results go to the terminal again, in the format that they had there."""
         self.output = None
-        if self.format != TABLE and not formats.FORMATS[self.format].is_text:
-            self.format = TABLE
+
+    @property
+    def content(self) -> str:
+        """The format that results have now: the file's, or the terminal's."""
+        return self.format if self.output is None else self.output.format
 
     @property
     def width(self) -> int:

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 from queryrun_cli.exits import describe
 from queryrun_cli.printable import printable
-from queryrun_cli.table import width_of
+from queryrun_cli.table import padded, width_of
 from queryrun_client import ClientError, Refused, RunFailed
 from queryrun_client.marked import marked_line
 
 MAX_LINE = 120
-"""Characters of a printed line of a statement; a longer one is shortened around the error."""
+"""Cells of a printed line of a statement; a longer one is shortened around the error."""
+MIN_LINE = 40
 _REST = "…"
 
 
-def error_lines(error: ClientError, sql: str) -> Iterator[str]:
-    """The line of the statement, carets below what is wrong, and the error.
+def error_lines(error: ClientError, sql: str, width: int = MAX_LINE) -> Iterator[str]:
+    """The line of the statement in `width` cells, carets below what is wrong, and the error.
 
     All of it may be sent to a terminal: control characters are shown.
     """
@@ -24,14 +25,28 @@ def error_lines(error: ClientError, sql: str) -> Iterator[str]:
     marked = marked_line(sql, line, column)
     if marked is not None:
         before, wrong, after = (printable(part) for part in marked)
-        if len(before) > MAX_LINE // 2:
-            before = _REST + before[-MAX_LINE // 2 :]
-        wrong = wrong if len(wrong) <= MAX_LINE // 2 else wrong[: MAX_LINE // 2] + _REST
-        after = after if len(after) <= MAX_LINE // 2 else after[: MAX_LINE // 2] + _REST
         number = f"{line}: " if "\n" in sql else ""
+        budget = max(MIN_LINE, min(width, MAX_LINE)) - width_of(number)
+        wrong = _beginning(wrong, budget // 2)
+        rest_width = min(width_of(after), budget // 4)
+        before = _end(before, budget - width_of(wrong) - rest_width)
+        after = _beginning(after, budget - width_of(before) - width_of(wrong))
         yield f"{number}{before}{wrong}{after}".rstrip()
         yield " " * width_of(number + before) + "^" * max(1, width_of(wrong))
     yield printable(f"error: {describe(error)}")
+
+
+def _beginning(text: str, cells: int) -> str:
+    return text if width_of(text) <= cells else padded(text, cells).rstrip()
+
+
+def _end(text: str, cells: int) -> str:
+    if width_of(text) <= cells:
+        return text
+    text = text[-cells:]
+    while width_of(text) > cells - 1:
+        text = text[1:]
+    return _REST + text
 
 
 def position_of(error: ClientError) -> tuple[int | None, int | None]:

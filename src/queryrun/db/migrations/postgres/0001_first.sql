@@ -406,3 +406,12 @@ CREATE TABLE limits (
     value   bigint NOT NULL CHECK (value >= 0),
     PRIMARY KEY (level, subject, name)
 );
+CREATE INDEX limits_by_name ON limits (name);
+
+-- Submits of the last minute by tenant, entity, client and source, where these have such a limit.
+CREATE UNLOGGED TABLE submit_counts (
+    key    text COLLATE "C" NOT NULL,
+    second bigint NOT NULL,
+    count  bigint NOT NULL,
+    PRIMARY KEY (key, second)
+);

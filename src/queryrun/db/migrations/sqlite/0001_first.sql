@@ -369,3 +369,4 @@ CREATE TABLE limits (
     value   INTEGER NOT NULL CHECK (value >= 0),
     PRIMARY KEY (level, subject, name)
 ) WITHOUT ROWID;
+CREATE INDEX limits_by_name ON limits (name);

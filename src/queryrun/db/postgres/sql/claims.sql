@@ -41,6 +41,15 @@ BEGIN
         LIMIT 1 OFFSET greatest(max_of_tenant, 1) - 1);
 END $$;
 
+-- fragment: own_of_tenant
+(SELECT max_running FROM own WHERE whose = 'tenant' AND subject = tenant_id)
+
+-- fragment: own_of_entity
+(SELECT max_running FROM own WHERE whose = 'entity' AND subject = entity_id)
+
+-- fragment: own_of_client
+(SELECT max_running FROM own WHERE whose = 'client' AND subject = client_id)
+
 -- fragment: choice
 -- Which runs are next, in which order. It reads the parameters sources, the limits, where to begin,
 -- max_heads, slots, fair_slots and now_ms. `level` is how many runs an entity would have running with this one: the
@@ -52,6 +61,10 @@ RECURSIVE given AS MATERIALIZED (
             after_tenants, after_entities, after_clients)
         AS listed (source, max_tenant, max_entity, max_client,
             after_tenant, after_entity, after_client)
+), own AS MATERIALIZED (
+    -- Limits of single tenants, entities and clients on each source: the smaller counts.
+    SELECT whose, subject, max_running FROM unnest(own_levels, own_subjects, own_limits)
+        AS listed (whose, subject, max_running)
 ), running AS MATERIALIZED (
     -- Every slot in use. Index: runs_held.
     SELECT source, tenant_id, entity_id, client_id, count(*) AS runs FROM runs
@@ -59,11 +72,17 @@ RECURSIVE given AS MATERIALIZED (
 ), holders AS MATERIALIZED (
     -- The entities that run, and how many of their tenant do; `max_tenant / holding` is the largest
     -- share that one of them can have, because those that wait share too.
-    SELECT source, tenant_id, entity_id, sum(runs) AS runs, max_tenant, max_entity,
-        (sum(sum(runs)) OVER tenant) AS tenant_runs, (count(*) OVER tenant) AS holding
-    FROM running JOIN given USING (source)
-    GROUP BY source, tenant_id, entity_id, max_tenant, max_entity
-    WINDOW tenant AS (PARTITION BY source, tenant_id)
+    SELECT source, tenant_id, entity_id, runs, tenant_runs, holding,
+        least(max_tenant, {own_of_tenant}) AS max_tenant,
+        least(max_entity, {own_of_entity}) AS max_entity
+    FROM (SELECT source, tenant_id, entity_id, sum(runs) AS runs,
+            (sum(sum(runs)) OVER tenant) AS tenant_runs, (count(*) OVER tenant) AS holding
+        FROM running GROUP BY source, tenant_id, entity_id
+        WINDOW tenant AS (PARTITION BY source, tenant_id)) held
+    JOIN given USING (source)
+), full_clients AS MATERIALIZED (
+    SELECT source, tenant_id, entity_id, client_id FROM running JOIN given USING (source)
+    WHERE runs >= least(max_client, {own_of_client})
 ), groups AS (
     -- The clients that have something waiting, each with its run that is ready first. It jumps
     -- through runs_waiting from each to the next, behind the given one and around, until it has
@@ -78,8 +97,8 @@ RECURSIVE given AS MATERIALIZED (
     SELECT g.source, next.tenant_id, next.entity_id, next.client_id, next.ready_ms, next.seq,
         room.skip, g.found + CASE WHEN next.ready_ms <= now_ms AND room.skip = 0
             AND (g.source, next.tenant_id, next.entity_id, next.client_id) NOT IN (
-                SELECT source, tenant_id, entity_id, client_id FROM running JOIN given USING (source)
-                WHERE runs >= max_client) THEN 1 ELSE 0 END,
+                SELECT source, tenant_id, entity_id, client_id FROM full_clients)
+            THEN 1 ELSE 0 END,
         next.wrapped
     FROM groups g JOIN given USING (source) CROSS JOIN LATERAL (
         (SELECT r.tenant_id, r.entity_id, r.client_id, r.ready_ms, r.seq, g.wrapped FROM runs r
@@ -114,37 +133,43 @@ RECURSIVE given AS MATERIALIZED (
         UNION ALL SELECT source, tenant_id, entity_id, 0 FROM groups WHERE seq IS NOT NULL) active
     GROUP BY source, tenant_id, entity_id
 ), shares AS MATERIALIZED (
-    SELECT source, tenant_id, greatest(max_tenant / count(*), 1) AS share
-    FROM entities JOIN given USING (source) GROUP BY source, tenant_id, max_tenant
+    SELECT source, tenant_id, max_tenant, greatest(max_tenant / active, 1) AS share
+    FROM (SELECT source, tenant_id, active, least(max_tenant, {own_of_tenant}) AS max_tenant
+        FROM (SELECT source, tenant_id, count(*) AS active FROM entities
+            GROUP BY source, tenant_id) counted
+        JOIN given USING (source)) tenants
 ), rooms AS MATERIALIZED (
     -- What a tenant may still start; and what entities below their share may, for whom nothing
     -- counts that another entity holds beyond its own.
-    SELECT source, tenant_id, max_entity, max_client, share,
-        max_tenant - sum(runs)::bigint AS room,
+    SELECT source, tenant_id, share, max_tenant - sum(runs)::bigint AS room,
         max_tenant - sum(least(runs, share))::bigint AS shared_room
-    FROM entities JOIN shares USING (source, tenant_id) JOIN given USING (source)
-    GROUP BY source, tenant_id, max_tenant, max_entity, max_client, share
+    FROM entities JOIN shares USING (source, tenant_id)
+    GROUP BY source, tenant_id, max_tenant, share
 ), waiting AS MATERIALIZED (
     -- The oldest ready run of each client that may start one.
-    SELECT source, tenant_id, entity_id, client_id, ready_ms, seq,
-        max_client - coalesce(running.runs, 0) AS client_room
-    FROM groups g JOIN given USING (source)
-    LEFT JOIN running USING (source, tenant_id, entity_id, client_id)
-    WHERE skip = 0 AND ready_ms <= now_ms AND max_client > coalesce(running.runs, 0)
+    SELECT * FROM (
+        SELECT source, tenant_id, entity_id, client_id, ready_ms, seq,
+            least(max_client, {own_of_client}) - coalesce(running.runs, 0) AS client_room
+        FROM groups g JOIN given USING (source)
+        LEFT JOIN running USING (source, tenant_id, entity_id, client_id)
+        WHERE skip = 0 AND ready_ms <= now_ms) ready
+    WHERE client_room > 0
 ), heads AS MATERIALIZED (
     -- The oldest such run of each entity, no more of a tenant than it has room for.
     SELECT * FROM (
         SELECT source, tenant_id, entity_id, first.ready_ms, first.seq, runs, runs_anywhere,
-            coalesce(u.turn, 0) AS turn, max_entity - runs AS entity_room, share, room, shared_room,
+            coalesce(u.turn, 0) AS turn, limited.max_entity - runs AS entity_room, share, room,
+            shared_room,
             row_number() OVER (PARTITION BY source, tenant_id
                 ORDER BY runs, coalesce(u.turn, 0), first.ready_ms, first.seq) AS rank
         FROM (SELECT DISTINCT ON (source, tenant_id, entity_id)
                 source, tenant_id, entity_id, ready_ms, seq FROM waiting
             ORDER BY source, tenant_id, entity_id, ready_ms, seq) first
         JOIN entities USING (source, tenant_id, entity_id)
-        JOIN rooms USING (source, tenant_id)
+        JOIN rooms USING (source, tenant_id) JOIN given USING (source)
+        CROSS JOIN LATERAL (SELECT least(max_entity, {own_of_entity}) AS max_entity) limited
         LEFT JOIN entity_turns u USING (tenant_id, entity_id)
-        WHERE runs < max_entity AND (slots > 0 OR runs_anywhere = 0)) ranked
+        WHERE runs < limited.max_entity AND (slots > 0 OR runs_anywhere = 0)) ranked
     WHERE rank <= room OR (runs < share AND rank <= shared_room)
     ORDER BY runs_anywhere, turn, ready_ms, seq LIMIT slots + fair_slots
 ), candidates AS (
@@ -189,7 +214,8 @@ RECURSIVE given AS MATERIALIZED (
 -- Indexes: runs_waiting, runs_held.
 CREATE OR REPLACE FUNCTION pg_temp.claim_runs(
     for_node text, lease_ms bigint, sources text[], tenant_limits bigint[], entity_limits bigint[],
-    client_limits bigint[], after_tenants text[], after_entities text[], after_clients text[],
+    client_limits bigint[], own_levels text[], own_subjects text[], own_limits bigint[],
+    after_tenants text[], after_entities text[], after_clients text[],
     max_heads bigint, slots bigint, fair_slots bigint)
 RETURNS TABLE (run_seq bigint, number bigint, at_ms bigint, lease_until_ms bigint)
 LANGUAGE plpgsql AS $$
@@ -231,7 +257,8 @@ END $$;
 -- name: claim
 SELECT run_seq, number, at_ms, lease_until_ms FROM pg_temp.claim_runs(
     %(node)s::text, %(lease_ms)s, %(sources)s::text[], %(tenant_limits)s::bigint[],
-    %(entity_limits)s::bigint[], %(client_limits)s::bigint[], %(after_tenants)s::text[],
+    %(entity_limits)s::bigint[], %(client_limits)s::bigint[], %(own_levels)s::text[],
+    %(own_subjects)s::text[], %(own_limits)s::bigint[], %(after_tenants)s::text[],
     %(after_entities)s::text[], %(after_clients)s::text[], %(max_heads)s, %(slots)s, %(fair_slots)s);
 
 -- name: next_ready

@@ -1,4 +1,4 @@
--- Limits that were set over HTTP. All use the primary key of limits.
+-- Limits that were set over HTTP. They use the primary key of limits, unless they say another index.
 
 -- name: limits_of_subjects
 SELECT l.level, l.subject, l.name, l.value
@@ -9,6 +9,12 @@ JOIN limits l ON l.level = w.level AND l.subject = w.subject;
 -- Reads the whole table, or one level of it: only administrators ask.
 SELECT level, subject, name, value FROM limits
 WHERE %(level)s::text IS NULL OR level = %(level)s::text
+ORDER BY level, subject, name;
+
+-- name: limits_of_name
+-- Index: limits_by_name.
+SELECT level, subject, name, value FROM limits
+WHERE name = %(name)s::text AND (%(level)s::text IS NULL OR level = %(level)s::text)
 ORDER BY level, subject, name;
 
 -- name: set_limit

@@ -16,6 +16,21 @@ WHERE w.tenant_id = %(tenant_id)s AND w.entity_id = %(entity_id)s AND w.kind = '
 ORDER BY w.seq
 ON CONFLICT (id) DO NOTHING;
 
+-- name: announce_limit
+-- A submit that a limit has refused, once for each webhook and key. Index: webhooks_of_entity.
+WITH clock AS MATERIALIZED (SELECT {now} AS ms)
+INSERT INTO webhook_deliveries (id, webhook_id, receiver, tenant_id, entity_id, client_id, event, at_ms,
+    since_ms, next_ms, source, content)
+SELECT 'msg_' || %(key)s || '_' || w.seq, w.id, w.id, w.tenant_id, w.entity_id, %(client_id)s,
+    %(event)s, ms, ms, ms, %(source)s, %(content)s
+FROM webhooks w, clock
+WHERE w.tenant_id = %(tenant_id)s AND w.entity_id = %(entity_id)s AND w.kind = 'webhook'
+    AND (w.of_entity = 1 OR w.client_id = %(client_id)s)
+    AND position(' ' || %(event)s || ' ' in w.events) > 0
+    AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id COLLATE "default") IS NULL
+ORDER BY w.seq
+ON CONFLICT (id) DO NOTHING;
+
 -- fragment: webhook_columns
 w.id, w.kind, w.tenant_id, w.entity_id, w.client_id, w.url, w.events, w.description, w.of_entity,
     w.is_paused, w.secret, w.previous_secret, w.previous_until_ms, w.credentials, w.created_ms,

@@ -47,6 +47,19 @@ WHERE w.tenant_id = :tenant_id AND w.entity_id = :entity_id AND w.kind = 'callou
     AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id) IS NULL
 ORDER BY w.seq;
 
+-- name: announce_limit
+-- A submit that a limit has refused, once for each webhook and key. Index: webhooks_of_entity.
+INSERT OR IGNORE INTO webhook_deliveries (id, webhook_id, receiver, tenant_id, entity_id, client_id,
+    event, at_ms, since_ms, next_ms, source, content)
+SELECT 'msg_' || :key || '_' || w.seq, w.id, w.id, w.tenant_id, w.entity_id, :client_id,
+    :event, :at_ms, :at_ms, :at_ms, :source, :content
+FROM webhooks w
+WHERE w.tenant_id = :tenant_id AND w.entity_id = :entity_id AND w.kind = 'webhook'
+    AND (w.of_entity = 1 OR w.client_id = :client_id)
+    AND instr(w.events, ' ' || :event || ' ') > 0
+    AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id) IS NULL
+ORDER BY w.seq;
+
 -- fragment: webhook_columns
 w.id, w.kind, w.tenant_id, w.entity_id, w.client_id, w.url, w.events, w.description, w.of_entity,
     w.is_paused, w.secret, w.previous_secret, w.previous_until_ms, w.credentials, w.created_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from secrets import SystemRandom
 from statistics import NormalDist
@@ -319,3 +320,13 @@ def _decimal_divide(left: str, right: str, scale: int) -> str:
     if abs(found) >= Decimal(10) ** (38 - scale):
         raise InputError("Decimal overflow")
     return format(found, "f")
+
+
+@worker_function("qr_most_frequent(VARCHAR[], BIGINT) -> BIGINT[]")
+def _top_positions(values: list[str], count: int) -> list[int]:
+    """The position and the number of each of the most frequent values, one after the other."""
+    first: dict[str, int] = {}
+    for position, value in enumerate(values, 1):
+        first.setdefault(value, position)
+    found = Counter(values).most_common(count)
+    return [number for value, times in found for number in (first[value], times)]

@@ -207,6 +207,15 @@ def _url_parameter(value: str, name: str) -> str | None:
 # --- moments --------------------------------------------------------------------------------
 
 
+@worker_function("qr_iso_day(VARCHAR) -> INTEGER")
+def _iso_day(value: str) -> int:
+    """Days since 1970 of a date in ISO 8601."""
+    found = None if "T" in value else read_iso(value)
+    if found is None:
+        raise InputError(f'Invalid format: "{value}"')
+    return found.nanos // (86_400 * 10**9)
+
+
 @worker_function("qr_iso_nanos(VARCHAR, VARCHAR) -> BIGINT")
 def _iso_nanos(value: str, zone: str) -> int:
     """Nanoseconds since 1970 of a moment in ISO 8601; `zone` is for those without one."""

@@ -1,0 +1,99 @@
+"""Aggregates that estimate: distinct values, percentiles, the values that are most frequent."""
+
+from __future__ import annotations
+
+from queryrun.sql.trino import ast
+from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_calls import CallCompiler, aggregate
+from queryrun.sql.trino.typed import Typed, cast, exact
+
+_SKETCHES = frozenset(["hyperloglog", "p4hyperloglog"])
+
+
+@aggregate("approx_distinct")
+def _approx_distinct(c: CallCompiler, node: ast.Call) -> Typed:
+    value = c.args(node, 1, 2)[0]
+    return Typed(c.aggregated(node, "approx_count_distinct", [exact(value)]), t.BIGINT)
+
+
+@aggregate("approx_set")
+def _approx_set(c: CallCompiler, node: ast.Call) -> Typed:
+    c.refuse("approx_set but in cardinality(approx_set(…))", node.at)
+
+
+def cardinality(c: CallCompiler, node: ast.Expr) -> Typed | None:
+    """How many distinct values a sketch has seen that is made where it is read; else None."""
+    if isinstance(node, ast.Cast) and node.type.name in _SKETCHES:
+        node = node.operand
+    if not isinstance(node, ast.Call) or "approx_set" not in c.functions.aggregates:
+        return None
+    if node.name == "empty_approx_set" and not node.args:
+        return Typed("CAST(0 AS BIGINT)", t.BIGINT)
+    if node.name != "approx_set":
+        return None
+    (value,) = c.args(node, 1)
+    if not (t.is_number(value.type) or value.type in {t.VARCHAR, t.UNKNOWN}):
+        c.wrong_arguments(node, [value])
+    found = c.aggregated(node, "approx_count_distinct", [exact(value)])
+    return Typed(f"nullif({found}, 0)", t.BIGINT)  # of nothing there is no sketch
+
+
+@aggregate("approx_most_frequent")
+def _top_values(c: CallCompiler, node: ast.Call) -> Typed:
+    """Exact counts, whatever the capacity; of values equally frequent those seen first."""
+    buckets, value, capacity = c.args(node, 3)
+    value = value if value.type == t.VARCHAR else c.as_type(node, value, t.BIGINT)
+    count = c.as_type(node, buckets, t.BIGINT)
+    c.as_type(node, capacity, t.BIGINT)
+    if not isinstance(count.constant, int):
+        c.refuse("approx_most_frequent: a number of buckets that is no literal", node.at)
+    if count.constant < 2:
+        message = "approx_most_frequent bucket count must be greater than one, input bucket count: "
+        c.invalid(f"{message}{count.constant}", node.at)
+    kind = t.map_of(value.type, t.BIGINT)
+    values, found = c.fresh("p"), c.fresh("p")
+    listed = c.aggregated(node, "list", [exact(value)], also_where=f"{value.sql} IS NOT NULL")
+    ranked = f"qr_most_frequent(CAST({values} AS VARCHAR[]), {count.constant})"
+    entry = f"{{'key': {values}[{found}[n]], 'value': {found}[n + 1]}}"
+    entries = f"list_transform(range(1, len({found}), 2), lambda n: {entry})"
+    pairs = c.bound(found, ranked, f"map_from_entries({entries})")
+    return Typed(f"CAST({c.bound(values, listed, pairs)} AS {t.duckdb_name(kind)})", kind)
+
+
+@aggregate("approx_percentile")
+def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    value, share = args[0], args[-1]
+    if not t.is_number(value.type):
+        c.wrong_arguments(node, args)
+    wide = value if value.type in {t.BIGINT, t.DOUBLE, t.REAL} else cast(value, _wide(value))
+    kind = t.array(wide.type) if share.type.name == "array" else wide.type
+    if len(args) == 3:
+        return Typed(_weighted(c, node, wide, args[1], share), kind)
+    shares = t.duckdb_name(t.array(t.REAL) if share.type.name == "array" else t.REAL)
+    sql = c.aggregated(node, "approx_quantile", [exact(wide), f"CAST({share.sql} AS {shares})"])
+    return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
+
+
+def _wide(value: Typed) -> t.Type:
+    return t.BIGINT if t.is_integer(value.type) else t.REAL
+
+
+def _weighted(c: CallCompiler, node: ast.Call, value: Typed, weight: Typed, share: Typed) -> str:
+    """The first value, in order, up to which the weights come to the share of them all."""
+    pair = f"row({exact(value)}, {c.as_type(node, weight, t.DOUBLE).sql})"
+    is_whole = f"{value.sql} IS NOT NULL AND {weight.sql} IS NOT NULL"
+    pairs = c.aggregated(node, "list", [pair], also_where=is_whole)
+    items, one = c.fresh("p"), c.fresh("p")
+    total = f"list_sum(list_transform({items}, lambda e: e[2]))"
+
+    def reached(share: str) -> str:
+        target = f"CAST({share} AS DOUBLE) * {total}"
+        step = f"CASE WHEN s[2] >= {target} THEN s ELSE row(e[1], s[2] + e[2]) END"
+        return f"(list_reduce({items}, lambda s, e: {step}))[1]"
+
+    found = reached(share.sql)
+    if share.type.name == "array":
+        found = f"list_transform({share.sql}, lambda {one}: {reached(one)})"
+    found = f"CASE WHEN {items} IS NOT NULL THEN {found} END"
+    return c.bound(items, f"list_sort({pairs})", found)
