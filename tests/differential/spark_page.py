@@ -25,6 +25,10 @@ _APPROXIMATED = (
     ("recursive queries", "fail after 100 iterations, in Trino after ten"),
     ("decimals", "divisions whose quotient has more than 19 digits, and casts of doubles to more than 15 digits, fail with `is not supported`"),
     ("`sequence`", "is not limited to 10,000 entries"),
+    ("JSON as text", "`JSON_VALUE`, `JSON_QUERY`, `json_format`: where a number with a fraction, an object or a character beyond 16 bits would have to be spelled, the statement fails with `is not supported`; paths have members, elements and `[*]`"),
+    ("`time`", "has at most six digits; Spark 4.1 or newer for a column of a result"),
+    ("`combinations`", "of at most 16 values"),
+    ("functions with loops", "compute at least a thousand steps for each row"),
 )  # fmt: skip
 
 

@@ -107,3 +107,19 @@ def path_steps(path: str) -> list[str] | None:
         steps.append(plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
         at = match.end()
     return steps
+
+
+def in_java_order(keys: list[str]) -> list[str]:
+    """The order of a Java HashMap: that of its buckets, then of insertion."""
+    size = 16
+    while len(keys) > size * 3 // 4:
+        size *= 2
+    return sorted(keys, key=lambda key: _java_hash(key) & (size - 1))
+
+
+def _java_hash(key: str) -> int:
+    encoded = key.encode("utf-16-be", "surrogatepass")
+    value = 0
+    for at in range(0, len(encoded), 2):
+        value = (value * 31 + int.from_bytes(encoded[at : at + 2])) & 0xFFFFFFFF
+    return value ^ (value >> 16)

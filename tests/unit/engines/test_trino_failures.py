@@ -119,3 +119,26 @@ def test_errors_on_the_connection_to_trino_have_codes_too(
 def test_other_errors_are_returned_unchanged() -> None:
     error = KeyError("ours")
     assert failure_of(error) is error
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "displayed"),
+    [
+        ("ADMINISTRATIVELY_KILLED", "Query killed. Message: too much for a Monday", ": too much"),
+        ("ADMINISTRATIVELY_KILLED", "Query killed. No message provided.", "of the engine"),
+        ("ADMINISTRATIVELY_PREEMPTED", "Query preempted. Message: the board asks", "board asks"),
+        ("CLUSTER_OUT_OF_MEMORY", "Query killed because the cluster is out of memory", "cluster"),
+    ],
+)
+def test_the_reason_of_a_kill_is_kept(name: str, words: str, displayed: str) -> None:
+    """The words of `system.runtime.kill_query`, and of Trino's own killer."""
+    kind = "USER_ERROR" if name == "ADMINISTRATIVELY_KILLED" else "INSUFFICIENT_RESOURCES"
+    message = failure_from(name, kind, words).message
+    assert displayed in message
+    assert message.startswith("The ")
+
+
+def test_the_reason_of_a_kill_names_no_server() -> None:
+    words = "Query killed. Message: see http://wiki.prod.example/kills"
+    message = failure_from("ADMINISTRATIVELY_KILLED", "USER_ERROR", words).message
+    assert message.endswith(": see […]")

@@ -16,7 +16,7 @@ from pathlib import Path
 from queryrun.causes import Cause, cause_of
 from queryrun.errors import Unavailable
 
-_HEADER_BYTES = 100
+_FIRST_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
 _PROBE_BYTES = 64 * 1024
@@ -85,13 +85,13 @@ class DatabaseFiles:
         return [self.path, *(name for name in side_files if name.exists())]
 
     def _application_id(self) -> bytes:
-        """Nothing when the file is too short for a header. One read says both: each call lets
+        """Nothing when the file is too short for one. One read says both: each call lets
         another thread have the interpreter, and this is done around every commit."""
         try:
-            rest = os.pread(self._file, _HEADER_BYTES - _ID_OFFSET, _ID_OFFSET)
+            rest = os.pread(self._file, _FIRST_BYTES - _ID_OFFSET, _ID_OFFSET)
         except OSError as error:
             raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
-        return rest[:_ID_BYTES] if len(rest) == _HEADER_BYTES - _ID_OFFSET else b""
+        return rest[:_ID_BYTES] if len(rest) == _FIRST_BYTES - _ID_OFFSET else b""
 
 
 def machine_error(database: Path, cause: Cause | None) -> OSError | None:

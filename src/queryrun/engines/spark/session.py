@@ -29,6 +29,7 @@ from queryrun.engines.spark.preparing import Preparing
 from queryrun.engines.spark.stop import stop_work
 from queryrun.engines.spark.stream import RowStream
 from queryrun.engines.spark.types import fields_of
+from queryrun.engines.traced import Traced
 from queryrun.sql.trino.markers import Value
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def open_session(
     return SparkSession(endpoint, encoder, time_zone, dialect, give)
 
 
-class SparkSession:
+class SparkSession(Traced):
     """One statement at a time, each in a session of its own on the server. See `EngineSession`."""
 
     def __init__(
@@ -81,16 +82,11 @@ class SparkSession:
         self._stream: RowStream | None = None
         self._preparing: Preparing | None = None
         self._name = ""
-        self._traceparent = ""
 
     @property
     def output_path(self) -> str:
         """A named pipe in the spill directory."""
         return self._encoder.output_path
-
-    def set_traceparent(self, traceparent: str) -> None:
-        """A tag of the next statement's jobs (`traceparent=…`): Spark records no traces itself."""
-        self._traceparent = traceparent
 
     def plan(
         self,
@@ -113,7 +109,7 @@ class SparkSession:
             )
             preparing.open(client)
             sql = preparing.sql(client, row_filter or RowFilter())
-            tags = [f"traceparent={self._traceparent}"] if self._traceparent else []
+            tags = [f"traceparent={self.traceparent}"] if self.traceparent else []
             stream = self._stream = RowStream(client.execute(sql, self._name, *tags))
             fields = fields_of(stream.schema())
             names = {field.arrow_name: field.name for field in fields}

@@ -12,6 +12,7 @@ from queryrun.engines.spark.failures import code_of
 from queryrun.engines.spark.guard import UnreadableError, read_native
 from queryrun.engines.spark.stream import rows_of
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.trino.scope import Location
 
 if TYPE_CHECKING:
     from queryrun.engines.base import RowFilter
@@ -91,6 +92,11 @@ class Tables:
         where = quoted(self._endpoint.catalog, self._endpoint.schema)
         rows = rows_of(self._client.execute(f"SHOW TABLES IN {where}", self._tag))
         return sorted({str(row["tableName"]).lower() for row in rows if row["namespace"]})
+
+    @property
+    def location(self) -> Location:
+        """What a statement in Trino's SQL may put in front of a table's name."""
+        return Location(self._endpoint.catalog.lower(), self._endpoint.schema.lower())
 
     def full(self, name: str) -> str:
         """A table's whole name, quoted."""

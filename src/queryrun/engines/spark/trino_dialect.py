@@ -91,7 +91,8 @@ def _found(needs: Needs, tables: Tables) -> SparkTables:
     if needs.every_table or needs.tables - columns.keys():  # also for "did you mean"
         for name in tables.names():
             columns.setdefault(name, [])
-    return SparkTables(columns, {name: tables.full(name) for name in columns})
+    full = {name: tables.full(name) for name in columns}
+    return SparkTables(columns, full, tables.location)
 
 
 def _with_position_in(

@@ -234,12 +234,15 @@ _FIXED_MESSAGES = {
 }
 """Codes whose own text stays inside: it is about servers, not about the statement."""
 _SPOKEN_FOR_BY_NAME = {
+    "CLUSTER_OUT_OF_MEMORY": "The engine killed the query because its cluster had no memory left",
     "USER_CANCELED": "The query was canceled in the engine",
     "ADMINISTRATIVELY_KILLED": "The query was killed by an administrator of the engine",
     "EXCEEDED_SCAN_LIMIT": "Query exceeded the engine's limit of data to be read",
     "PERMISSION_DENIED": "The statement reaches for something that is not allowed",
     "QUERY_REJECTED": "The engine rejected the query",
 }
+_BY_ADMINISTRATORS = {"ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED"}
+_KILLED = re.compile(r"^Query (?:killed|preempted)\. Message: (.*)", re.S)
 _REFUSED = {401, 403}
 _MAX_MESSAGE_CHARS = 2_000
 _POSITION = re.compile(r"^line \d+:\d+: ")
@@ -308,9 +311,19 @@ def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
 def _message(code: FailureCode, error: TrinoQueryError) -> str:
     spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _FIXED_MESSAGES.get(code)
     if spoken:
-        return spoken
-    text = _EXPECTING.sub("", _POSITION.sub("", error.message))
+        return spoken + _reason_of_kill(error)
+    return _displayed(_EXPECTING.sub("", _POSITION.sub("", error.message)))
+
+
+def _displayed(text: str) -> str:
+    """A text of Trino's without addresses of servers, and of bounded length."""
     return _ADDRESS.sub("[…]", text)[:_MAX_MESSAGE_CHARS].strip()
+
+
+def _reason_of_kill(error: TrinoQueryError) -> str:
+    """What the administrator wrote for whoever submitted the query (`kill_query`'s `message`)."""
+    found = _KILLED.search(error.message) if error.error_name in _BY_ADMINISTRATORS else None
+    return "" if found is None or not found[1].strip() else f": {_displayed(found[1])}"
 
 
 def _refusal(status: int) -> str:

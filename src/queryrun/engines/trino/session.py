@@ -21,6 +21,7 @@ from queryrun.engines.base import (
     result_columns,
 )
 from queryrun.engines.duckdb.session import DuckDBSession
+from queryrun.engines.traced import Traced
 from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import ErrorContext, failure_of
 from queryrun.engines.trino.name_scope import NameScope
@@ -58,7 +59,7 @@ def open_session(
     return TrinoSession(endpoint, encoder, time_zone, encodings)
 
 
-class TrinoSession:
+class TrinoSession(Traced):
     """One statement at a time at Trino. See `EngineSession`."""
 
     def __init__(
@@ -73,7 +74,6 @@ class TrinoSession:
         self._time_zone = time_zone
         self._encodings = encodings
         self._name = _NAMELESS
-        self._traceparent = ""
         self._query: Query | None = None
         self._context = ErrorContext()
         self._stream_error: BaseException | None = None
@@ -83,10 +83,6 @@ class TrinoSession:
     def output_path(self) -> str:
         """The encoder's pipe."""
         return self._encoder.output_path
-
-    def set_traceparent(self, traceparent: str) -> None:
-        """Sent with each request about the next statement."""
-        self._traceparent = traceparent
 
     def plan(
         self,
@@ -181,9 +177,7 @@ class TrinoSession:
         return query.columns
 
     def _started(self, text: str) -> Query:
-        request = QueryRequest(
-            text, self._name, self._time_zone, self._encodings, self._traceparent
-        )
+        request = QueryRequest(text, self._name, self._time_zone, self._encodings, self.traceparent)
         self._query = query = Query(self._endpoint, request)
         query.start()
         return query

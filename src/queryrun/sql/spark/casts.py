@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.spark import moments
+from queryrun.sql.spark import clocks, intervals, moments
 from queryrun.sql.spark.binding import bound
-from queryrun.sql.spark.types import missing_type, spark_name, text
+from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import PATTERNS, CastSite
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
 
-_JAVA = {name: f"^(?:{pattern})$" for name, pattern in PATTERNS.items()}
+_JAVA = {name: rf"^(?:{pattern})\z" for name, pattern in PATTERNS.items()}
 
 
 def implicit(value: Typed, target: Type, zone: str) -> Typed:
@@ -22,16 +22,46 @@ def implicit(value: Typed, target: Type, zone: str) -> Typed:
         return value
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {spark_name(target)})", target)
-    if given.name == target.name and t.is_moment(given):
+    if given.name == target.name and (t.is_moment(given) or given.name == "time"):
         return Typed(value.sql, target, value.constant)  # microseconds throughout
     if t.is_moment(given):
         local = moments.as_timestamp(value.sql) if given == t.DATE else value.sql
         if target.name == t.TSTZ:
             return Typed(moments.moment_at(local, target.zone or zone), target, value.constant)
         return Typed(local, target, value.constant)
+    if "char" in {given.name, target.name}:
+        return _between_chars(value, target)
     if _changes_moments(given, target):
         raise UnsupportedCastError(f"Bringing {given} to {target}")
     return Typed(f"CAST({value.sql} AS {spark_name(target)})", target, value.constant)
+
+
+def without_spaces(sql: str) -> str:
+    """A char is carried without the spaces at its end."""
+    return f"trim(TRAILING ' ' FROM {sql})"
+
+
+def _between_chars(value: Typed, target: Type) -> Typed:
+    """A char becomes a varchar with all of its spaces."""
+    if target.name == "char":
+        if value.type.name not in {"char", "varchar"}:
+            raise UnsupportedCastError(f"Bringing {value.type} to {target}")
+        sql = value.sql if value.type.name == "char" else without_spaces(value.sql)
+        return Typed(sql, target)
+    return Typed(f"rpad({value.sql}, {value.type.params[0]}, ' ')", t.VARCHAR, value.constant)
+
+
+def _to_char(value: Typed, target: Type) -> Typed:
+    """Cut to its length."""
+    if value.type.name not in {"char", "varchar"}:
+        message = f"A cast from {value.type} to {target}"
+        raise UnsupportedCastError(message, is_mismatch=True)
+    return Typed(without_spaces(f"substring({value.sql}, 1, {target.params[0]})"), target)
+
+
+def _from_char(value: Typed, target: Type, site: CastSite) -> Typed:
+    padded = _between_chars(value, t.VARCHAR)
+    return padded if target == t.VARCHAR else _from_varchar(padded, target, site)
 
 
 def _changes_moments(given: Type, target: Type) -> bool:
@@ -60,10 +90,14 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
         raise UnsupportedCastError(f"Type {missing}")
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {spark_name(target)})", target)
+    if target.name == "time":
+        return clocks.to_time(value, target, site, moments.wall_clock(value, site.zone))
     if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
         return _between_moments(value, target, site)
     if t.bare(given) == t.bare(target):
         return value
+    if target.name == "char":
+        return _to_char(value, target)
     if t.is_number(given) and t.is_number(target):
         return _number_to_number(value, target, site)
     if given.name in {"array", "map", "row"}:
@@ -134,15 +168,42 @@ def _exactly(x: str, target: Type, site: CastSite) -> str:
 def _from_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varchar":
         if t.is_floating(value.type):
-            raise UnsupportedCastError(
-                f"A cast from {value.type} to varchar (cast to a decimal first)"
-            )
+            return Typed(bound(value.sql, _FLOATING_TEXT[value.type.name], "x"), target)
         return _plain(value.sql, target, site)
     if target.name == "boolean":
         return Typed(f"({value.sql} <> 0)", target)
     if target.name == "json" and not t.is_floating(value.type):
         return Typed(f"CAST({value.sql} AS STRING)", target)
     raise UnsupportedCastError(f"A cast from {value.type} to {target}")
+
+
+def _double_text(x: str) -> str:
+    """By java.text.DecimalFormat, as Trino has it, which has other words for what is no number."""
+    form = f"format_number({x}, '0.0###################E0')"
+    return (
+        f"(CASE WHEN {x} = 0 THEN if(CAST({x} AS STRING) LIKE '-%', '-0E0', '0E0') "
+        f"WHEN isnan({x}) OR abs({x}) = CAST('Infinity' AS DOUBLE) THEN CAST({x} AS STRING) "
+        f"ELSE {form} END)"
+    )
+
+
+def _real_text(x: str) -> str:
+    return _double_text(x).replace("0.0###################E0", "0.0#####E0")
+
+
+_FLOATING_TEXT = {"double": _double_text, "real": _real_text}
+
+
+def _from_time(value: Typed, target: Type, site: CastSite) -> Typed:  # noqa: ARG001 - as others
+    if target.name != "varchar":
+        raise UnsupportedCastError(f"A cast from {value.type} to {target}")
+    return Typed(clocks.printed(value), target)
+
+
+def _from_interval(value: Typed, target: Type, site: CastSite) -> Typed:  # noqa: ARG001 - as others
+    if target.name != "varchar":
+        raise UnsupportedCastError(f"A cast from {value.type} to {target}")
+    return Typed(intervals.printed(value), target)
 
 
 def _from_boolean(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -176,12 +237,14 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
         return Typed(f"to_json(CAST({value.sql} AS VARIANT))", target)
     if target.name == "uuid":
         return _uuid(value, site)
+    if target.name == "varbinary":
+        return Typed(f"encode({value.sql}, 'UTF-8')", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
 
 
 def _uuid(value: Typed, site: CastSite) -> Typed:
     """UUIDs are text; there is nothing to cast to, but something to check."""
-    pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+    pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\\z"
     other = _otherwise(value.sql, t.UUID, site)
     sql = f"(CASE WHEN {value.sql} RLIKE {text(pattern)} THEN lower({value.sql}) {other} END)"
     return Typed(sql, t.UUID)
@@ -310,10 +373,31 @@ def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     if given.name == "array":
         item = _explicit(Typed("item", given.parts[0]), target.parts[0], site)
         return Typed(f"transform({value.sql}, item -> {item.sql})", target)
-    for before, after in zip(given.parts, target.parts, strict=True):
-        if before != after and t.common(before, after) != after:
-            raise UnsupportedCastError(f"A cast from {given} to {target}")
-    return _plain(value.sql, target, site)
+    if all(
+        before == after or t.common(before, after) == after
+        for before, after in zip(given.parts, target.parts, strict=True)
+    ):
+        return _plain(value.sql, target, site)
+    return Typed(bound(value.sql, lambda x: _part_by_part(x, given, target, site), "x"), target)
+
+
+def _part_by_part(x: str, given: Type, target: Type, site: CastSite) -> str:
+    """A row's fields or a map's keys and values, each in a cast of its own."""
+    if given.name == "map":
+        parts = [Typed("pair.key", given.parts[0]), Typed("pair.value", given.parts[1])]
+        names = ["key", "value"]
+    else:
+        names = t.field_names(target)
+        parts = [
+            Typed(f"({x}).{quoted(name)}", part)
+            for name, part in zip(t.field_names(given), given.parts, strict=True)
+        ]
+    cast = (_explicit(part, to, site).sql for part, to in zip(parts, target.parts, strict=True))
+    fields = ", ".join(f"{text(name)}, {sql}" for name, sql in zip(names, cast, strict=True))
+    made = f"named_struct({fields})"
+    if given.name == "map":
+        made = f"map_from_entries(transform(map_entries({x}), pair -> {made}))"
+    return f"(CASE WHEN {x} IS NOT NULL THEN {made} END)"
 
 
 def _has_floating(kind: Type) -> bool:
@@ -328,6 +412,10 @@ _FROM = {
     t.TSTZ: _from_moment,
     "json": _from_json,
     "uuid": _from_uuid,
+    "char": _from_char,
+    "time": _from_time,
+    t.DAYS.name: _from_interval,
+    t.MONTHS.name: _from_interval,
 } | dict.fromkeys(
     ("tinyint", "smallint", "integer", "bigint", "decimal", "real", "double"), _from_number
 )

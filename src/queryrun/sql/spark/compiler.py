@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.ast_samples import Sampled
 from queryrun.sql.trino.compile_queries import QueryCompiler
 from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
+from queryrun.sql.trino.grouping import aggregates_in
 from queryrun.sql.trino.scope import Column, Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.typed import Typed
 
@@ -23,6 +25,8 @@ _ORDER_DOES_NOT_MATTER = frozenset(
     ]
 )  # fmt: skip
 MAX_LIMIT = 2**31 - 1
+_ROUND = 100
+"""So many steps of a function with loops are taken before it is asked whether it is done."""
 
 
 class SparkCompiler(SparkExpressions, QueryCompiler):
@@ -54,14 +58,46 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         body = f"({state}, {self.fresh('n')}) -> {next_state}"
         return f"aggregate(sequence(1, {steps}), {first}, {body})"
 
-    def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs them
-        self.refuse("A function with loops", at)
+    def walked(self, state: str, next_state: str, first: str, limit: int, at: int) -> str:  # noqa: ARG002 - DuckDB's needs it
+        """In rounds of steps, so that what is done soon passes few: a state that is done stays."""
+        inner, outer = self.fresh("n"), self.fresh("n")
+        steps = f"aggregate(sequence(1, {_ROUND}), {state}, ({state}, {inner}) -> {next_state})"
+        step = f"CASE WHEN {state}.pc < 0 THEN {state} ELSE {steps} END"
+        over = self.failing(f"A function took more than {limit} steps")
+        result = f"CASE WHEN {state}.pc < 0 THEN {state}.r ELSE {over} END"
+        rounds = f"sequence(1, {limit // _ROUND})"
+        return f"aggregate({rounds}, {first}, ({state}, {outer}) -> {step}, {state} -> {result})"
 
-    def _with_ties(self, node: ast.Query, scope: Scope) -> tuple[str, list[Output]]:  # noqa: ARG002 - DuckDB's looks there
-        self.refuse("FETCH FIRST … WITH TIES", node.at)
+    def inline_rows(self, lines: Sequence[str]) -> str:
+        """Spark computes no lambda in VALUES."""
+        if not any(" -> " in line for line in lines):
+            return super().inline_rows(lines)
+        return " UNION ALL ".join(f"SELECT {line[1:-1]}" for line in lines)
 
-    def _sampled(self, node: Sampled, outer: Scope) -> Joined:  # noqa: ARG002 - DuckDB's looks there
-        self.refuse("TABLESAMPLE", node.at)
+    def _tied(
+        self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined, limit: int
+    ) -> tuple[str, list[Output]]:
+        """Spark has no QUALIFY of groups."""
+        selected = [item.expr for item in node.items if not isinstance(item.expr, ast.Star)]
+        exprs = [*selected, *(item.expr for item in order)]
+        found = (one for expr in exprs for one in aggregates_in(expr, self.functions.aggregates))
+        if node.group is not None or any(one.over is None for one in found):
+            self.refuse("FETCH FIRST … WITH TIES of groups", node.at)
+        return super()._tied(node, order, joined, limit)
+
+    def _sampled(self, node: Sampled, outer: Scope) -> Joined:
+        """Each row by chance: a sample comes before a relation's alias, and is of a query."""
+        found = self.relation(node.relation, outer)
+        if isinstance(node.relation, ast.Join):
+            self.refuse("TABLESAMPLE of a join", node.at)
+        alias = re.search(r" AS [\w`]+(\([\w, ]*\))?$", found.sql)
+        if alias is None:
+            self.refuse("TABLESAMPLE of such a relation", node.at)
+        share = self._percentage(node.percentage)
+        source = found.sql[: alias.start()]
+        sample = f"(SELECT * FROM {source}) TABLESAMPLE ({float(share)} PERCENT)"
+        found.sql = f"{sample}{alias[0]}"
+        return found
 
     def matched(
         self,
@@ -255,6 +291,10 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
     def _frame(self, window: ast.Window, first: ast.Bound) -> str:
         if window.unit == "GROUPS":
             self.refuse("A window frame of GROUPS", window.at)
+        bounds = [first, *([window.end] if window.end else [])]
+        is_open = any(one.offset is None and one.direction != "CURRENT ROW" for one in bounds)
+        if window.unit == "RANGE" and is_open and any(one.offset is not None for one in bounds):
+            self.refuse("A RANGE of a number that is unbounded on the other side", window.at)
         return super()._frame(window, first)
 
 

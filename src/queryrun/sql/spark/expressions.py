@@ -8,7 +8,16 @@ import re
 from collections.abc import Sequence
 from typing import NoReturn
 
-from queryrun.sql.spark import casts, decimals, moments
+from queryrun.sql.spark import (
+    casts,
+    clocks,
+    comparisons,
+    decimals,
+    intervals,
+    json_made,
+    moments,
+    sql_json,
+)
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
 from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
@@ -16,6 +25,8 @@ from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler, Handler
+from queryrun.sql.trino.correlated import Use
+from queryrun.sql.trino.intervals import second_millis, span_millis
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
@@ -93,16 +104,16 @@ class SparkExpressions(CallCompiler):
     # --- SQL/JSON ---------------------------------------------------------------------------
 
     def json_exists(self, node: ast_json.JsonExists) -> Typed:
-        self.refuse("JSON_EXISTS", node.at)
+        return sql_json.exists(self, node)
 
     def json_value(self, node: ast_json.JsonValue) -> Typed:
-        self.refuse("JSON_VALUE", node.at)
+        return sql_json.value(self, node)
 
     def json_query(self, node: ast_json.JsonQuery) -> Typed:
-        self.refuse("JSON_QUERY", node.at)
+        return sql_json.query(self, node)
 
     def json_made(self, node: ast_json.JsonMade) -> Typed:
-        self.refuse(node.name, node.at)
+        return json_made.made(self, node)
 
     # --- TRY --------------------------------------------------------------------------------
 
@@ -153,10 +164,10 @@ class SparkExpressions(CallCompiler):
     def interval_literal(self, node: ast.IntervalLiteral) -> Typed:
         sign = "-" if node.is_negative else ""
         if node.to_unit:
-            return self._months(node, sign)
+            return self._span(node)
         unit = node.unit.removesuffix("S")
-        if unit == "SECOND" and re.fullmatch(r"\d+(\.\d{1,6})?", node.text):
-            return Typed(f"make_dt_interval(0, 0, 0, {sign}{node.text})", t.DAYS)
+        if unit == "SECOND" and (millis := second_millis(node.text)) is not None:
+            return intervals.literal(-millis if node.is_negative else millis)
         if not re.fullmatch(r"[+-]?\d+", node.text):
             self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
         number = int(sign + node.text) if not sign else -int(node.text)
@@ -171,11 +182,16 @@ class SparkExpressions(CallCompiler):
             return Typed(f"make_ym_interval({', '.join(numbers)})", t.MONTHS)
         self.refuse(f"INTERVAL … {node.unit}", node.at)
 
-    def _months(self, node: ast.IntervalLiteral, sign: str) -> Typed:
-        match = re.fullmatch(r"(\d+)-(\d+)", node.text)
+    def _span(self, node: ast.IntervalLiteral) -> Typed:
+        match = re.fullmatch(r"(-?)(\d+)(?:-(\d+))?", node.text)
         if (node.unit, node.to_unit) == ("YEAR", "MONTH") and match:
-            months = int(match[1]) * 12 + int(match[2])
+            months = int(match[2]) * 12 + int(match[3] or 0)
+            is_negative = node.is_negative != bool(match[1])
+            sign = "-" if is_negative else ""
             return Typed(f"make_ym_interval(0, {sign}{months})", t.MONTHS)
+        millis = span_millis(node.text, node.unit, node.to_unit)
+        if millis is not None:
+            return intervals.literal(-millis if node.is_negative else millis)
         self.refuse(f"INTERVAL … {node.unit} TO {node.to_unit}", node.at)
 
     # --- subscripts -------------------------------------------------------------------------
@@ -297,8 +313,38 @@ class SparkExpressions(CallCompiler):
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"make_dt_interval(datediff({left.sql}, {right.sql}))", t.DAYS)
         if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
-            return Typed(f"({left.sql} - {right.sql})", t.DAYS)
+            ends = [f"unix_micros(CAST({value.sql} AS TIMESTAMP))" for value in (left, right)]
+            return intervals.between(f"{ends[0]} - {ends[1]}")
+        if "time" in {left.type.name, right.type.name}:
+            return self._shift_clock(op, left, right, at)
+        spans = {t.DAYS, t.MONTHS}
+        if op == "*" and right.type in spans and t.is_number(left.type):
+            left, right = right, left
+        if op in {"*", "/"} and left.type in spans and t.is_number(right.type):
+            return self._scaled(op, left, right)
         return super()._shift(op, left, right, at)
+
+    def _shift_clock(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
+        """A time and an interval, which wraps around midnight; or two times."""
+        if op == "-" and left.type.name == right.type.name:
+            return intervals.between(f"{left.sql} - {right.sql}")
+        if op == "+" and left.type == t.DAYS:
+            left, right = right, left
+        if op not in {"+", "-"} or left.type.name != "time" or right.type != t.DAYS:
+            self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+        precision = left.type.params[0]
+        if right.constant != _WHOLE_DAYS:
+            precision = max(precision, 3)
+        shift = f"{'-' if op == '-' else ''}({intervals.amount(right)} * 1000L)"
+        return Typed(clocks.moved(left, shift), t.time(precision))
+
+    def _scaled(self, op: str, span: Typed, factor: Typed) -> Typed:
+        if not t.is_integer(factor.type):
+            return intervals.scaled(span, op, self.cast_to(factor, t.DOUBLE).sql)
+        number = f"CAST({factor.sql} AS BIGINT)"
+        word = "*" if op == "*" else "div"
+        found = intervals.of_amount(f"({intervals.amount(span)} {word} {number})", span.type)
+        return Typed(found.sql, found.type, span.constant if op == "*" else None)
 
     def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
         if moment.type.name == t.TSTZ and interval.type == t.DAYS:
@@ -313,6 +359,13 @@ class SparkExpressions(CallCompiler):
             zone = moment.type.zone or self.zone
             return Typed(moments.moment_at(f"({local} {shift})", zone), moment.type)
         return Typed(f"({moment.sql} {shift})", moment.type)
+
+    def _concat_chars(self, left: Typed, right: Typed, at: int) -> Typed:
+        found = super()._concat_chars(left, right, at)
+        if found.type.name != "char":
+            return found
+        a, b = self.cast_to(left, t.VARCHAR), self.cast_to(right, t.VARCHAR)
+        return Typed(casts.without_spaces(f"{a.sql} || {b.sql}"), found.type)
 
     def _concat_arrays(self, left: Typed, right: Typed, at: int) -> Typed:
         sides = []
@@ -337,19 +390,26 @@ class SparkExpressions(CallCompiler):
         return Typed(self.text(node.text), t.JSON)
 
     def _time_literal(self, node: ast.TypedLiteral) -> Typed:
-        """Spark's TIME has no arithmetic."""
-        self.refuse("Type time", node.at)
+        found = clocks.literal(node.text)
+        if found is None:
+            self.refuse("A time with a zone, or that is none,", node.at)
+        return found
 
     # --- nested values ---------------------------------------------------------------------
 
     def compare_nested(self, op: str, left: Typed, right: Typed, at: int) -> str:
-        """Spark takes NULLs inside for equal, and its lambdas bind nothing that is used twice."""
-        del op, right
-        self.refuse(f"Comparing values of type {left.type}", at)
+        return comparisons.compared(self, op, left, right, at)
 
     def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
-        del op, query
-        self.refuse(f"Comparing values of type {value.type}", at)
+        if op != "IN":
+            self.refuse(f"Comparing values of type {value.type}", at)
+        sql, outputs = self.subquery(query, Use.IN, at)
+        given = [output.type for output in outputs]
+        if len(given) != len(value.type.parts):
+            self.mismatch(f"Cannot apply operator: {value.type} {op} {len(given)} columns", at)
+        pairs = zip(value.type.parts, given, strict=True)
+        kinds = [self._comparable(one, other, op, at) for one, other in pairs]
+        return comparisons.row_among(self, value, sql, kinds, given)
 
     def row_query(self, sql: str, outputs: Sequence[Output], at: int) -> Typed:
         del sql, outputs
@@ -358,16 +418,34 @@ class SparkExpressions(CallCompiler):
     # --- comparisons ------------------------------------------------------------------------
 
     def quantified(self, node: ast.Quantified) -> Typed:
-        """`= ANY` is IN, `<> ALL` is NOT IN; Spark has no others."""
+        """`= ANY` is IN, `<> ALL` is NOT IN; of the others, one row decides and NULLs may."""
         is_in = node.op == "=" and node.quantifier in {"ANY", "SOME"}
         if is_in or (node.op == "<>" and node.quantifier == "ALL"):
             inside = ast.InQuery(node.operand, node.query, not is_in, node.at)
             return self.in_query(inside)
-        self.refuse(f"{node.op} {node.quantifier} (SELECT …)", node.at)
+        value = self.expr(node.operand)
+        if value.type.name == "row":
+            self.refuse(f"{node.op} {node.quantifier} of rows", node.at)
+        sql, kind = self._one_column(node.query, Use.QUANTIFIED, node.at)
+        self._comparable(value.type, kind, node.op, node.at)
+        alias = self.fresh("r")
+        test = self.compare(node.op, value, Typed(f"{alias}.c1", kind), node.at)
+        rows = f"EXISTS (SELECT 1 FROM ({sql}) AS {alias}(c1) WHERE"
+        is_all = node.quantifier == "ALL"
+        deciding = f"(NOT {test})" if is_all else test
+        found, otherwise = ("false", "true") if is_all else ("true", "false")
+        unknown = f"{rows} {test} IS NULL) THEN CAST(NULL AS BOOLEAN)"
+        return Typed(
+            f"(CASE WHEN {rows} {deciding}) THEN {found} WHEN {unknown} ELSE {otherwise} END)",
+            t.BOOLEAN,
+        )
 
     def like(self, node: ast.Like) -> Typed:
         """Spark takes a backslash for an escape where none is named."""
-        value, pattern = self.expr(node.operand), self.expr(node.pattern)
+        value, pattern = (
+            self.cast_to(one, t.VARCHAR) if one.type.name == "char" else one
+            for one in (self.expr(node.operand), self.expr(node.pattern))
+        )
         if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
             self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
         if node.escape is not None:
@@ -392,8 +470,6 @@ class SparkExpressions(CallCompiler):
         return found
 
     def _cast(self, value: Typed, kind: Type, length: int | None, site: CastSite, at: int) -> Typed:
-        if "time" in {kind.name, value.type.name}:
-            self.refuse("Type time", at)
         try:
             return casts.explicit(value, kind, length, site)
         except UnsupportedCastError as error:
@@ -406,7 +482,7 @@ class SparkExpressions(CallCompiler):
         """A row without names, whose fields are called by their numbers in Spark."""
         fields = ", ".join(f"'field{n}', {self.exact(item)}" for n, item in enumerate(items))
         kind = t.row([item.type for item in items], [""] * len(items))
-        return Typed(f"named_struct({fields})", kind)
+        return Typed(f"named_struct({fields})", kind, fields=tuple(items))
 
     def array_of(self, items: Sequence[Typed], at: int = 0) -> Typed:
         kind = self.unified(items, at, "ARRAY")

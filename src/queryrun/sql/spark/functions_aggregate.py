@@ -8,8 +8,11 @@ from collections.abc import Sequence
 
 from queryrun.sql.spark import decimals
 from queryrun.sql.spark.casts import rounded_double
+from queryrun.sql.spark.comparisons import ordered
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import aggregate, window
+from queryrun.sql.spark.functions_nested import counted
+from queryrun.sql.spark.functions_text import grouped
 from queryrun.sql.spark.types import spark_name
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
@@ -81,7 +84,9 @@ def _extreme(c: SparkCompiler, node: ast.Call) -> Typed:
     kind = args[0].type
     if kind.name in {"map", "json"}:
         c.mismatch(f"Type {kind} is not orderable", node.at)
-    if kind.name in {"row", "array"}:
+    if kind.parts and len(args) == 1:
+        return Typed(c.aggregated(node, node.name, [ordered(c, args[0], node.at)]), kind)
+    if kind.parts:
         c.refuse(f"{node.name} of {kind}", node.at)
     if len(args) == 1:
         return Typed(c.aggregated(node, node.name, [c.exact(args[0])]), kind)
@@ -161,6 +166,77 @@ def _map_agg(c: SparkCompiler, node: ast.Call) -> Typed:
     any_row = c.aggregated(node, "count", [c.exact(key)])
     kind = t.map_of(key.type, value.type)
     return Typed(f"(CASE WHEN {any_row} > 0 THEN map_from_entries({rows}) END)", kind)
+
+
+@aggregate("skewness", "kurtosis")
+def _higher_moment(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Trino's kurtosis is a sample's, Spark's the population's; NaN where all values are one."""
+    value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
+    n = f"CAST({c.aggregated(node, 'count', [value.sql])} AS DOUBLE)"
+    spread = c.aggregated(node, "var_pop", [value.sql])
+    found, least = c.aggregated(node, node.name, [value.sql]), 3
+    if node.name == "kurtosis":
+        least = 4
+        found = f"((({n} + 1) * {found} + 6) * ({n} - 1) / (({n} - 2) * ({n} - 3)))"
+    sql = (
+        f"(CASE WHEN {n} < {least} THEN NULL WHEN {spread} = 0 THEN CAST('NaN' AS DOUBLE) "
+        f"ELSE {found} END)"
+    )
+    return Typed(sql, t.DOUBLE)
+
+
+def _collected(c: SparkCompiler, node: ast.Call, value: str, where: str, made: str) -> str:
+    """`made` of the list `{}` of these values where the condition holds; NULL of none."""
+    rows = c.aggregated(node, "collect_list", [f"CASE WHEN {where} THEN {value} END"])
+    return f"(CASE WHEN size({rows}) > 0 THEN {made.format(rows)} END)"
+
+
+@aggregate("histogram")
+def _histogram(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    where = f"{value.sql} IS NOT NULL"
+    sql = _collected(c, node, c.exact(value), where, counted("{}"))
+    return Typed(sql, t.map_of(value.type, t.BIGINT))
+
+
+@aggregate("multimap_agg")
+def _multimap_agg(c: SparkCompiler, node: ast.Call) -> Typed:
+    key, value = c.args(node, 2)
+    entry = f"named_struct('k', {c.exact(key)}, 'v', {c.exact(value)})"
+    sql = _collected(c, node, entry, f"{key.sql} IS NOT NULL", grouped("{}"))
+    return Typed(sql, t.map_of(key.type, t.array(value.type)))
+
+
+@aggregate("map_union")
+def _map_union(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Of values for one key any is kept: here the last."""
+    (value,) = c.args(node, 1)
+    if value.type.name != "map":
+        c.wrong_arguments(node, [value])
+    empty = f"CAST(map() AS {spark_name(value.type)})"
+    without = "map_filter(s, (k, v) -> NOT map_contains_key(x, k))"
+    made = f"aggregate({{}}, {empty}, (s, x) -> map_concat({without}, x))"
+    sql = _collected(c, node, value.sql, f"{value.sql} IS NOT NULL", made)
+    return Typed(sql, value.type)
+
+
+@aggregate("reduce_agg")
+def _reduce_agg(c: SparkCompiler, node: ast.Call) -> Typed:
+    """All values of a group, one after the other; what merges states is not needed."""
+    if len(node.args) != 4:
+        c.wrong_arguments(node, [])
+    value, start = c.expr(node.args[0]), c.expr(node.args[1])
+    state, item = c.fresh("p"), c.fresh("p")
+    step = c.lambda_of(node, node.args[2], [Typed(state, start.type), Typed(item, value.type)])
+    if t.bare(step.type) != t.bare(start.type):
+        c.refuse(f"reduce_agg from {start.type} to {step.type}", node.at)
+    c.lambda_of(node, node.args[3], [Typed(state, start.type), Typed(item, start.type)])
+    kind = spark_name(start.type)
+    body = f"({state}, {item}) -> CAST({c.exact(step)} AS {kind})"
+    made = f"aggregate({{}}, CAST({c.exact(start)} AS {kind}), ".replace("{}", "\0") + f"{body})"
+    made = made.replace("{", "{{").replace("}", "}}").replace("\0", "{}")
+    sql = _collected(c, node, c.exact(value), f"{value.sql} IS NOT NULL", made)
+    return Typed(sql, start.type)
 
 
 @aggregate("listagg")

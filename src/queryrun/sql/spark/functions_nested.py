@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import special
+from queryrun.sql.spark.functions_text import grouped
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.typed import Typed
@@ -224,3 +226,99 @@ def _transform_keys(c: SparkCompiler, node: ast.Call) -> Typed:
     value, params, body = _over_entries(c, node)
     kind = t.map_of(body.type, value.type.parts[1])
     return Typed(f"transform_keys({value.sql}, {params} -> {c.exact(body)})", kind)
+
+
+@special("map_zip_with")
+def _map_zip_with(c: SparkCompiler, node: ast.Call) -> Typed:
+    if len(node.args) != 3:
+        c.wrong_arguments(node, [])
+    maps = [c.expr(arg) for arg in node.args[:2]]
+    if any(value.type.name != "map" for value in maps):
+        c.wrong_arguments(node, maps)
+    key = maps[0].type.parts[0]
+    if key != maps[1].type.parts[0]:
+        c.refuse("map_zip_with of maps with keys of two types", node.at)
+    names = [c.fresh("p") for _ in range(3)]
+    kinds = [key, maps[0].type.parts[1], maps[1].type.parts[1]]
+    params = [Typed(name, kind) for name, kind in zip(names, kinds, strict=True)]
+    body = c.lambda_of(node, node.args[2], params)
+    sql = f"map_zip_with({maps[0].sql}, {maps[1].sql}, ({', '.join(names)}) -> {c.exact(body)})"
+    return Typed(sql, t.map_of(key, body.type))
+
+
+# --- made of others -------------------------------------------------------------------------
+
+
+@special("map_concat")
+def _map_concat(c: SparkCompiler, node: ast.Call) -> Typed:
+    """The last of several values for a key."""
+    maps = c.args(node, 2, 127)
+    kind = c.unified(maps, node.at, "map_concat")
+    if kind.name != "map":
+        c.wrong_arguments(node, maps)
+    found = maps[0]
+    for value in maps[1:]:
+        found = c.plain(node, [c.cast_to(found, kind), c.cast_to(value, kind)])
+    return found
+
+
+@special("multimap_from_entries")
+def _multimap_from_entries(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name != "array" or len(value.type.parts[0].parts) != 2:
+        c.wrong_arguments(node, [value])
+    row = value.type.parts[0]
+    key, item = (c.row_field(Typed("u1", row), number) for number in range(2))
+    no_entry, no_key = c.failing("map entry cannot be null"), c.failing("map key cannot be null")
+    entry = (
+        f"CASE WHEN u1 IS NULL THEN {no_entry} WHEN {key.sql} IS NULL THEN {no_key} "
+        f"ELSE named_struct('k', {key.sql}, 'v', {item.sql}) END"
+    )
+    entries = f"transform({value.sql}, u1 -> {entry})"
+    return Typed(grouped(entries), t.map_of(key.type, t.array(item.type)))
+
+
+@special("array_histogram")
+def _array_histogram(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name != "array":
+        c.wrong_arguments(node, [value])
+    return Typed(counted(value.sql), t.map_of(value.type.parts[0], t.BIGINT))
+
+
+def counted(values: str) -> str:
+    """A map of each value of an array to how often it is there."""
+
+    def by_value(u: str) -> str:
+        count = f"CAST(size(filter({u}, u3 -> u3 = u2)) AS BIGINT)"
+        pair = f"named_struct('k', u2, 'v', {count})"
+        return f"map_from_entries(transform(array_distinct({u}), u2 -> {pair}))"
+
+    return bound(f"filter({values}, u0 -> u0 IS NOT NULL)", by_value, "u1")
+
+
+MAX_COMBINED = 16
+"""An array's length, of which there are 2^16 subsets: Trino's own bound is 100,000 results."""
+
+
+@special("combinations")
+def _combinations(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Subsets in the order of their bits, which is Trino's order."""
+    values, size = c.args(node, 2)
+    if values.type.name != "array":
+        c.wrong_arguments(node, [values, size])
+    number = c.as_type(node, size, t.BIGINT).sql
+    wrong = c.failing("combination size must be between 0 and 5")
+    long = c.failing(f"combinations of more than {MAX_COMBINED} values is not supported")
+
+    def chosen(u: str) -> str:
+        all_subsets = f"sequence(0L, shiftleft(1L, size({u})) - 1)"
+        subsets = f"filter({all_subsets}, u2 -> bit_count(u2) = {number})"
+        subset = f"filter({u}, (u3, u4) -> (shiftright(u2, u4) & 1) = 1)"
+        return (
+            f"(CASE WHEN {number} NOT BETWEEN 0 AND 5 THEN {wrong} WHEN {u} IS NULL OR "
+            f"{number} IS NULL THEN NULL WHEN size({u}) > {MAX_COMBINED} THEN {long} "
+            f"ELSE transform({subsets}, u2 -> {subset}) END)"
+        )
+
+    return Typed(bound(values.sql, chosen, "u1"), t.array(values.type))

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from queryrun.sql.trino.cast_checks import WHITE_SPACE
 from queryrun.sql.trino.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
-_SPACES = r"'\u0020\u0009\u000a\u000b\u000c\u000d\u001c\u001d\u001e\u001f'"
+_SPACES = "'" + "".join(f"\\u{code:04x}" for code in WHITE_SPACE) + "'"
 _WIDE = "4503599627370496D"
 """From here on (2^52) doubles are whole numbers, and Spark's floor would end at 2^63."""
-_LITERALLY = r"concat('\\Q', replace({1}, '\\E', '\\E\\\\E\\Q'), '\\E')"
+LITERALLY = r"concat('\\Q', replace({1}, '\\E', '\\E\\\\E\\Q'), '\\E')"
 """The second argument as a regular expression that means nothing but its own characters."""
 
 PLAIN = read_signatures(rf"""
@@ -68,7 +69,7 @@ sqrt(double) -> double = sqrt({{0}})
 tan(double) -> double = tan({{0}})
 tanh(double) -> double = tanh({{0}})
 truncate(double) -> double = CASE WHEN abs({{0}}) >= {_WIDE} THEN {{0}} ELSE sign({{0}}) * CAST(floor(abs({{0}})) AS DOUBLE) END
-width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{0}} < {{1}} THEN 0 WHEN {{0}} >= {{2}} THEN {{3}} + 1 ELSE CAST(floor(({{0}} - {{1}}) / ({{2}} - {{1}}) * {{3}}) AS BIGINT) + 1 END
+width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{3}} <= 0 THEN raise_error('bucketCount must be greater than 0') WHEN {{1}} = {{2}} THEN raise_error('bounds cannot equal each other') WHEN isnan({{0}}) THEN raise_error('operand must not be NaN') WHEN NOT abs({{1}}) < CAST('Infinity' AS DOUBLE) OR isnan({{1}}) THEN raise_error('first bound must be finite') WHEN NOT abs({{2}}) < CAST('Infinity' AS DOUBLE) OR isnan({{2}}) THEN raise_error('second bound must be finite') WHEN {{1}} < {{2}} AND {{0}} < {{1}} OR {{1}} > {{2}} AND {{0}} >= {{1}} THEN 0 WHEN {{1}} < {{2}} AND {{0}} >= {{2}} OR {{1}} > {{2}} AND {{0}} < {{2}} THEN {{3}} + 1 WHEN {{1}} < {{2}} THEN CAST(floor({{3}} * ({{0}} - {{1}}) / ({{2}} - {{1}}) + 1) AS BIGINT) ELSE {{3}} - CAST(floor({{3}} * ({{0}} - {{2}}) / ({{1}} - {{2}}) + 1) AS BIGINT) + 1 END
 bitwise_and(bigint, bigint) -> bigint = ({{0}} & {{1}})
 bitwise_or(bigint, bigint) -> bigint = ({{0}} | {{1}})
 bitwise_xor(bigint, bigint) -> bigint = ({{0}} ^ {{1}})
@@ -102,7 +103,7 @@ sha1(varbinary) -> varbinary = unhex(sha1({{0}}))
 sha256(varbinary) -> varbinary = unhex(sha2({{0}}, 256))
 url_encode(varchar) -> varchar = url_encode({{0}})
 url_decode(varchar) -> varchar = url_decode({{0}})
-split(varchar, varchar) -> array(varchar) = split({{0}}, {_LITERALLY}, -1)
+split(varchar, varchar) -> array(varchar) = split({{0}}, {LITERALLY}, -1)
 array_join(array(varchar), varchar) -> varchar = array_join({{0}}, {{1}})
 array_join(array(varchar), varchar, varchar) -> varchar = array_join({{0}}, {{1}}, {{2}})
 cardinality(array(T)) -> bigint = CAST(size({{0}}) AS BIGINT)

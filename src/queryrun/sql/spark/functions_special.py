@@ -7,11 +7,13 @@ import re
 from queryrun.sql.spark import formats
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.casts import rounded_double
+from queryrun.sql.spark.comparisons import ordered
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import share, special
 from queryrun.sql.spark.types import spark_name, text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.comparisons import orderable
 from queryrun.sql.trino.formats import group_may_be_absent, may_match_nothing
 from queryrun.sql.trino.typed import Typed
 
@@ -38,13 +40,28 @@ def _extremes(c: SparkCompiler, node: ast.Call) -> Typed:
     """NULL when any argument is; Spark passes nulls over."""
     values = c.args(node, 1, 127)
     kind = c.unified(values, node.at, node.name)
-    if t.is_floating(kind) or kind.parts:
-        c.refuse(f"{node.name} of {kind}", node.at)
-    items = [c.exact(c.cast_to(value, kind)) for value in values]
-    if len(items) == 1:
-        return Typed(items[0], kind)
-    missing = " OR ".join(f"{item} IS NULL" for item in items)
-    return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {node.name}({', '.join(items)}) END)", kind)
+    items = [c.cast_to(value, kind) for value in values]
+    if kind.parts:
+        return _extreme_nested(c, node, items, kind)
+    exact = [c.exact(item) for item in items]
+    if len(exact) == 1:
+        return Typed(exact[0], kind)
+    missing = " OR ".join(f"{item} IS NULL" for item in exact)
+    found = f"{node.name}({', '.join(exact)})"
+    if t.is_floating(kind) and node.name == "greatest":  # NaN only where there is nothing else
+        numbers = ", ".join(f"CASE WHEN NOT isnan({item}) THEN {item} END" for item in exact)
+        found = f"coalesce(greatest({numbers}), {found})"
+    return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
+
+
+def _extreme_nested(c: SparkCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
+    if not orderable(kind):
+        c.mismatch(f"Type {kind} is not orderable", node.at)
+    if len(values) == 1:
+        return values[0]
+    items = ", ".join(ordered(c, value, node.at) for value in values)
+    missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
+    return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {node.name}({items}) END)", kind)
 
 
 # --- numbers --------------------------------------------------------------------------------
@@ -58,9 +75,23 @@ def _rounding(c: SparkCompiler, node: ast.Call) -> Typed:
         return _round_decimal(c, node, args)
     if node.name == "round" and args[0].type == t.DOUBLE:
         return _round_double(c, node, args)
+    if args[0].type == t.REAL and node.name in {"round", "truncate", "sign"}:
+        c.refuse(f"{node.name} of real", node.at)
+    if node.name == "round" and len(args) == 2 and t.is_integer(args[0].type):
+        return _round_integer(c, node, args)
     if len(args) == 2:
         c.refuse(f"{node.name} of {args[0].type} to a number of digits", node.at)
     return c.plain(node, args)
+
+
+def _round_integer(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+    value, digits = args
+    if not isinstance(digits.constant, int) or digits.constant < -18:
+        c.refuse("round to such a number of digits", node.at)
+    if digits.constant >= 0:
+        return value
+    rounded = f"round(CAST({value.sql} AS DECIMAL(20,0)), {digits.constant})"
+    return Typed(f"CAST({rounded} AS {spark_name(value.type)})", value.type)
 
 
 def _round_double(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
@@ -106,12 +137,28 @@ def _round_decimal(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed
 
 def _round_to_digits(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     value, digits = args
-    if node.name != "round" or not isinstance(digits.constant, int) or digits.constant < 0:
+    if node.name not in {"round", "truncate"} or not isinstance(digits.constant, int):
         c.refuse(f"{node.name} of a decimal to such a number of digits", node.at)
     precision, scale = value.type.params
+    if node.name == "truncate":
+        return _cut(value, digits.constant)
+    if digits.constant <= scale - precision:
+        c.refuse("round of a decimal to such a number of digits", node.at)
     kind = t.decimal(precision + 1, scale)
     sql = value.sql if digits.constant >= scale else f"round({value.sql}, {digits.constant})"
     return Typed(f"CAST({sql} AS {spark_name(kind)})", kind)
+
+
+def _cut(value: Typed, digits: int) -> Typed:
+    """Towards zero: a remainder has the sign of what is divided."""
+    precision, scale = value.type.params
+    if digits >= scale:
+        return value
+    if digits <= scale - precision:
+        return Typed(f"CAST({value.sql} * 0 AS {spark_name(value.type)})", value.type)
+    unit = f"1E{-digits}BD" if digits <= 0 else f"0.{'0' * (digits - 1)}1BD"
+    cut = bound(value.sql, lambda v: f"({v} - {v} % CAST({unit} AS {spark_name(value.type)}))")
+    return Typed(f"CAST({cut} AS {spark_name(value.type)})", value.type)
 
 
 @special("to_base")
@@ -130,7 +177,13 @@ def _to_base(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @special("concat_ws")
 def _concat_ws(c: SparkCompiler, node: ast.Call) -> Typed:
-    values = [c.as_type(node, value, t.VARCHAR).sql for value in c.args(node, 2, 127)]
+    args = c.args(node, 2, 127)
+    if len(args) == 2 and args[1].type.name == "array":
+        args = [args[0], c.as_type(node, args[1], t.array(t.VARCHAR))]
+        values = [c.as_type(node, args[0], t.VARCHAR).sql, args[1].sql]
+        joined = f"concat_ws({', '.join(values)})"
+        return Typed(f"if({values[1]} IS NOT NULL, {joined}, NULL)", t.VARCHAR)
+    values = [c.as_type(node, value, t.VARCHAR).sql for value in args]
     return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
 
 
@@ -158,8 +211,8 @@ def _substring(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @special("split")
 def _split(c: SparkCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2)
-    if isinstance(args[1].constant, str) and args[1].constant:
+    args = c.args(node, 2, 3)
+    if len(args) == 2 and isinstance(args[1].constant, str) and args[1].constant:
         quoted = text(re.escape(args[1].constant))
         subject = c.as_type(node, args[0], t.VARCHAR).sql
         return Typed(f"split({subject}, {quoted}, -1)", t.array(t.VARCHAR))

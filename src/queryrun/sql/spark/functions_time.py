@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.spark import formats, moments
+from queryrun.sql.iso_moments import read_iso
+from queryrun.sql.spark import clocks, formats, intervals, moments
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import special
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.clocks import UNITS
 from queryrun.sql.trino.typed import Typed
 
 _FIELDS = {
@@ -51,15 +53,29 @@ def _unit(c: SparkCompiler, node: ast.Call, value: Typed, kind: t.Type) -> str:
 
 @special(*_FIELDS)
 def _field(c: SparkCompiler, node: ast.Call) -> Typed:
-    value = _moment(c, node, c.args(node, 1)[0])
+    (value,) = c.args(node, 1)
+    if value.type in {t.DAYS, t.MONTHS} and (found := intervals.field(value, node.name)):
+        return Typed(found, t.BIGINT)
+    if value.type.name == "time" and node.name in _OF_THE_CLOCK:
+        return Typed(f"CAST({clocks.field(value, node.name)} AS BIGINT)", t.BIGINT)
+    value = _moment(c, node, value)
     if value.type == t.DATE and node.name in _OF_THE_CLOCK:
         value = c.cast_to(value, t.timestamp(0))
     return Typed(f"CAST({_FIELDS[node.name].format(_reading(c, value))} AS BIGINT)", t.BIGINT)
 
 
+def _clock_unit(c: SparkCompiler, node: ast.Call, value: Typed) -> str:
+    unit = c.constant_text(node, value, "a unit").lower()
+    if unit not in UNITS:
+        c.invalid(f"'{unit}' is not a valid TIME field", node.at)
+    return unit
+
+
 @special("date_trunc")
 def _date_trunc(c: SparkCompiler, node: ast.Call) -> Typed:
     written, value = c.args(node, 2)
+    if value.type.name == "time":
+        return Typed(clocks.cut(value, _clock_unit(c, node, written)), value.type)
     unit = _unit(c, node, written, _moment(c, node, value).type)
     if value.type == t.DATE:
         sql = value.sql if unit == "day" else f"trunc({value.sql}, '{unit}')"
@@ -75,6 +91,10 @@ def _date_trunc(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("date_add")
 def _date_add(c: SparkCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
+    if value.type.name == "time":
+        size = UNITS[_clock_unit(c, node, written)]
+        by = f"{c.as_type(node, count, t.BIGINT).sql} % {clocks.DAY // size}L * {size}L"
+        return Typed(clocks.rounded(clocks.moved(value, by), value.type.params[0]), value.type)
     unit = _unit(c, node, written, _moment(c, node, value).type)
     number = c.as_type(node, count, t.BIGINT).sql
     if value.type == t.DATE:
@@ -96,6 +116,9 @@ def _date_add(c: SparkCompiler, node: ast.Call) -> Typed:
 def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments."""
     written, first, last = c.args(node, 3)
+    if first.type.name == last.type.name == "time":
+        size = UNITS[_clock_unit(c, node, written)]
+        return Typed(f"(({last.sql} - {first.sql}) div {size}L)", t.BIGINT)
     kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
     if first.type == last.type == t.DATE:
         kind = t.DATE
@@ -136,7 +159,10 @@ def _date_format(c: SparkCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _moment(c, node, value)
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"date_format({_reading(c, value)}, {text(written)})", t.VARCHAR)
+    reading = _reading(c, value)
+    if value.type != t.DATE and value.type.params[0] > 3 and "S" in written:
+        reading = f"date_trunc('MILLISECOND', {reading})"  # Trino prints no more
+    return Typed(f"date_format({reading}, {text(written)})", t.VARCHAR)
 
 
 @special("format_datetime")
@@ -196,6 +222,21 @@ def _from_iso8601_date(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(f"CAST({subject.sql} AS DATE)", t.DATE)
 
 
+@special("from_iso8601_timestamp")
+def _from_iso8601_timestamp(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Each value keeps the offset that it is written with, so it has to be read here."""
+    written = c.constant_text(node, c.args(node, 1)[0], "a moment")
+    found = read_iso(written)
+    if found is None:
+        c.invalid(f'Invalid format: "{written}"', node.at)
+    local = f"CAST(timestamp_millis({found.nanos // 10**6}L) AS TIMESTAMP_NTZ)"
+    if found.zone[:1] in {"+", "-"}:
+        minutes = found.offset_minutes
+        sql = f"timestamp_millis({found.nanos // 10**6 - minutes * 60_000}L)"
+        return Typed(sql, t.timestamp_tz(3, found.zone))
+    return Typed(moments.moment_at(local, found.zone or c.zone), t.timestamp_tz(3, found.zone))
+
+
 @special("last_day_of_month")
 def _last_day(c: SparkCompiler, node: ast.Call) -> Typed:
     value = _moment(c, node, c.args(node, 1)[0])
@@ -237,6 +278,17 @@ def _with_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(moments.moment_at(value.sql, name), t.timestamp_tz(value.type.params[0], name))
 
 
+@special("timezone_hour", "timezone_minute")
+def _offset(c: SparkCompiler, node: ast.Call) -> Typed:
+    (value,) = c.args(node, 1)
+    if value.type.name != t.TSTZ:
+        c.wrong_arguments(node, [value])
+    local = f"CAST({_reading(c, value)} AS TIMESTAMP)"
+    minutes = f"((unix_micros({local}) - unix_micros({value.sql})) div 60000000L)"
+    by = "div 60" if node.name == "timezone_hour" else "% 60"
+    return Typed(f"CAST(({minutes} {by}) AS BIGINT)", t.BIGINT)
+
+
 @special("current_timezone")
 def _current_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     c.args(node, 0, 0)
@@ -252,6 +304,12 @@ def _now(c: SparkCompiler) -> str:
 def _current_date(c: SparkCompiler, node: ast.Call) -> Typed:
     c.args(node, 0, 0)
     return Typed(f"CAST({_now(c)} AS DATE)", t.DATE)
+
+
+@special("localtime")
+def _local_time(c: SparkCompiler, node: ast.Call) -> Typed:
+    c.args(node, 0, 0)
+    return Typed(clocks.of_timestamp(_now(c), 3), t.time(3))
 
 
 @special("localtimestamp")

@@ -6,14 +6,16 @@ from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.types import quoted, spark_name, text, trino_type
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.metadata import rows_of
-from queryrun.sql.trino.scope import Output, Schema
+from queryrun.sql.trino.scope import Location, Output, Schema
 
 __all__ = ["show", "trino_type"]
 
 
-def show(node: ast.Show, schema: Schema, statement: str) -> tuple[str, list[Output]]:
+def show(
+    node: ast.Show, schema: Schema, statement: str, location: Location | None = None
+) -> tuple[str, list[Output]]:
     """The statement as rows of constants."""
-    rows, outputs = rows_of(node, schema, statement, SPARK.names(), None)
+    rows, outputs = rows_of(node, schema, statement, SPARK.names(), location)
     aliases = ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
     named = ", ".join(f"c{n} AS {quoted(o.heading)}" for n, o in enumerate(outputs, 1))
     if not rows:

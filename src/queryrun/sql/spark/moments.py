@@ -52,6 +52,8 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
     else:
         return None
     precision = len(moment.partition(".")[2])
+    if re.match(r"[+-]?\d{5}", moment):
+        raise UnsupportedCastError("A year of more than four digits")
     if precision > 6:
         raise UnsupportedCastError("A timestamp that is finer than a microsecond")
     zone = zone_name(zone)

@@ -12,6 +12,7 @@ SETTINGS = {
     "spark.sql.variable.substitute": "false",
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.timeType.enabled": "true",
     "spark.sql.legacy.followThreeValuedLogicInArrayExists": "true",
 }
 """To be set on the session before the first statement: overflow and division by zero fail,

@@ -8,25 +8,32 @@ from dataclasses import dataclass, field, replace
 from queryrun.errors import FailureCode
 from queryrun.sql.spark import (
     functions_aggregate,
+    functions_format,
     functions_json,
     functions_nested,
+    functions_numbers,
     functions_special,
+    functions_text,
     functions_time,
     metadata,
+    printing,
 )
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.scope import Output, Schema, Scope, TableColumn
+from queryrun.sql.trino.scope import Location, Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.translate import Needs, deeply, named, read
 
 REGISTERED = (
     functions_aggregate,
+    functions_format,
     functions_json,
     functions_nested,
+    functions_numbers,
     functions_special,
+    functions_text,
     functions_time,
 )
 """Importing them is what makes their functions known."""
@@ -39,11 +46,13 @@ class SparkTables:
     """The tables that exist: their columns by lower-case name, and what Spark calls each table.
 
     `table_names` has the quoted, qualified name of a table (`` `cat`.`db`.`t` ``); a table that is
-    missing there is used by its own name.
+    missing there is used by its own name. `location`: which catalog and schema a statement may put
+    in front of a name; None: whatever it puts there is not checked.
     """
 
     columns: Schema
     table_names: Mapping[str, str] = field(default_factory=dict)
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +95,12 @@ def to_spark(
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
     found = tables(parsed.needs)
     if isinstance(parsed.node, ast.Show):
-        return Translated(*metadata.show(parsed.node, found.columns, statement))
+        return Translated(*metadata.show(parsed.node, found.columns, statement, found.location))
     compiler = SparkCompiler(statement, zone, found.columns, found.table_names)
+    compiler.location = found.location
     with deeply(statement):
         sql, outputs = compiler.query(parsed.node, Scope())
-    for output in outputs:
-        if output.type in {t.DAYS, t.MONTHS}:
-            message = f"A result column of type {output.type} is not supported"
-            raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)
+    sql, outputs = printing.with_text(sql, outputs, statement)
     if len(sql) > MAX_TRANSLATED_CHARS:
         message = "The statement is too complex to be translated"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)

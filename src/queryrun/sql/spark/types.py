@@ -11,8 +11,9 @@ from queryrun.sql.trino.types import Type
 _SPARK = {
     "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "integer": "INT",
     "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "STRING",
-    "varbinary": "BINARY", "date": "DATE", "timestamp": "TIMESTAMP_NTZ", t.TSTZ: "TIMESTAMP",
-    "json": "STRING", "uuid": "STRING", "unknown": "INT",
+    "char": "STRING", "varbinary": "BINARY",
+    "date": "DATE", "timestamp": "TIMESTAMP_NTZ", t.TSTZ: "TIMESTAMP",
+    "json": "STRING", "time": "BIGINT", "uuid": "STRING", "unknown": "INT",
     "interval day to second": "INTERVAL DAY TO SECOND",
     "interval year to month": "INTERVAL YEAR TO MONTH",
 }  # fmt: skip

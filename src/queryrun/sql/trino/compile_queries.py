@@ -255,9 +255,13 @@ class QueryCompiler(RelationCompiler):
         alias = self.fresh("r")
         items = ", ".join(f"c{n + 1} AS {self.quoted(f'_col{n}')}" for n in range(width))
         return (
-            f"SELECT {items} FROM (VALUES {', '.join(lines)}) AS {alias}({numbered(outputs)})",
+            f"SELECT {items} FROM ({self.inline_rows(lines)}) AS {alias}({numbered(outputs)})",
             outputs,
         )
+
+    def inline_rows(self, lines: Sequence[str]) -> str:
+        """Rows that are written out, each in brackets."""
+        return f"VALUES {', '.join(lines)}"
 
     def _fields_of(self, value: Typed) -> list[Typed]:
         """A lone value that is a row is one of the rows of VALUES."""

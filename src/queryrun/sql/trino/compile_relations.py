@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -44,10 +43,6 @@ class Joined:
     columns: list[Column]
     hidden: list[Column] = field(default_factory=list)
     """The sides of a merged column: findable with a qualifier, not part of `*`."""
-
-
-_ALIAS = re.compile(r"\b(r[0-9]+)\.")
-"""The relations that an expression reads, by the names that they have got in DuckDB's SQL."""
 
 
 class RelationCompiler(CallCompiler):
@@ -325,11 +320,10 @@ class RelationCompiler(CallCompiler):
         if _is_unnest(node.right) and node.kind != "CROSS" and not _is_true(node.on):
             what = f"{node.kind} JOIN with UNNEST, but ON TRUE,"
             self.refuse(what, node.at)
-        is_outer = node.kind in {"RIGHT", "FULL"}
-        if is_outer and _is_lateral(node.right):
-            right = self._uncorrelated(node, outer, left)
-        else:
-            right = self._right(node.right, outer, Joined("", []) if is_outer else left)
+        if _is_lateral(node.right) and node.kind in {"RIGHT", "FULL"}:
+            self.refuse(f"{node.kind} JOIN LATERAL", node.at)  # Trino has rules of its own
+        seen = left if node.kind in {"CROSS", "INNER", "LEFT"} else Joined("", [])
+        right = self._right(node.right, outer, seen)
         columns, hidden = left.columns + right.columns, left.hidden + right.hidden
         if node.kind == "CROSS":
             return Joined(f"({left.sql} CROSS JOIN {right.sql})", columns, hidden)
@@ -343,14 +337,6 @@ class RelationCompiler(CallCompiler):
         self.closed.discard(id(joined))
         sql = f"({left.sql} {node.kind} JOIN {right.sql} ON {condition})"
         return Joined(sql, columns, hidden)
-
-    def _uncorrelated(self, node: ast.Join, outer: Scope, left: Joined) -> Joined:
-        """A LATERAL where the left side may be missing: Trino has none that refers to it."""
-        right = self._right(node.right, outer, left)
-        own = {alias for c in left.columns + left.hidden for alias in _ALIAS.findall(c.sql)}
-        if own & set(_ALIAS.findall(right.sql)):
-            self.refuse(f"{node.kind} JOIN LATERAL of columns of the left side", node.at)
-        return Joined(right.sql.removeprefix("LATERAL "), right.columns, right.hidden)
 
     def _right(self, node: ast.Relation, outer: Scope, left: Joined) -> Joined:
         """The right side of a join; UNNEST and LATERAL see the left one."""

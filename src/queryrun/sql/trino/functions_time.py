@@ -240,6 +240,7 @@ def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
     if "%f" in written:  # nine digits may be there, three count
         given = rf"regexp_replace({given}, '\.(\d{{6}})\d{{1,3}}', '.\1')"
         parsed = f"strptime({given}, {text(written)})"
+        parsed = _with_pivot(c, parsed) if "%y" in written else parsed
         return Typed(f"date_trunc('millisecond', {parsed})", t.timestamp(3))
     parsed = f"strptime({given}, {text(written)})"
     if "%y" in written:

@@ -23,7 +23,7 @@ from queryrun.engines.duckdb.functions.json_paths import (
 )
 from queryrun.engines.duckdb.functions.registry import InputError, formatted, worker_function
 from queryrun.sql.json_path import Path, read_passing, read_path
-from queryrun.sql.json_text import formatted_text
+from queryrun.sql.json_text import formatted_text, in_java_order
 
 _WIDE = Context(prec=400)
 _WHOLE = {"tinyint": 2**7, "smallint": 2**15, "integer": 2**31, "bigint": 2**63}
@@ -272,24 +272,8 @@ def _json_object(
         if key in found:
             raise InputError("cannot construct a JSON object with duplicate key")
         found[key] = "null" if document is None else document
-    ordered = _as_in_java(list(found))
+    ordered = in_java_order(list(found))
     return "{" + ",".join(f"{formatted_text(key)}:{found[key]}" for key in ordered) + "}"
-
-
-def _as_in_java(keys: list[str]) -> list[str]:
-    """The order of a Java HashMap: that of its buckets, then of insertion."""
-    size = 16
-    while len(keys) > size * 3 // 4:
-        size *= 2
-    return sorted(keys, key=lambda key: _java_hash(key) & (size - 1))
-
-
-def _java_hash(key: str) -> int:
-    encoded = key.encode("utf-16-be", "surrogatepass")
-    value = 0
-    for at in range(0, len(encoded), 2):
-        value = (value * 31 + int.from_bytes(encoded[at : at + 2])) & 0xFFFFFFFF
-    return value ^ (value >> 16)
 
 
 _ENCODINGS = {"UTF8": "utf-8", "UTF16": "utf-16-le", "UTF32": "utf-32-le"}
