@@ -30,10 +30,11 @@ MAX_FILES = 20_000
 def tables_read(
     connection: duckdb.DuckDBPyConnection, offered: Sequence[OfferedTable], sql: str
 ) -> tuple[TableEstimate, ...]:
-    """Plan the statement twice, as it is and with marks, and add up what its scans read.
+    """Plan the statement, where tables have to be told apart once more with marks, and add up what
+    its scans read.
 
-    An estimate for each table of `offered`, whose views are marked afterwards: they serve no other
-    statement. Raises `duckdb.Error`.
+    An estimate for each table of `offered`, whose views may be marked afterwards: they serve no
+    other statement. Raises `duckdb.Error`.
     """
     return _Reading(connection, offered).tables(sql)
 
@@ -61,7 +62,7 @@ class _Reading:
     def tables(self, sql: str) -> tuple[TableEstimate, ...]:
         """An estimate for each table that the statement names."""
         plan = self._plan(sql)
-        by_mark = self._marks(sql)
+        by_mark = self._marks_of_one(plan) if self._is_one_call() else self._marks(sql)
         found: dict[str, list[TableEstimate]] = defaultdict(list)
         for scan in plan.scans:
             one = self._scanned(scan, by_mark.get(scan.key, []))
@@ -71,6 +72,17 @@ class _Reading:
     def _plan(self, sql: str) -> PlanScans:
         row = self._connection.execute(explained_sql(sql, "plan")).fetchone()
         return scans_of(json.loads(str(row[1])) if row else [])
+
+    def _is_one_call(self) -> bool:
+        return sum(map(len, self._of_table.values())) == 1
+
+    def _marks_of_one(self, plan: PlanScans) -> dict[object, list[int]]:
+        """Every scan is of the one call there is: a second plan, half of the work, says no more."""
+        self._calls = [_Call(key, call) for key, calls in self._of_table.items() for call in calls]
+        found: dict[object, list[int]] = defaultdict(list)
+        for scan in plan.scans:
+            found[scan.key].append(0)
+        return found
 
     def _marks(self, sql: str) -> dict[object, list[int]]:
         """Which calls have a scan of each kind: the statement once more, on marked views."""
