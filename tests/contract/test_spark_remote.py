@@ -134,7 +134,7 @@ def test_a_stop_in_any_phase_leaves_nothing(
 def test_an_interrupt_and_then_a_stop_leave_nothing(
     session: SparkSession, endpoint: RemoteEndpoint, name: str, phase: str
 ) -> None:
-    """Spark calls it cancelled, and may submit a job of it a moment later (`ending.py`)."""
+    """Spark calls it cancelled, and may submit a job of it a moment later (`stop.py`)."""
     with running(session, name) as failures:
         wait_for(lambda: failures or has_come_to(phase, session, endpoint, name))
         interrupt_until(session, failures)

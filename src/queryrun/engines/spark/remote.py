@@ -1,6 +1,6 @@
 """Stopping work on Spark by its name, from any process: what `services/remote_stop` calls.
 
-The name's session is emptied (`ending.py`) and then released. The server refuses the id of a
+The name's session is emptied (`stop.py`) and then released. The server refuses the id of a
 released session from then on (it remembers 1,000 of them,
 `spark.connect.session.manager.closedSessionsTombstonesSize`), and what our workers send names the
 very session that they saw; so nothing starts under the name afterwards.
@@ -29,7 +29,7 @@ class SparkRemote:
         """End the work of this name. Returns when Spark shows none of it as running.
 
         With `ui_url` that is: no job of it and no task on an executor. Without, only what Spark
-        Connect says: a job that was submitted during the interrupt may go on (`ending.py`).
+        Connect says: a job that was submitted during the interrupt may go on (`stop.py`).
         """
         deadline = time.monotonic() + REMOTE_BOUND_S
         spark = endpoint_from_options(endpoint.options, endpoint.secret)

@@ -21,6 +21,10 @@ from queryrun.engines.spark.ui import SparkUi
 POLL_INTERVAL_S = 0.05
 SETTLE_S = 0.15
 """How long it must stay quiet: the UI may show a job 0.1 s late (`spark.ui.liveUpdate.period`)."""
+MAX_SETTLE_S = 0.9
+SLOWNESS = 8
+"""On a busy driver a job is submitted, and shown, later than that; how late nobody says. The UI is
+as slow as the rest of it, so it must stay quiet for so many times its slowest response."""
 _Status = GetStatusResponse.OperationStatus
 _TERMINAL_STATES = frozenset(
     {
@@ -78,13 +82,17 @@ def _interrupt_until_finished(client: SparkClient, deadline: float) -> None:
 def _kill_until_quiet(ui: SparkUi, name: str) -> None:
     """End the jobs of this name until there has been none, and no task, for a while."""
     quiet_since: float | None = None
-    while quiet_since is None or time.monotonic() < quiet_since + SETTLE_S:
+    while quiet_since is None or time.monotonic() < quiet_since + _settle_s(ui):
         if ui.is_idle(name):
             quiet_since = quiet_since or time.monotonic()
         else:
             quiet_since = None
             ui.kill(name)
         _pause(ui.deadline)
+
+
+def _settle_s(ui: SparkUi) -> float:
+    return min(max(SETTLE_S, SLOWNESS * ui.slowest_s), MAX_SETTLE_S)
 
 
 def _pause(deadline: float) -> None:

@@ -34,6 +34,8 @@ class SparkUi:
     def __init__(self, url: str, deadline: float) -> None:
         self._at = urlsplit(url)
         self.deadline = deadline
+        self.slowest_s = 0.0
+        """How long the slowest response has taken so far."""
 
     def running_names(self) -> list[str]:
         """The names of our work that has a job running now."""
@@ -87,6 +89,7 @@ class SparkUi:
 
     def _send(self, method: str, path: str, form: Mapping[str, str] | None = None) -> bytes:
         """The body of a response; empty for a redirect, and for what does not exist."""
+        began_s = time.monotonic()
         try:
             with closing(self._connection()) as connection:
                 body = urlencode(form) if form else None
@@ -95,6 +98,7 @@ class SparkUi:
                 content = response.read(MAX_RESPONSE_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise SparkError(SparkErrorDetails("UNAVAILABLE")) from error
+        self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
         if response.status == http.HTTPStatus.OK:
             return content
         if response.status in _NOTHING:

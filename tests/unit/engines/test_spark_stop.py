@@ -1,0 +1,58 @@
+"""A stop on Spark waits longer for a job that is submitted late, the slower Spark's UI answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from queryrun.engines.spark import stop
+from queryrun.engines.spark.ui import SparkUi
+
+
+class Clock:
+    """Stands for the module `time`: a pause takes no time but its own."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, duration_s: float) -> None:
+        self.now_s += duration_s
+
+
+class LateJob(SparkUi):
+    """A job that Spark shows from a moment on, until it is ended."""
+
+    def __init__(self, clock: Clock, shown_from_s: float) -> None:
+        super().__init__("http://127.0.0.1:4040", deadline=5.0)
+        self._clock = clock
+        self._shown_from_s = shown_from_s
+        self.is_ended = False
+
+    def is_idle(self, name: str) -> bool:
+        return self.is_ended or self._clock.now_s < self._shown_from_s
+
+    def kill(self, name: str) -> None:
+        self.is_ended = True
+
+
+@pytest.mark.parametrize(("slowest_s", "shown_from_s"), [(0.005, 0.1), (0.06, 0.4), (2.0, 0.8)])
+def test_a_job_that_a_slow_spark_shows_late_is_ended(
+    monkeypatch: pytest.MonkeyPatch, slowest_s: float, shown_from_s: float
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(stop, "time", clock)
+    ui = LateJob(clock, shown_from_s)
+    ui.slowest_s = slowest_s
+    stop._kill_until_quiet(ui, "queryrun-1-1")
+    assert ui.is_ended
+
+
+def test_a_slow_ui_does_not_keep_a_stop_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(stop, "time", clock)
+    ui = LateJob(clock, shown_from_s=99)
+    ui.slowest_s = 60
+    stop._kill_until_quiet(ui, "queryrun-1-1")
+    assert clock.now_s < 1.1
