@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from queryrun.engines.spark import stop
@@ -29,6 +31,10 @@ class LateJob(SparkUi):
         self._clock = clock
         self._shown_from_s = shown_from_s
         self.is_ended = False
+        self.plans_until_s = 0.0
+
+    def is_submitting(self, operations: Collection[str]) -> bool:
+        return self._clock.now_s < self.plans_until_s
 
     def is_idle(self, name: str) -> bool:
         return self.is_ended or self._clock.now_s < self._shown_from_s
@@ -45,7 +51,7 @@ def test_a_job_that_a_slow_spark_shows_late_is_ended(
     monkeypatch.setattr(stop, "time", clock)
     ui = LateJob(clock, shown_from_s)
     ui.slowest_s = slowest_s
-    stop._kill_until_quiet(ui, "queryrun-1-1")
+    stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
     assert ui.is_ended
 
 
@@ -54,5 +60,37 @@ def test_a_slow_ui_does_not_keep_a_stop_for_ever(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(stop, "time", clock)
     ui = LateJob(clock, shown_from_s=99)
     ui.slowest_s = 60
-    stop._kill_until_quiet(ui, "queryrun-1-1")
+    stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
     assert clock.now_s < 1.1
+
+
+def test_a_job_is_waited_for_while_a_thread_plans_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cold driver that takes longer than any fixed pause."""
+    clock = Clock()
+    monkeypatch.setattr(stop, "time", clock)
+    ui = LateJob(clock, shown_from_s=2.0)
+    ui.plans_until_s = 2.1
+    stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
+    assert ui.is_ended
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "may_submit"),
+    [
+        ("SparkConnectExecuteThread_opId=op", "WAITING", True),
+        ("SparkConnectExecuteThread_opId=of-another", "RUNNABLE", False),
+        ("shuffle-exchange-3", "RUNNABLE", True),
+        ("QueryStageCreator-0", "BLOCKED", True),
+        ("shuffle-exchange-3", "TIMED_WAITING", False),
+        ("dispatcher-event-loop-1", "RUNNABLE", False),
+    ],
+)
+def test_threads_that_may_submit_a_job_are_known(
+    monkeypatch: pytest.MonkeyPatch, name: str, state: str, may_submit: bool
+) -> None:
+    ui = SparkUi("http://127.0.0.1:4040", deadline=5.0)
+    threads = [{"threadName": name, "threadState": state}]
+    monkeypatch.setattr(
+        ui, "_get", lambda path: threads if path.endswith("/threads") else [{"id": "app-1"}]
+    )
+    assert ui.is_submitting({"op"}) is may_submit

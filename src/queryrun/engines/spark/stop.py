@@ -11,6 +11,7 @@ used again. The web UI can list jobs by tag and end them; so without it nothing 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from queryrun.engines.spark.client import SparkClient
 from queryrun.engines.spark.endpoint import SparkEndpoint
@@ -44,11 +45,12 @@ def stop_work(client: SparkClient, endpoint: SparkEndpoint, name: str, deadline:
 
     Jobs come last: once the session is released nobody can begin anything that leaves new ones.
     """
+    operations: set[str] = set()
     if _make(client):
-        _interrupt_until_finished(client, deadline)
+        operations = _interrupt_until_finished(client, deadline)
         client.release()
     if endpoint.ui_url:  # also when nothing has run here: the same name may have, as another user
-        _kill_until_quiet(SparkUi(endpoint.ui_url, deadline), name)
+        _kill_until_quiet(SparkUi(endpoint.ui_url, deadline), name, operations)
 
 
 def _make(client: SparkClient) -> bool:
@@ -62,32 +64,37 @@ def _make(client: SparkClient) -> bool:
     return True
 
 
-def _interrupt_until_finished(client: SparkClient, deadline: float) -> None:
-    """Interrupt again and again: one before an operation is registered is lost.
+def _interrupt_until_finished(client: SparkClient, deadline: float) -> set[str]:
+    """Interrupt again and again: one before an operation is registered is lost. Returns the ids of
+    the operations that there were.
 
     An operation that has finished, but whose client never said that it had read everything, is
     called terminating like one that is being interrupted; releasing it tells them apart.
     """
+    seen: set[str] = set()
     while True:
         client.interrupt_all()
-        left = [one for one in client.operations() if one.state not in _TERMINAL_STATES]
+        operations = client.operations()
+        seen.update(one.operation_id for one in operations)
+        left = [one for one in operations if one.state not in _TERMINAL_STATES]
         if not left:
-            return
+            return seen
         for one in left:
             if one.state == _Status.OPERATION_STATE_TERMINATING:
                 client.release_operation(one.operation_id)
         _pause(deadline)
 
 
-def _kill_until_quiet(ui: SparkUi, name: str) -> None:
-    """End the jobs of this name until there has been none, and no task, for a while."""
+def _kill_until_quiet(ui: SparkUi, name: str, operations: Collection[str]) -> None:
+    """End the jobs of this name until no thread of the driver is about to submit one, and after
+    that none, and no task, has been shown for a while."""
     quiet_since: float | None = None
     while quiet_since is None or time.monotonic() < quiet_since + _settle_s(ui):
-        if ui.is_idle(name):
-            quiet_since = quiet_since or time.monotonic()
-        else:
+        if not ui.is_idle(name):
             quiet_since = None
             ui.kill(name)
+        elif quiet_since is None and not ui.is_submitting(operations):
+            quiet_since = time.monotonic()
         _pause(ui.deadline)
 
 

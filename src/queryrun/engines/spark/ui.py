@@ -11,7 +11,7 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -23,6 +23,14 @@ MAX_RESPONSE_BYTES = 32 * 1024**2
 """The UI keeps 1,000 jobs, of about a kilobyte each."""
 _NOTHING = {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.FOUND, http.HTTPStatus.SEE_OTHER}
 _TAG = re.compile(rf"_Tag_({re.escape(WORK_PREFIX)}\S+)$")
+_OPERATION_THREAD = re.compile(r"SparkConnectExecuteThread_opId=(.+)")
+_PLANNING_THREAD = re.compile(
+    r"(?:QueryStageCreator|shuffle-exchange|broadcast-exchange|subquery|dynamicpruning)-\d+"
+)
+"""Spark's names of the threads that submit jobs: `ExecuteThreadRunner`, `AdaptiveSparkPlanExec`,
+`ShuffleExchangeExec`, `BroadcastExchangeExec`, `SubqueryExec`, `SubqueryBroadcastExec`."""
+_ACTIVE = {"RUNNABLE", "BLOCKED"}
+"""One that waits has nothing to do, or waits for a job that it has submitted."""
 _FORM_TOKEN = re.compile(rb'name="csrfToken" value="([^"]+)"')
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Json = Mapping[str, Any]
@@ -64,6 +72,18 @@ class SparkUi:
                 token = _FORM_TOKEN.search(self._send("GET", "/jobs/"))
                 form = {"id": str(job["jobId"]), "csrfToken": token[1].decode() if token else ""}
                 self._send("POST", "/jobs/job/kill/", form)
+
+    def is_submitting(self, operations: Collection[str]) -> bool:
+        """Whether a thread of the driver may be about to submit a job of one of these operations.
+
+        The threads that plan stages are shared, so this may be true for the sake of others, and is
+        false a moment later. False as well when the UI tells no threads: then a pause has to do.
+        """
+        try:
+            threads = self._get(f"/applications/{self._application()}/executors/driver/threads")
+        except SparkError:
+            return False
+        return any(_may_submit(thread, operations) for thread in threads)
 
     def _application(self) -> str:
         """The one that this UI belongs to."""
@@ -112,6 +132,13 @@ class SparkUi:
         is_secure = self._at.scheme == "https"
         kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
         return kind(self._at.hostname or "", self._at.port, timeout=bound_s)
+
+
+def _may_submit(thread: Json, operations: Collection[str]) -> bool:
+    name = str(thread["threadName"])
+    if (found := _OPERATION_THREAD.fullmatch(name)) is not None:
+        return found[1] in operations
+    return bool(_PLANNING_THREAD.fullmatch(name)) and thread["threadState"] in _ACTIVE
 
 
 def _names(job: Json) -> list[str]:
