@@ -26,39 +26,39 @@ class Clock:
 class LateJob(SparkUi):
     """A job that Spark shows from a moment on, until it is ended."""
 
-    def __init__(self, clock: Clock, shown_from_s: float) -> None:
+    def __init__(self, clock: Clock, visible_from_s: float) -> None:
         super().__init__("http://127.0.0.1:4040", deadline=5.0)
         self._clock = clock
-        self._shown_from_s = shown_from_s
-        self.is_ended = False
+        self._visible_from_s = visible_from_s
+        self.is_killed = False
         self.plans_until_s = 0.0
 
     def is_submitting(self, operations: Collection[str]) -> bool:
         return self._clock.now_s < self.plans_until_s
 
     def is_idle(self, name: str) -> bool:
-        return self.is_ended or self._clock.now_s < self._shown_from_s
+        return self.is_killed or self._clock.now_s < self._visible_from_s
 
     def kill(self, name: str) -> None:
-        self.is_ended = True
+        self.is_killed = True
 
 
-@pytest.mark.parametrize(("slowest_s", "shown_from_s"), [(0.005, 0.1), (0.06, 0.4), (2.0, 0.8)])
-def test_a_job_that_a_slow_spark_shows_late_is_ended(
-    monkeypatch: pytest.MonkeyPatch, slowest_s: float, shown_from_s: float
+@pytest.mark.parametrize(("slowest_s", "visible_from_s"), [(0.005, 0.1), (0.06, 0.4), (2.0, 0.8)])
+def test_a_job_that_a_slow_spark_shows_late_is_killed(
+    monkeypatch: pytest.MonkeyPatch, slowest_s: float, visible_from_s: float
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(stop, "time", clock)
-    ui = LateJob(clock, shown_from_s)
+    ui = LateJob(clock, visible_from_s)
     ui.slowest_s = slowest_s
     stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
-    assert ui.is_ended
+    assert ui.is_killed
 
 
 def test_a_slow_ui_does_not_keep_a_stop_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(stop, "time", clock)
-    ui = LateJob(clock, shown_from_s=99)
+    ui = LateJob(clock, visible_from_s=99)
     ui.slowest_s = 60
     stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
     assert clock.now_s < 1.1
@@ -68,10 +68,10 @@ def test_a_job_is_waited_for_while_a_thread_plans_it(monkeypatch: pytest.MonkeyP
     """On a cold driver that takes longer than any fixed pause."""
     clock = Clock()
     monkeypatch.setattr(stop, "time", clock)
-    ui = LateJob(clock, shown_from_s=2.0)
+    ui = LateJob(clock, visible_from_s=2.0)
     ui.plans_until_s = 2.1
     stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
-    assert ui.is_ended
+    assert ui.is_killed
 
 
 @pytest.mark.parametrize(
