@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,15 @@ class Block:
     language: str
     text: str
     expected: str | None = None
+
+
+def environ_of_reader(directory: Path) -> dict[str, str]:
+    """Our commands on the path, profiles in a directory of their own, and no setting of ours."""
+    ours = {name: text for name, text in os.environ.items() if "QUERYRUN" not in name}
+    return ours | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CONFIG_HOME": str(directory / "config"),
+    }
 
 
 def blocks_of(page: str) -> list[Block]:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.docs.executed import Workspace, blocks_of
+from tests.docs.executed import Workspace, blocks_of, environ_of_reader
 
 
 @pytest.mark.slow
 def test_a_receiver_is_told_and_told_again(tmp_path: Path) -> None:
-    environ = {name: text for name, text in os.environ.items() if "QUERYRUN" not in name} | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-    }
     work = tmp_path / "work"
     work.mkdir()
     try:
-        Workspace(work, environ).execute(blocks_of("docs/how-to/webhooks.md"))
+        Workspace(work, environ_of_reader(tmp_path)).execute(blocks_of("docs/how-to/webhooks.md"))
     finally:
         for name in ("serve.pid", "receiver.pid"):
             with suppress(FileNotFoundError, ProcessLookupError):

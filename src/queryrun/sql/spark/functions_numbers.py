@@ -11,6 +11,7 @@ from queryrun.sql.spark.functions_plain import PLAIN
 from queryrun.sql.spark.types import spark_name, text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.compile_calls import type_name
 from queryrun.sql.trino.signatures import read_signatures
 from queryrun.sql.trino.typed import Typed
 
@@ -223,16 +224,7 @@ def _vectors(c: SparkCompiler, node: ast.Call) -> Typed:
 
 @special("typeof")
 def _typeof(c: SparkCompiler, node: ast.Call) -> Typed:
-    """Lengths of varchars are not tracked, so of these only what was written out has a type."""
-    (value,) = c.args(node, 1)
-    kind = str(value.type)
-    if "varchar" in kind:
-        arg = node.args[0]
-        if isinstance(arg, ast.Literal) and arg.kind == "string":
-            kind = f"varchar({len(arg.text)})"
-        elif not (isinstance(arg, ast.Cast) and not arg.type.arguments):
-            c.refuse(f"typeof of {kind}", node.at)
-    return Typed(text(kind), t.VARCHAR)
+    return Typed(text(type_name(c, node)), t.VARCHAR)
 
 
 @special("version")

@@ -437,3 +437,18 @@ class CallCompiler(ExpressionCompiler):
             return offset.sql
         failing = self.failing("Window frame offset value must not be negative or null")
         return f"(CASE WHEN {offset.sql} >= 0 THEN {offset.sql} ELSE {failing} END)"
+
+
+def type_name(c: CallCompiler, node: ast.Call) -> str:
+    """What `typeof` says of its argument, on every engine. Lengths of varchars are not tracked, so
+    of these only what was written out has a type; others are refused."""
+    (value,) = c.args(node, 1)
+    kind = str(value.type)
+    if "varchar" not in kind:
+        return kind
+    arg = node.args[0]
+    if isinstance(arg, ast.Literal) and arg.kind == "string":
+        return f"varchar({len(arg.text)})"
+    if not (isinstance(arg, ast.Cast) and not arg.type.arguments):
+        c.refuse(f"typeof of {kind}", node.at)
+    return kind

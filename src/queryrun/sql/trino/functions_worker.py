@@ -7,7 +7,7 @@ from __future__ import annotations
 from queryrun.sql.trino import ast, fine
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.casts_time import local
-from queryrun.sql.trino.compile_calls import CallCompiler, special
+from queryrun.sql.trino.compile_calls import CallCompiler, special, type_name
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.signatures import read_signatures
 from queryrun.sql.trino.typed import Typed, cast, exact, text
@@ -324,16 +324,7 @@ def _offset(c: CallCompiler, node: ast.Call) -> Typed:
 
 @special("typeof")
 def _typeof(c: CallCompiler, node: ast.Call) -> Typed:
-    """Lengths of varchars are not tracked, so of these only what was written out has a type."""
-    (value,) = c.args(node, 1)
-    kind = str(value.type)
-    if "varchar" in kind:
-        arg = node.args[0]
-        if isinstance(arg, ast.Literal) and arg.kind == "string":
-            kind = f"varchar({len(arg.text)})"
-        elif not (isinstance(arg, ast.Cast) and not arg.type.arguments):
-            c.refuse(f"typeof of {kind}", node.at)
-    return Typed(text(kind), t.VARCHAR)
+    return Typed(text(type_name(c, node)), t.VARCHAR)
 
 
 @special("version")
