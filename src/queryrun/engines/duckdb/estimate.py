@@ -16,6 +16,7 @@ from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.text.requests import RequestCopies
 
 MEMORY_BYTES = 256 * 1024**2
 """Of DuckDB's own: it plans, and reads the ends of files."""
@@ -38,6 +39,12 @@ class DuckDBEstimator:
     def __init__(self, options: Mapping[str, str], limits: EngineLimits, time_zone: str) -> None:
         self._open = partial(open_session, options, limits, time_zone)
         self._session = self._open()
+        self._copies: RequestCopies | None = None
+
+    def set_copies(self, request: RequestCopies) -> None:
+        """See `base.CopyingSession`."""
+        self._copies = request
+        self._session.set_copies(request)
 
     def estimate(
         self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
@@ -49,6 +56,8 @@ class DuckDBEstimator:
             if not self._session.renew():
                 self._session.close()
                 self._session = self._open()
+                if self._copies is not None:
+                    self._session.set_copies(self._copies)
 
     def close(self) -> None:
         """Close the session."""
