@@ -70,8 +70,8 @@ class CopiesClient:
         """Have a table's copies made. Never raises. A cancelled call kills the process, and ends
         once it is reaped.
 
-        `limits` are those of the statement that waits, whose `spill_dir` is left out. `requested_by`:
-        the handle of the process that waits, which always asks for the same source.
+        `limits` are those of the statement that waits, whose `spill_dir` is left out.
+        `requested_by`: the handle of the process that waits; its source is always the same.
         """
         response = None
         try:
