@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from queryrun.db.database import Database
-from queryrun.errors import ConfigurationError
 from queryrun.processes.fork_client import Roles
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.credentials import RotatingCredentials
@@ -19,6 +15,7 @@ from queryrun.runs.store import RunStore
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
+from queryrun.wiring.home_lock import HomeLock
 from queryrun.wiring.options import pool_options, utc_now
 from queryrun.wiring.results import make_directory, result_credentials, result_store
 from queryrun.worker.pool import WorkerPool
@@ -28,7 +25,7 @@ from queryrun.worker.pool import WorkerPool
 class NodeResources:
     """The resources of a node. Tests replace `runs`, `workers` and `results`."""
 
-    lock: IO[str]
+    lock: HomeLock
     database: Database
     pool: WorkerPool
     runs: RunStore
@@ -48,21 +45,9 @@ def open_resources(
     Raises `ConfigurationError` when another node serves the same home.
     """
     credentials = result_credentials(settings)
-    lock = _lock_home(settings.path(LOCK_NAME))
+    lock = HomeLock(settings.path(LOCK_NAME))
     make_directory(settings.path(SPILL_NAME), "the home")
     database = open_database(settings, ForwardClock(utc_now).now)
     pool = WorkerPool(pool_options(settings, sandbox), roles)
     results = result_store(settings, credentials, database.clock.now)
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)
-
-
-def _lock_home(path: Path) -> IO[str]:
-    """A file lock, because the kernel releases it however the process exits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.open("a+", encoding="ascii")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise ConfigurationError(f"another node already serves {path.parent}") from None
-    return lock
