@@ -69,7 +69,7 @@ UNWRITTEN = Schedule(
 place has seen the outage, but not with its reaper."""
 
 
-TOLD = Schedule(
+UNOBSERVED = Schedule(
     3234,
     (MONTH_S, -0.9),
     (
@@ -82,7 +82,9 @@ TOLD = Schedule(
 is started in its place nor another one has to have seen the outage: they are told of it."""
 
 
-@pytest.mark.parametrize("schedule", [UNSEEN, UNWRITTEN, TOLD], ids=["unseen", "unwritten", "told"])
+@pytest.mark.parametrize(
+    "schedule", [UNSEEN, UNWRITTEN, UNOBSERVED], ids=["unseen", "unwritten", "unobserved"]
+)
 def test_a_node_that_starts_in_or_after_an_outage_charges_nobody_who_is_well(
     schedule: Schedule,
 ) -> None:
