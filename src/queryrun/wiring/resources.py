@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queryrun.db.database import Database
+from queryrun.extras import require_extra
 from queryrun.processes.fork_client import Roles
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.credentials import RotatingCredentials
@@ -44,6 +45,7 @@ def open_resources(
 
     Raises `ConfigurationError` when another node serves the same home.
     """
+    _require_engines(settings)
     credentials = result_credentials(settings)
     lock = HomeLock(settings.path(LOCK_NAME))
     make_directory(settings.path(SPILL_NAME), "the home")
@@ -51,3 +53,9 @@ def open_resources(
     pool = WorkerPool(pool_options(settings, sandbox), roles)
     results = result_store(settings, credentials, database.clock.now)
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)
+
+
+def _require_engines(settings: Settings) -> None:
+    """Said at the start: a source whose library is missing would only ever be reported as down."""
+    for name, source in settings.sources.items():
+        require_extra(source.engine, f"sources.{name} has the engine {source.engine}")
