@@ -54,7 +54,14 @@ from queryrun.sql.parameters import MAX_PARAMETERS, MAX_VALUE_CHARS, NAME, Param
 from queryrun.sql.validate import TableColumns, Validation
 from queryrun.webhooks.target import MAX_URL_CHARS
 from tests.conftest import Clock
-from tests.http.app_harness import ACME, FOREIGN, LINK_SECRET, OPEN_SETTINGS, MemoryResults, app_over
+from tests.http.app_harness import (
+    ACME,
+    FOREIGN,
+    LINK_SECRET,
+    OPEN_SETTINGS,
+    MemoryResults,
+    app_over,
+)
 
 FAR = 4_000_000_000
 PUBLIC_KEY = (
