@@ -24,7 +24,7 @@ JOIN = "SELECT o.id FROM one o JOIN parts p ON p.id = o.id WHERE p.day = '02'"
 
 
 def write(path: Path, select: str, options: str = "") -> None:
-    """Write a Parquet file under another name, and put it in its place."""
+    """Write a Parquet file under another name, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.parent / "_made"
     duckdb.sql(f"COPY ({select}) TO '{made}' (FORMAT parquet{options})")
@@ -93,7 +93,7 @@ def other_format(data: Path) -> None:
     (data / "one.csv").write_text("id,word\n1,a\n", encoding="utf-8")
 
 
-def written_in_place(data: Path) -> None:
+def overwritten(data: Path) -> None:
     other = data.parent / "other.parquet"
     write(other, "SELECT i AS id FROM range(40) r(i)")
     (data / "one.parquet").write_bytes(other.read_bytes())
@@ -123,7 +123,7 @@ CHANGES = [
     new_partition,
     removed,
     other_format,
-    written_in_place,
+    overwritten,
     ambiguous,
     defined,
     swapped,

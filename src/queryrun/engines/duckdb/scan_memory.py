@@ -77,7 +77,7 @@ class RememberedEnds:
             [paths, self._next],
         ).fetchone()
         self._chunks += int(row[0]) if row else 0
-        self._numbers |= {one: self._next + place for place, one in enumerate(files)}
+        self._numbers |= {one: self._next + index for index, one in enumerate(files)}
         self._next += len(files)
         return self._chunks <= MAX_CHUNKS
 
