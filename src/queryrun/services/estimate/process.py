@@ -30,6 +30,8 @@ from queryrun.tables.text.requests import CopiesRequest
 
 MEMORY_BYTES = 2 * 1024**3
 """Far more than planning needs; a statement that makes the engine use it crashes the process."""
+KEEP_FILES_S = 10.0
+"""Without a statement, until the files of the last ones are closed."""
 
 OpenEstimator = Callable[[EstimateRequest], Estimator]
 """Opens the source. Raises `RunFailed` when it cannot."""
@@ -63,7 +65,7 @@ def run_estimates(control: socket.socket, open_source: OpenEstimator) -> NoRetur
             channel.send(EstimateResponse(_estimate(estimator, request)))
         except RunFailed as failed:
             channel.send(_failed(failed))
-        request = channel.receive()
+        request = _next_request(channel, estimator)
     os._exit(0)
 
 
@@ -84,6 +86,15 @@ def _request_copies(channel: Channel[ToEstimate], needed: CopiesRequest) -> None
         os._exit(0)  # the node has closed its end
     if response.made.code is not None:
         raise RunFailed(Failure(response.made.code, response.made.message))
+
+
+def _next_request(channel: Channel[ToEstimate], estimator: Estimator | None) -> ToEstimate | None:
+    """Whoever asked has the response already; an idle process keeps no deleted file's space."""
+    if estimator:
+        estimator.prepare()
+        if not channel.readable(KEEP_FILES_S):
+            estimator.release_files()
+    return channel.receive()
 
 
 def _estimate(estimator: Estimator, request: EstimateRequest) -> StatementEstimate:
