@@ -400,6 +400,10 @@ class SparkExpressions(CallCompiler):
     def compare_nested(self, op: str, left: Typed, right: Typed, at: int) -> str:
         return comparisons.compared(self, op, left, right, at)
 
+    def canonical(self, value: Typed) -> Typed:
+        """As it is: Spark refuses to group by maps, or to compare them."""
+        return value
+
     def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
         if op != "IN":
             self.refuse(f"Comparing values of type {value.type}", at)

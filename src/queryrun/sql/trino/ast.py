@@ -275,6 +275,8 @@ class Call:
     filter: Expr | None = None
     over: Window | None = None
     nulls: str = ""
+    overflow: str = ""
+    """`truncate` if LISTAGG cuts off what is too long."""
 
 
 @dataclass(slots=True)

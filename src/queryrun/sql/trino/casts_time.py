@@ -344,12 +344,28 @@ def in_named_zone(wall: str, zone: str) -> str:
 
 def is_doubtful(micros: int, zone: str) -> bool:
     """Whether that reading comes twice, or never, in the zone."""
+    first, second = _offsets(micros, zone)
+    return first != second
+
+
+def is_skipped(written: str) -> bool:
+    """Whether clocks in the zone that is written never show that reading: they were put forward."""
+    match = ZONED.match(written.strip())
+    found = fine.read_moment(match["moment"].strip()) if match else None
+    if match is None or found is None or match["zone"][:1] in {"+", "-"}:
+        return False
+    first, second = _offsets(found.picos // 10**6, match["zone"])
+    return first < second
+
+
+def _offsets(micros: int, zone: str) -> tuple[timedelta, timedelta]:
+    """What the clocks are ahead of UTC, as they were before a change of theirs and after it."""
     try:
         wall = datetime(1970, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)) + timedelta(microseconds=micros)
         first, second = (wall.replace(fold=fold).utcoffset() for fold in (0, 1))
     except (OverflowError, ValueError, zoneinfo.ZoneInfoNotFoundError):
-        return False
-    return first != second
+        return timedelta(0), timedelta(0)
+    return first or timedelta(0), second or timedelta(0)
 
 
 def in_zone(moment: Typed, zone: str, session_zone: str) -> Typed:

@@ -99,7 +99,9 @@ def as_row_of(c: Compiler, value: Typed, kinds: Sequence[Type], at: int) -> str:
     """A row whose fields have these types, without names: what a subquery's rows can be in."""
     if len(value.type.parts) != len(kinds):
         c.mismatch(f"Cannot compare {value.type} with {len(kinds)} columns", at)
-    fields = [c.exact(c.cast_to(field(value, n), kind)) for n, kind in enumerate(kinds)]
+    fields = [
+        c.exact(c.canonical(c.cast_to(field(value, n), kind))) for n, kind in enumerate(kinds)
+    ]
     return row_of(fields)
 
 
@@ -149,3 +151,27 @@ def unorderable(
 def orderable(kind: Type) -> bool:
     """Whether Trino has an order of such values."""
     return kind.name not in {"map", "json"} and all(map(orderable, kind.parts))
+
+
+def canonical(c: Compiler, value: Typed) -> Typed:
+    """A value that DuckDB takes for equal to every other that Trino does: the keys of its maps are
+    in order. For grouping, DISTINCT, set operations and the like, which compare what is stored."""
+    if not t.has_map(value.type):
+        return value
+    return c.once(value, lambda one: Typed(_canonical(c, one), one.type))
+
+
+def _canonical(c: Compiler, value: Typed) -> str:
+    if value.type.name == "row":
+        fields = [canonical(c, field(value, n)).sql for n in range(len(value.type.parts))]
+        row = f"CAST(row({', '.join(fields)}) AS {c.type_name(value.type)})"
+        return f"(CASE WHEN {value.sql} IS NOT NULL THEN {row} END)"
+    one = c.fresh("p")
+    if value.type.name == "array":
+        item = canonical(c, Typed(one, value.type.parts[0])).sql
+        return f"list_transform({value.sql}, lambda {one}: {item})"
+    key = canonical(c, Typed(f"{one}.key", value.type.parts[0])).sql
+    of_key = canonical(c, Typed(f"{one}.value", value.type.parts[1])).sql
+    entry = f"struct_pack(key := {key}, value := {of_key})"
+    entries = f"list_transform(map_entries({value.sql}), lambda {one}: {entry})"
+    return f"map_from_entries(list_sort({entries}))"

@@ -92,6 +92,17 @@ MAX_ROWS = 2**63 - 1
 """No window has more."""
 
 
+_COMPARING = frozenset(
+    [
+        "histogram", "map_agg", "multimap_agg", "map_union", "approx_distinct", "map",
+        "approx_most_frequent", "array_distinct", "array_union", "array_intersect", "array_except",
+        "arrays_overlap", "array_frequency", "array_histogram", "map_from_entries",
+        "multimap_from_entries",
+    ]
+)  # fmt: skip
+"""Functions that DuckDB lets compare values as they are stored."""
+
+
 class CallCompiler(ExpressionCompiler):
     """Compiles calls."""
 
@@ -147,7 +158,7 @@ class CallCompiler(ExpressionCompiler):
         except UntranslatableError as error:
             self.refuse(str(error), node.at)
         if name in known.plain:
-            return self.plain(node, [self.expr(arg) for arg in node.args])
+            return self.plain(node, self._values_of(node))
         self._unknown(node)
 
     def with_arguments_once(self, node: ast.Call, handler: Handler) -> Typed:
@@ -281,7 +292,11 @@ class CallCompiler(ExpressionCompiler):
         if not min_count <= len(node.args) <= (max_count or min_count):
             given = [self.expr(arg) for arg in node.args if not isinstance(arg, ast.Lambda)]
             self.wrong_arguments(node, given)
-        return [self.expr(arg) for arg in node.args]
+        return self._values_of(node)
+
+    def _values_of(self, node: ast.Call) -> list[Typed]:
+        found = [self.expr(arg) for arg in node.args]
+        return list(map(self.canonical, found)) if _compares(node) else found
 
     def as_type(self, node: ast.Call, value: Typed, target: Type) -> Typed:
         """An argument in the type that the function takes."""
@@ -315,7 +330,7 @@ class CallCompiler(ExpressionCompiler):
     ) -> str:
         """The aggregate with its DISTINCT, ORDER BY, FILTER and OVER."""
         if self._list is not None:
-            return self._of_list(function, args, also_where)
+            return self._of_list(node, function, args, also_where)
         if node.over and node.filter is not None:
             self.refuse("FILTER together with OVER", node.at)
         args = self._of_this_query(node, args)
@@ -356,7 +371,7 @@ class CallCompiler(ExpressionCompiler):
         finally:
             self._list = before
 
-    def _of_list(self, function: str, args: Sequence[str], also_where: str) -> str:
+    def _of_list(self, node: ast.Call, function: str, args: Sequence[str], also_where: str) -> str:
         base, item = self._list or ("", "")
         if also_where:
             base = f"list_filter({base}, lambda {item}: {also_where})"
@@ -368,6 +383,8 @@ class CallCompiler(ExpressionCompiler):
             keys = f"list_transform({base}, lambda {item}, n: {keyed})"
             known = f"list_filter({keys}, lambda {item}: {item}[1] IS NOT NULL)"
             return f"(list_{side}({known}))[3]"
+        if len(args) > 1:
+            self.refuse(f"{node.name} with several arguments in MATCH_RECOGNIZE", node.at)
         values = f"list_transform({base}, lambda {item}: {args[0]})"
         if function == "list":
             return f"CASE WHEN len({base}) > 0 THEN {values} END"
@@ -389,8 +406,11 @@ class CallCompiler(ExpressionCompiler):
         window = self._with_base(window)
         parts = []
         if window.partition:
-            keys = ", ".join(self.exact(self.expr(key)) for key in window.partition)
-            parts.append(f"PARTITION BY {keys}")
+            keys = [self.expr(key) for key in window.partition]
+            for key, value in zip(window.partition, keys, strict=True):
+                if t.has_map(value.type):  # Trino fails too
+                    self.refuse(f"PARTITION BY {value.type}", key.at)
+            parts.append(f"PARTITION BY {', '.join(map(self.exact, keys))}")
         if window.order:
             parts.append(f"ORDER BY {self.order(window.order)}")
         if window.start:
@@ -437,6 +457,11 @@ class CallCompiler(ExpressionCompiler):
             return offset.sql
         failing = self.failing("Window frame offset value must not be negative or null")
         return f"(CASE WHEN {offset.sql} >= 0 THEN {offset.sql} ELSE {failing} END)"
+
+
+def _compares(node: ast.Call) -> bool:
+    """Whether equal values among its arguments count as one."""
+    return node.is_distinct or node.name in _COMPARING
 
 
 def type_name(c: CallCompiler, node: ast.Call) -> str:

@@ -90,6 +90,8 @@ class NameCompiler(Compiler):
         if found is None:
             self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
         if found.type.zone:
+            if casts_time.is_skipped(node.text):  # a cast of the same text is taken
+                self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
             return Typed(found.sql, found.type, node.text)
         moment = Typed(self.text(node.text), t.VARCHAR, node.text)
         kind = t.timestamp(found.type.params[0])

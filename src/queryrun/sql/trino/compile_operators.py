@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from queryrun.sql.trino import ast, casts_time, clocks, fine
+from queryrun.sql.trino import ast, casts_time, clocks, fine, predicates
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.comparisons import NESTED, as_row_of, compared, field, row_of
+from queryrun.sql.trino.comparisons import NESTED, as_row_of, canonical, compared, field, row_of
 from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
 from queryrun.sql.trino.compiler import MAX_REPEATED_CHARS
 from queryrun.sql.trino.correlated import Use
@@ -43,7 +43,10 @@ class OperatorCompiler(NameCompiler):
         value = self.expr(operand)
         if not t.is_number(value.type) and value.type not in {t.DAYS, t.MONTHS}:
             self.mismatch(f"Cannot negate {value.type}", node.at)
-        return Typed(f"({node.op}{self.exact(value)})", value.type)
+        sql = f"({node.op}{self.exact(value)})"
+        if t.is_integer(value.type) and not isinstance(operand, ast.Name):
+            sql = f"CAST({sql} AS {self.type_name(value.type)})"  # of a constant it would get wider
+        return Typed(sql, value.type)
 
     def binary(self, node: ast.Binary) -> Typed:
         """Chains of the same precedence lean to the left, however long: no recursion on them."""
@@ -367,6 +370,10 @@ class OperatorCompiler(NameCompiler):
         """A comparison of arrays, rows, maps or JSON."""
         return compared(self, op, left, right, at)
 
+    def canonical(self, value: Typed) -> Typed:
+        """With the keys of maps in order."""
+        return canonical(self, value)
+
     def logical(self, node: ast.Logical) -> Typed:
         terms = [self.condition(term, f"A term of {node.op}") for term in node.terms]
         if self.guard and node.op == "AND":
@@ -425,9 +432,11 @@ class OperatorCompiler(NameCompiler):
         sql, kind = self._one_column(node.query, Use.IN, node.at)
         both = self._comparable(value.type, kind, "IN", node.at)
         inner = self._as_type(sql, kind, both)
-        return _negated(
-            f"({self.cast_to(value, both).sql} IN ({inner}))", is_negated=node.is_negated
-        )
+        sought = self.canonical(self.cast_to(value, both)).sql
+        sql = f"({sought} IN ({inner}))"
+        if t.is_floating(both) and id(node) in self.filtering and not node.is_negated:
+            sql = f"({sql} AND NOT isnan({sought}))"  # Trino joins, by equality
+        return _negated(sql, is_negated=node.is_negated)
 
     def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
         """A row compared with the rows of a subquery, where a NULL inside is like any value."""
@@ -440,7 +449,8 @@ class OperatorCompiler(NameCompiler):
         alias = self.fresh("q")
         names = [f"c{n + 1}" for n in range(len(outputs))]
         columns = [Typed(f"{alias}.{n}", o.type) for n, o in zip(names, outputs, strict=True)]
-        cast = [self.exact(self.cast_to(c, k)) for c, k in zip(columns, kinds, strict=True)]
+        pairs_of = zip(columns, kinds, strict=True)
+        cast = [self.exact(self.canonical(self.cast_to(c, k))) for c, k in pairs_of]
         rows = f"SELECT {row_of(cast)} FROM ({sql}) AS {alias}({', '.join(names)})"
         return f"({as_row_of(self, value, kinds, at)} {op} ({rows}))"
 
@@ -454,9 +464,10 @@ class OperatorCompiler(NameCompiler):
         sql, kind = self._one_column(node.query, Use.QUANTIFIED, node.at)
         both = self._comparable(value.type, kind, node.op, node.at)
         inner = self._as_type(sql, kind, both)
-        return Typed(
-            f"({self.cast_to(value, both).sql} {node.op} {node.quantifier} ({inner}))", t.BOOLEAN
-        )
+        sought = self.cast_to(value, both).sql
+        if t.is_floating(both) and node.op not in {"=", "<>"}:
+            return Typed(predicates.quantified_number(self, sought, node, inner), t.BOOLEAN)
+        return Typed(f"({sought} {node.op} {node.quantifier} ({inner}))", t.BOOLEAN)
 
     def _one_column(self, query: ast.Query, use: Use, at: int) -> tuple[str, Type]:
         sql, outputs = self.subquery(query, use, at)
@@ -473,23 +484,14 @@ class OperatorCompiler(NameCompiler):
         return both
 
     def _as_type(self, query: str, given: Type, target: Type) -> str:
-        if t.bare(given) == t.bare(target):
+        if t.bare(given) == t.bare(target) and not t.has_map(target):
             return query
         alias = self.fresh("q")
-        value = self.cast_to(Typed(f"{alias}.c1", given), target)
+        value = self.canonical(self.cast_to(Typed(f"{alias}.c1", given), target))
         return f"SELECT {value.sql} FROM ({query}) AS {alias}(c1)"
 
     def like(self, node: ast.Like) -> Typed:
-        value, pattern = self.expr(node.operand), self.expr(node.pattern)
-        value, pattern = (
-            self.cast_to(v, t.VARCHAR) if v.type.name == "char" else v for v in (value, pattern)
-        )
-        if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
-            self.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
-        escape = ""
-        if node.escape is not None:
-            escape = f" ESCAPE {self.expr(node.escape).sql}"
-        return _negated(f"({value.sql} LIKE {pattern.sql}{escape})", is_negated=node.is_negated)
+        return predicates.like(self, node)
 
     def is_null(self, node: ast.IsNull) -> Typed:
         word = "IS NOT NULL" if node.is_negated else "IS NULL"
@@ -499,9 +501,8 @@ class OperatorCompiler(NameCompiler):
         left, right = self.expr(node.left), self.expr(node.right)
         kind = self._comparable(left.type, right.type, "IS DISTINCT FROM", node.at)
         word = "IS NOT DISTINCT FROM" if node.is_negated else "IS DISTINCT FROM"
-        return Typed(
-            f"({self.cast_to(left, kind).sql} {word} {self.cast_to(right, kind).sql})", t.BOOLEAN
-        )
+        one, other = (self.canonical(self.cast_to(side, kind)).sql for side in (left, right))
+        return Typed(f"({one} {word} {other})", t.BOOLEAN)
 
     def exists(self, node: ast.Exists) -> Typed:
         sql, _ = self.subquery(node.query, Use.EXISTS, node.at)

@@ -108,7 +108,10 @@ class QueryCompiler(RelationCompiler):
         outputs = self._renamed(outputs, cte.columns, cte.at)
         scope.ctes[cte.name.key] = CteEntry(sql_name, outputs)
         second, later = self._body(body.terms[1], scope)
-        second = self._brought_to(second, later, [output.type for output in outputs], cte.at)
+        kinds = [output.type for output in outputs]
+        if not body.is_all and any(map(t.has_map, kinds)):
+            self.refuse("UNION of maps in a recursive query", cte.at)
+        second = self._brought_to(second, later, kinds, cte.at, is_compared=False)
         word = "UNION ALL" if body.is_all else "UNION"
         return f"{sql_name}({numbered(outputs)}) AS (({first}) {word} ({second}))"
 
@@ -190,7 +193,10 @@ class QueryCompiler(RelationCompiler):
         for column in zip(*(outputs for _, outputs in terms), strict=True):
             values = [Typed("", output.type) for output in column]
             kinds.append(self.unified(values, node.at, node.op))
-        parts = [self._brought_to(sql, outputs, kinds, node.at) for sql, outputs in terms]
+        parts = [
+            self._brought_to(sql, outputs, kinds, node.at, is_compared=not node.is_all)
+            for sql, outputs in terms
+        ]
         word = f" {node.op}{' ALL' if node.is_all else ''} "
         outputs = [Output(o.heading, k) for o, k in zip(terms[0][1], kinds, strict=True)]
         return word.join(f"({part})" for part in parts), outputs
@@ -222,11 +228,18 @@ class QueryCompiler(RelationCompiler):
         return found
 
     def _brought_to(
-        self, sql: str, outputs: Sequence[Output], kinds: Sequence[Type], at: int
+        self,
+        sql: str,
+        outputs: Sequence[Output],
+        kinds: Sequence[Type],
+        at: int,
+        *,
+        is_compared: bool,
     ) -> str:
-        """The query with its columns in these types."""
+        """The query with its columns in these types, and such that equal rows are alike."""
         pairs = list(zip(outputs, kinds, strict=True))
-        if all(t.bare(output.type) == t.bare(kind) for output, kind in pairs):
+        is_changed = is_compared and any(map(t.has_map, kinds))
+        if not is_changed and all(t.bare(output.type) == t.bare(kind) for output, kind in pairs):
             return sql
         if not all(t.can_become(output.type, kind) for output, kind in pairs):
             self.mismatch("The parts of the query have different types", at)
@@ -235,6 +248,11 @@ class QueryCompiler(RelationCompiler):
             self._cell(Typed(f"{alias}.c{number}", output.type), kind)
             for number, (output, kind) in enumerate(pairs, 1)
         ]
+        if is_changed:
+            cells = [
+                self.canonical(Typed(cell, kind)).sql
+                for cell, kind in zip(cells, kinds, strict=True)
+            ]
         named = enumerate(zip(cells, outputs, strict=True))
         items = ", ".join(f"{cell} AS {self.quoted(o.name_at(n))}" for n, (cell, o) in named)
         return f"SELECT {items} FROM ({sql}) AS {alias}({numbered(outputs)})"
@@ -291,6 +309,8 @@ class QueryCompiler(RelationCompiler):
             joined = self.relation(node.source, outer)
         self._selects_all.pop()
         self._selected.pop()
+        if node.group is not None:
+            joined = self._with_alike_maps(joined, _grouped_names(node))
         scope = Scope(joined.columns + joined.hidden, outer)
         alike, self.alike = self.alike, {} if node.is_distinct or node.group else None
         guard, self.guard = self.guard, ""
@@ -301,6 +321,17 @@ class QueryCompiler(RelationCompiler):
                 found = self._tied(node, order, joined, ties)
         self.windows, self.alike, self.guard = windows, alike, guard
         return found
+
+    def _with_alike_maps(self, joined: Joined, names: set[str]) -> Joined:
+        """The source of a SELECT that groups: what it groups by is also what it selects."""
+
+        def alike(column: Column) -> Column:
+            if column.key not in names:
+                return column
+            return replace(column, sql=self.canonical(Typed(column.sql, column.type)).sql)
+
+        columns, hidden = (list(map(alike, one)) for one in (joined.columns, joined.hidden))
+        return replace(joined, columns=columns, hidden=hidden)
 
     def _tied(
         self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined, limit: int
@@ -315,6 +346,8 @@ class QueryCompiler(RelationCompiler):
         self, node: ast.Select, order: Sequence[ast.SortItem], joined: Joined
     ) -> tuple[str, list[Output]]:
         items = self._items(node.items, joined)
+        if node.is_distinct:
+            items = [(output, self.canonical(value)) for output, value in items]
         if node.group and any(group.kind == "auto" for group in node.group):
             node = replace(node, group=self._automatic(node, joined, node.group))
         outputs = [output for output, _ in items]
@@ -464,9 +497,12 @@ class QueryCompiler(RelationCompiler):
                 number = int(key.text)
                 if not 1 <= number <= len(items):
                     self.mismatch(f"GROUP BY position {number} is not in select list", key.at)
-                found.append(self.exact(items[number - 1][1]))
+                value = items[number - 1][1]
             else:
-                found.append(self.exact(self.expr(key)))
+                value = self.expr(key)
+            if t.has_map(value.type) and all(c.sql != value.sql for c in self.scope.columns):
+                self.refuse(f"GROUP BY a {value.type} that is no column", key.at)
+            found.append(self.exact(value))
         return found
 
     def _order_by(
@@ -552,6 +588,16 @@ def _heading(item: ast.SelectItem) -> str:
     if isinstance(item.expr, ast.Name):
         return item.expr.parts[-1].text
     return ""
+
+
+def _grouped_names(node: ast.Select) -> set[str]:
+    """The last words of the names that it groups by, directly or by their position."""
+    keys: list[object] = [k for group in node.group or [] for keys in group.sets for k in keys]
+    exprs = [item.expr for item in node.items]
+    is_by_number = any(isinstance(key, ast.Literal) for key in keys) or not keys
+    if is_by_number:  # positions behind a star move
+        keys += exprs
+    return {key.parts[-1].key for key in keys if isinstance(key, ast.Name)}
 
 
 def _selected_columns(items: Sequence[ast.SelectItem]) -> set[tuple[str | None, str]]:

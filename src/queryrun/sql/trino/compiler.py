@@ -95,6 +95,10 @@ class Compiler:
         """A comparison, as SQL; `OperatorCompiler` knows how."""
         raise NotImplementedError
 
+    def canonical(self, value: Typed) -> Typed:
+        """A value to group by or to look up, which the engine compares as it is stored."""
+        raise NotImplementedError
+
     def mismatch(self, message: str, at: int) -> NoReturn:
         """Types that do not go together."""
         raise failure_at(FailureCode.TYPE_MISMATCH, message, self.statement, at)

@@ -57,7 +57,21 @@ class PartParser(Reader):
         if self.at_words("ORDER", "BY"):
             call.order = self.order_by()
         if self.at_words("ON", "OVERFLOW"):
-            self.refuse("ON OVERFLOW is not supported", self.token.at)
+            self.advance()
+            self.advance()
+            call.overflow = self._overflow()
+
+    def _overflow(self) -> str:
+        """What LISTAGG does with too much text: its filler and count are of longer ones only."""
+        if self.take_word("ERROR"):
+            return ""
+        self.expect_word("TRUNCATE")
+        if self.token.kind == "string":
+            self.text()
+        if not self.take_word("WITH"):
+            self.expect_word("WITHOUT")
+        self.expect_word("COUNT")
+        return "truncate"
 
     def _after_call(self, call: ast.Call) -> None:
         if self.take_words("WITHIN", "GROUP"):

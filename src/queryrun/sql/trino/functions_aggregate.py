@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.cast_checks import CastSite
+from queryrun.sql.trino.casts import explicit
 from queryrun.sql.trino.comparisons import orderable, ordered
 from queryrun.sql.trino.compile_calls import CallCompiler, aggregate, window
 from queryrun.sql.trino.decimals import scaled, unscaled
@@ -29,6 +33,10 @@ _BINARY_DOUBLES = {
 }
 _BITS = {"bitwise_and_agg": "bit_and", "bitwise_or_agg": "bit_or", "bitwise_xor_agg": "bit_xor"}
 _NOT_ORDERABLE = {"map", "json"}
+_POWERS_TO = {"skewness": "1e103", "kurtosis": "1e78"}
+"""Of numbers beyond these the third or the fourth power is no double any more."""
+_MAX_LIST_BYTES = 1_048_576
+"""What LISTAGG of Trino makes at most."""
 _MAX_BY = 10_000
 """The largest number of values that `max_by` and `min_by` take."""
 
@@ -58,7 +66,8 @@ def _sum(c: CallCompiler, node: ast.Call) -> Typed:
     if value.type == t.DOUBLE:
         return Typed(c.aggregated(node, "sum", [value.sql]), t.DOUBLE)
     if value.type == t.REAL:
-        return Typed(f"CAST({c.aggregated(node, 'sum', [value.sql])} AS FLOAT)", t.REAL)
+        total = Typed(c.aggregated(node, "sum", [value.sql]), t.DOUBLE)
+        return explicit(total, t.REAL, None, CastSite())
     if value.type in {t.DAYS, t.MONTHS}:
         return of_amount(c.aggregated(node, "sum", [amount(value)]), value.type)
     c.wrong_arguments(node, [value])
@@ -76,7 +85,8 @@ def _avg(c: CallCompiler, node: ast.Call) -> Typed:
         return of_amount(f"trunc({found})", value.type)
     if not t.is_number(value.type):
         c.wrong_arguments(node, [value])
-    return Typed(c.aggregated(node, "avg", [cast(value, t.DOUBLE).sql]), t.DOUBLE)
+    summed = value if t.is_integer(value.type) else cast(value, t.DOUBLE)  # whole ones exactly
+    return Typed(c.aggregated(node, "avg", [exact(summed)]), t.DOUBLE)
 
 
 def _avg_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
@@ -189,12 +199,29 @@ def _array_agg(c: CallCompiler, node: ast.Call) -> Typed:
 
 @aggregate("map_agg")
 def _map_agg(c: CallCompiler, node: ast.Call) -> Typed:
-    """Fails for a key that comes twice, where Trino keeps any of the values."""
     key, value = c.args(node, 2)
-    where = f"{key.sql} IS NOT NULL"
-    keys = c.aggregated(node, "list", [exact(key)], also_where=where)
-    values = c.aggregated(node, "list", [exact(value)], also_where=where)
-    return Typed(f"map({keys}, {values})", t.map_of(key.type, value.type))
+    entry = f"struct_pack(key := {exact(key)}, value := {exact(value)})"
+    entries = c.aggregated(node, "list", [entry], also_where=f"{key.sql} IS NOT NULL")
+    return Typed(_map_of_first(c, entries), t.map_of(key.type, value.type))
+
+
+def _map_of_first(c: CallCompiler, entries: str) -> str:
+    """A map out of a list of entries, of which the first of each key counts, as in Trino.
+
+    Time grows as n log n with the entries: the numbers of those that count are found by sorting.
+    """
+    all_of, keys, numbered = c.fresh("p"), c.fresh("p"), c.fresh("p")
+    previous = f"list_concat([NULL], {numbered})"
+    is_first = "pair[1] IS NOT NULL AND (pair[2] IS NULL OR pair[1][1] IS DISTINCT FROM pair[2][1])"
+    firsts = f"list_filter(list_zip({numbered}, {previous}), lambda pair: {is_first})"
+    numbers = f"list_sort(list_transform({firsts}, lambda pair: pair[1][2]))"
+    chosen = f"list_transform({numbers}, lambda n: {all_of}[n])"
+    order = f"list_sort(list_zip({keys}, range(1, len({keys}) + 1)))"
+    some = c.bound(numbered, order, f"map_from_entries({chosen})")
+    is_whole = f"len({keys}) = list_unique({keys})"
+    found = f"CASE WHEN {is_whole} THEN map_from_entries({all_of}) ELSE {some} END"
+    found = c.bound(keys, f"list_transform({all_of}, lambda e: e.key)", found)
+    return c.bound(all_of, entries, f"CASE WHEN {all_of} IS NOT NULL THEN {found} END")
 
 
 @aggregate("histogram")
@@ -209,16 +236,18 @@ def _histogram(c: CallCompiler, node: ast.Call) -> Typed:
 def _higher_moment(c: CallCompiler, node: ast.Call) -> Typed:
     """DuckDB corrects its skewness for a sample; NaN where all values are one."""
     value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
+    within = f"abs({value.sql}) < {_POWERS_TO[node.name]}"
     count = c.aggregated(node, "count", [value.sql])
-    spread = c.aggregated(node, "var_pop", [value.sql])
-    found = c.aggregated(node, node.name, [value.sql])
+    beyond = c.aggregated(node, "count", [value.sql], f"NOT ({within})")
+    spread = c.aggregated(node, "var_pop", [value.sql], within)
+    found = c.aggregated(node, node.name, [value.sql], within)
     least = 4
     if node.name == "skewness":
         least = 3
         found = f"({found} * ({count} - 2) / sqrt({count} * ({count} - 1)))"
     sql = (
-        f"(CASE WHEN {count} < {least} THEN NULL WHEN {spread} = 0 THEN CAST('NaN' AS DOUBLE) "
-        f"ELSE {found} END)"
+        f"(CASE WHEN {count} < {least} THEN NULL "
+        f"WHEN {beyond} > 0 OR {spread} = 0 THEN CAST('NaN' AS DOUBLE) ELSE {found} END)"
     )
     return Typed(sql, t.DOUBLE)
 
@@ -240,13 +269,13 @@ def _multimap_agg(c: CallCompiler, node: ast.Call) -> Typed:
 
 @aggregate("map_union")
 def _map_union(c: CallCompiler, node: ast.Call) -> Typed:
-    """Of values for one key any is kept: here the last."""
     (value,) = c.args(node, 1)
     if value.type.name != "map":
         c.wrong_arguments(node, [value])
-    maps = c.aggregated(node, "list", [value.sql], f"{value.sql} IS NOT NULL")
-    merged = "lambda one, other: map_concat(one, other)"
-    return Typed(f"list_reduce({maps}, {merged})", value.type)
+    unsorted = replace(node, order=None)  # its order is of no concern to Trino
+    maps = c.aggregated(unsorted, "list", [value.sql], f"{value.sql} IS NOT NULL")
+    entries = f"flatten(list_transform({maps}, lambda m: map_entries(m)))"
+    return Typed(_map_of_first(c, entries), value.type)
 
 
 @aggregate("reduce_agg")
@@ -273,7 +302,17 @@ def _listagg(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     value = c.as_type(node, args[0], t.VARCHAR)
     separator = args[1].sql if len(args) == 2 else "''"
-    return Typed(c.aggregated(node, "string_agg", [value.sql, separator]), t.VARCHAR)
+    found = Typed(c.aggregated(node, "string_agg", [value.sql, separator]), t.VARCHAR)
+    if not node.overflow:
+        return found
+    failing = c.failing(f"LISTAGG … ON OVERFLOW TRUNCATE of more than {_MAX_LIST_BYTES} bytes")
+    return c.once(
+        found,
+        lambda one: Typed(
+            f"(CASE WHEN strlen({one.sql}) > {_MAX_LIST_BYTES} THEN {failing} ELSE {one.sql} END)",
+            t.VARCHAR,
+        ),
+    )
 
 
 @aggregate(*_UNARY_DOUBLES)
@@ -291,7 +330,7 @@ def _geometric_mean(c: CallCompiler, node: ast.Call) -> Typed:
     below = f"CASE WHEN {one} < 0 THEN 'NaN' WHEN {one} = 0 THEN '-Infinity' END"
     logarithm = f"CASE WHEN {one} <= 0 THEN CAST({below} AS DOUBLE) ELSE ln({one}) END"
     mean = f"exp({c.aggregated(node, 'avg', [logarithm])})"
-    return Typed(f"CAST({mean} AS {t.duckdb_name(kind)})", kind)
+    return explicit(Typed(mean, t.DOUBLE), kind, None, CastSite())
 
 
 @aggregate(*_BINARY_DOUBLES)
@@ -302,7 +341,7 @@ def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
     sql = c.aggregated(node, _BINARY_DOUBLES[node.name], values)
     if node.name in {"corr", "regr_slope", "regr_intercept"}:
         sql = f"(CASE WHEN NOT isnan({sql}) THEN {sql} END)"
-    return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
+    return explicit(Typed(sql, t.DOUBLE), kind, None, CastSite())
 
 
 @aggregate(*_BITS)

@@ -194,7 +194,8 @@ def _checked_moments(c: CallCompiler, first: str, last: str, step: str) -> str:
     after = f"{first} + {step}"
     many = f"({after} > {first}) = ({first} + {step} * 10000 <= {last})"
     return (
-        f"(CASE WHEN {after} = {first} THEN {c.failing('interval must not be zero')} "
+        f"(CASE WHEN {after} IS NULL OR {last} IS NULL THEN NULL "
+        f"WHEN {after} = {first} THEN {c.failing('interval must not be zero')} "
         f"WHEN ({after} > {first}) <> ({last} >= {first}) AND {first} <> {last} "
         f"THEN {c.failing(_AWAY)} "
         f"WHEN {many} THEN {c.failing(_MANY)} ELSE {_steps(c, first, last, step)} END)"

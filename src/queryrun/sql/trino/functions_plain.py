@@ -47,7 +47,7 @@ is_nan(real) -> boolean = isnan({{0}})
 ln(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE ln({{0}}) END
 log10(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE log10({{0}}) END
 log2(double) -> double = CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) WHEN {{0}} < 0 THEN {_NAN} ELSE log2({{0}}) END
-log(double, double) -> double = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN {{0}} <= 0 OR {{1}} <= 0 THEN {_NAN} ELSE ln({{1}}) / ln({{0}}) END
+log(double, double) -> double = CASE WHEN {{0}} IS NULL OR {{1}} IS NULL THEN NULL WHEN {{0}} < 0 OR {{1}} < 0 THEN {_NAN} ELSE (CASE WHEN {{1}} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln({{1}}) END) / (CASE WHEN {{0}} = 0 THEN CAST('-Infinity' AS DOUBLE) ELSE ln({{0}}) END) END
 nan() -> double = {_NAN}
 pi() -> double = pi()
 power(double, double) -> double = pow({{0}}, {{1}})
@@ -109,7 +109,7 @@ sha1(varbinary) -> varbinary = unhex(sha1({{0}}))
 sha256(varbinary) -> varbinary = unhex(sha256({{0}}))
 url_encode(varchar) -> varchar = replace(replace(replace(url_encode({{0}}), '%20', '+'), '%2A', '*'), '~', '%7E')
 url_decode(varchar) -> varchar = CASE WHEN regexp_matches({{0}}, '%([^0-9a-fA-F]|.[^0-9a-fA-F]|.?$)') THEN error('URLDecoder: Illegal hex characters in escape (%) pattern') ELSE url_decode(replace({{0}}, '+', '%20')) END
-split(varchar, varchar) -> array(varchar) = string_split({{0}}, {{1}})
+split(varchar, varchar) -> array(varchar) = CASE WHEN {{1}} = '' THEN error('The delimiter may not be the empty string') ELSE string_split({{0}}, {{1}}) END
 array_join(array(varchar), varchar) -> varchar = CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL THEN coalesce(array_to_string({{0}}, {{1}}), '') END
 array_join(array(varchar), varchar, varchar) -> varchar = CASE WHEN {{0}} IS NOT NULL AND {{1}} IS NOT NULL AND {{2}} IS NOT NULL THEN coalesce(array_to_string(list_transform({{0}}, lambda joined: coalesce(joined, {{2}})), {{1}}), '') END
 cardinality(array(T)) -> bigint = len({{0}})

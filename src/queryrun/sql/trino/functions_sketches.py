@@ -8,6 +8,8 @@ from queryrun.sql.trino.compile_calls import CallCompiler, aggregate
 from queryrun.sql.trino.typed import Typed, cast, exact
 
 _SKETCHES = frozenset(["hyperloglog", "p4hyperloglog"])
+_FEW = 256
+"""Values of which a percentile is exact: the memory of each group grows with it."""
 
 
 @aggregate("approx_distinct")
@@ -70,9 +72,37 @@ def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
     kind = t.array(wide.type) if share.type.name == "array" else wide.type
     if len(args) == 3:
         return Typed(_weighted(c, node, wide, args[1], share), kind)
-    shares = t.duckdb_name(t.array(t.REAL) if share.type.name == "array" else t.REAL)
-    sql = c.aggregated(node, "approx_quantile", [exact(wide), f"CAST({share.sql} AS {shares})"])
-    return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
+    return Typed(_percentile(c, node, wide, share), kind)
+
+
+def _percentile(c: CallCompiler, node: ast.Call, value: Typed, share: Typed) -> str:
+    """Of few values exactly the one that Trino's digest chooses, which has them all then; of many
+    an estimate. Both digests are of bounded size; they hold other centroids."""
+    is_list = share.type.name == "array"
+    shares = t.duckdb_name(t.array(t.DOUBLE) if is_list else t.DOUBLE)
+    least, one = c.fresh("p"), c.fresh("p")
+    few = c.aggregated(node, "min", [exact(value), str(_FEW)])
+    estimate = c.aggregated(node, "approx_quantile", [exact(value), _as_real(share, is_list)])
+    kind = t.array(value.type) if is_list else value.type
+    estimate = f"CAST({estimate} AS {t.duckdb_name(kind)})"
+    count = c.aggregated(node, "count", [value.sql])
+
+    def chosen(share: str) -> str:
+        place = f"CAST(floor({share} * len({least})) AS BIGINT) + 1"
+        return f"{least}[least({place}, len({least}))]"
+
+    given = f"CAST({share.sql} AS {shares})"
+    found = f"list_transform({given}, lambda {one}: {chosen(one)})" if is_list else chosen(given)
+    exactly = c.bound(least, few, found)
+    sql = f"CASE WHEN {count} = 0 THEN NULL WHEN {count} <= {_FEW} THEN {exactly} ELSE {estimate}"
+    if not t.is_floating(value.type):
+        return f"({sql} END)"
+    odd = c.aggregated(node, "count", [value.sql], f"NOT isfinite({value.sql})")
+    return f"(CASE WHEN {odd} > 0 THEN {c.failing('value must be finite')} ELSE {sql} END END)"
+
+
+def _as_real(share: Typed, is_list: bool) -> str:
+    return f"CAST({share.sql} AS {t.duckdb_name(t.array(t.REAL) if is_list else t.REAL)})"
 
 
 def _wide(value: Typed) -> t.Type:

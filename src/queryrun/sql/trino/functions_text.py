@@ -9,7 +9,7 @@ from queryrun.sql.iso_moments import read_iso
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler, special
-from queryrun.sql.trino.typed import Typed, exact
+from queryrun.sql.trino.typed import Typed, exact, text
 
 # --- strings --------------------------------------------------------------------------------
 
@@ -124,6 +124,9 @@ def _from_iso8601_date(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"DATE '{_EPOCH + timedelta(seconds=found.nanos // 10**9)}'", t.DATE)
 
 
+_FORMS = frozenset(["NFC", "NFD", "NFKC", "NFKD"])
+
+
 @special("split_part")
 def _split_part(c: CallCompiler, node: ast.Call) -> Typed:
     """NULL beyond the last part."""
@@ -142,6 +145,10 @@ def _split_part(c: CallCompiler, node: ast.Call) -> Typed:
 @special("normalize")
 def _normalize(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
-    if len(args) == 2 and args[1].constant != "NFC":
-        c.refuse(f"normalize to {args[1].constant}", node.at)
-    return Typed(f"nfc_normalize({c.as_type(node, args[0], t.VARCHAR).sql})", t.VARCHAR)
+    string = c.as_type(node, args[0], t.VARCHAR).sql
+    form = args[1].constant if len(args) == 2 else "NFC"
+    if form == "NFC":
+        return Typed(f"nfc_normalize({string})", t.VARCHAR)
+    if form not in _FORMS:
+        c.invalid(f"Normalization form '{form}' does not exist", node.at)
+    return Typed(f"qr_normalize({string}, {text(str(form))})", t.VARCHAR)

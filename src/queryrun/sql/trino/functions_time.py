@@ -223,6 +223,8 @@ def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
+    if not written:  # DuckDB refuses an empty one
+        return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN '' END)", t.VARCHAR)
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
 
 
@@ -269,6 +271,8 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
         value = cast(value, t.timestamp(3))
     value = _millis(value)
     parts = formats.joda_parts(c.constant_text(node, pattern, "a pattern"))
+    if not parts:
+        c.invalid("Invalid pattern specification", node.at)
     if value.type.name != t.TSTZ and any(part.letters[:1] in {"Z", "z"} for part in parts):
         c.invalid(
             "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type "
@@ -281,7 +285,7 @@ def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
         else f"strftime({_reading(value)}, {text(part.strftime)})"
         for part in parts
     ]
-    return Typed(f"({' || '.join(found)})" if found else "''", t.VARCHAR)
+    return Typed(f"({' || '.join(found)})", t.VARCHAR)
 
 
 _NUMBERS = {

@@ -147,6 +147,11 @@ def is_moment(kind: Type) -> bool:
     return kind.name in {"date", "timestamp", TSTZ}
 
 
+def has_map(kind: Type) -> bool:
+    """Whether it is a map or has one inside: equal ones may have their keys in another order."""
+    return kind.name == "map" or any(map(has_map, kind.parts))
+
+
 def as_decimal(kind: Type) -> Type:
     """The decimal type that holds every value of an integer type; decimals as they are."""
     return decimal(_INTEGERS[kind.name], 0) if is_integer(kind) else kind

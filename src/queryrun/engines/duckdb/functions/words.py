@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime, timedelta
 from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
@@ -31,6 +32,20 @@ def _soundex(value: str) -> str:
             found += sound
         last = sound
     return f"{found}000"[:4]
+
+
+@worker_function("qr_normalize(VARCHAR, VARCHAR) -> VARCHAR")
+def _normalize(value: str, form: str) -> str:
+    """One of Unicode's normalization forms: NFC, NFD, NFKC or NFKD."""
+    match form:
+        case "NFD":
+            return unicodedata.normalize("NFD", value)
+        case "NFKC":
+            return unicodedata.normalize("NFKC", value)
+        case "NFKD":
+            return unicodedata.normalize("NFKD", value)
+        case _:
+            return unicodedata.normalize("NFC", value)
 
 
 @worker_function("qr_luhn_check(VARCHAR) -> BOOLEAN")
