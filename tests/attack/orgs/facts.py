@@ -50,7 +50,7 @@ STATEMENTS = [
     "SELECT nosuch FROM account",
     "SELECT * FROM accounts",
 ]
-QUICK_STATEMENTS = 9
+QUICK_STATEMENTS = 5
 """Of them under pytest, of one layout."""
 _VARIES = [
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}(_\d+)?"), "ID"),
