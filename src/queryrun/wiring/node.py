@@ -43,6 +43,7 @@ from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
 from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.outages import StoreOutages
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
@@ -309,6 +310,7 @@ def build_node(
         now=now,
         limiter=limiter,
         tracer=tracing.tracer,
+        outages=StoreOutages(resources.lock),
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)

@@ -35,6 +35,8 @@ class Fault:
     """How long it holds, when no part has to be named first."""
     is_silent: bool = False
     """Whether nobody answers while it holds: then nobody waits long for an answer either."""
+    timeout_s: float = 30.0
+    """How long a client waits for a response while it holds."""
     charges: bool = False
     """Whether a run may lose a retry by it."""
 
@@ -262,7 +264,7 @@ FAULTS = (
         is_silent=True,
         charges=True,
     ),
-    Fault("workers: stopped", BOTH, _stopped_children),
+    Fault("workers: stopped", BOTH, _stopped_children, timeout_s=3.0),
     Fault("node: killed", BOTH, _killed_node, charges=True),
     Fault("worker: one killed", BOTH, _killed(_one_child), charges=True),
     Fault("workers: all killed", BOTH, _killed(lambda site: _children(site)[1:]), charges=True),

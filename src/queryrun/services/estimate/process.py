@@ -23,6 +23,8 @@ from queryrun.services.estimate.frames import EstimateRequest, EstimateResponse
 
 MEMORY_BYTES = 2 * 1024**3
 """Far more than planning needs; a statement that makes the engine use it crashes the process."""
+KEEP_FILES_S = 10.0
+"""Without a statement, until the files of the last ones are closed."""
 
 OpenEstimator = Callable[[EstimateRequest], Estimator]
 """Opens the source. Raises `RunFailed` when it cannot."""
@@ -56,8 +58,19 @@ def run_estimates(control: socket.socket, open_source: OpenEstimator) -> NoRetur
             channel.send(EstimateResponse(_estimate(estimator, request)))
         except RunFailed as failed:
             channel.send(_failed(failed))
-        request = channel.receive()
+        request = _next_request(channel, estimator)
     os._exit(0)
+
+
+def _next_request(
+    channel: Channel[EstimateRequest], estimator: Estimator | None
+) -> EstimateRequest | None:
+    """Whoever asked has the response already; an idle process keeps no deleted file's space."""
+    if estimator:
+        estimator.prepare()
+        if not channel.readable(KEEP_FILES_S):
+            estimator.release_files()
+    return channel.receive()
 
 
 def _estimate(estimator: Estimator, request: EstimateRequest) -> StatementEstimate:
