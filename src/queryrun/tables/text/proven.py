@@ -76,9 +76,9 @@ def _integers(text: pa.StringArray) -> pa.Array | None:
     values = pc.cast(text, pa.int64())
     sizes = pc.abs_checked(values)
     bounds = pc.min_max(sizes)
-    fewest, most = (len(str(bounds[name].as_py())) for name in ("min", "max"))
+    fewest, largest = (len(str(bounds[name].as_py())) for name in ("min", "max"))
     chars = (len(values) - values.null_count) * fewest + pc.less(values, 0).true_count
-    for digits in range(fewest, most):
+    for digits in range(fewest, largest):
         chars += pc.greater_equal(sizes, pa.scalar(10**digits, pa.int64())).true_count
     return values if chars == _size(text) else None
 
