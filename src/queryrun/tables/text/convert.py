@@ -274,14 +274,14 @@ class Converter:
         source: Source,
         columns: Sequence[Column],
         group: Sequence[pa.RecordBatch],
-        places: Sequence[int],
+        positions: Sequence[int],
         *,
         check: bool,
     ) -> pa.Table:
-        """The columns at these places of the batches as the engine casts them, value by value."""
+        """The columns at these positions of the batches as the engine casts them, value by value."""
         read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
-        chosen = [read[place] for place in places]
-        rows = pa.Table.from_batches(group).select(list(places))
+        chosen = [read[position] for position in positions]
+        rows = pa.Table.from_batches(group).select(list(positions))
         with self._registered(rows.rename_columns([f"c{index}" for index, _ in chosen])) as name:
             sql = _select(source, chosen, name, check=check)
             with self._faults():

@@ -107,10 +107,10 @@ def _print_back(text: pa.StringArray, values: pa.Array, is_long: pa.BooleanArray
 
 
 def _booleans(text: pa.StringArray) -> pa.Array | None:
-    places = pc.index_in(text, pa.array(BOOLEANS))
-    if places.null_count != text.null_count:
+    index = pc.index_in(text, pa.array(BOOLEANS))
+    if index.null_count != text.null_count:
         return None
-    return pc.equal(pc.bit_wise_and(places, 1), 0)  # true and false take turns
+    return pc.equal(pc.bit_wise_and(index, 1), 0)  # true and false take turns
 
 
 def _dates(text: pa.StringArray) -> pa.Array | None:
