@@ -278,7 +278,7 @@ class Converter:
         *,
         check: bool,
     ) -> pa.Table:
-        """The columns at these positions of the batches as the engine casts them, value by value."""
+        """These columns of the batches as the engine casts them, value by value."""
         read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
         chosen = [read[position] for position in positions]
         rows = pa.Table.from_batches(group).select(list(positions))
