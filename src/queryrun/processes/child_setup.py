@@ -93,7 +93,10 @@ def limit_memory(size_bytes: int) -> None:
 def limit_file_size(size_bytes: int) -> None:
     """Let writes beyond `size_bytes` into any file fail with EFBIG; 0 lifts the limit again."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes or hard, hard))
+    wanted = size_bytes or hard
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)  # the node's own limit stays: a higher one would be refused
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wanted, hard))
 
 
 def _default_signals() -> None:
