@@ -17,6 +17,7 @@ from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.text.requests import RequestCopies
 
 MEMORY_BYTES = 256 * 1024**2
 """Of DuckDB's own: it plans, and reads the ends of files."""
@@ -42,10 +43,16 @@ class DuckDBEstimator:
     files that nobody has written to since are not looked at again."""
 
     def __init__(self, options: Mapping[str, str], limits: EngineLimits, time_zone: str) -> None:
+        self._copies: RequestCopies | None = None
         self._open_session = partial(
             open_session, options, limits, time_zone, connections=_CONNECTIONS
         )
         self._open()
+
+    def set_copies(self, request: RequestCopies) -> None:
+        """See `base.CopyingSession`."""
+        self._copies = request
+        self._session.set_copies(request)
 
     def estimate(
         self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
@@ -74,6 +81,8 @@ class DuckDBEstimator:
 
     def _open(self) -> None:
         self._session = self._open_session()
+        if self._copies is not None:
+            self._session.set_copies(self._copies)
         self._marked = MarkedViews(self._session.spare_connection())
         self._ends = RememberedEnds(self._session.spare_connection())
         self._left = STATEMENTS_PER_ENGINE

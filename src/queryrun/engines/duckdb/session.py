@@ -40,7 +40,6 @@ from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.engines.io_plan import io_plan
-from queryrun.engines.source_spec import ORGS
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -54,6 +53,7 @@ from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.text.context import TextContext
+from queryrun.tables.text.requests import RequestCopies
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -84,7 +84,6 @@ def open_session(
     dialect = options.get("dialect", "native")
     copies_dir = options.get("copies_dir")
     text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
-    text.writes_copies = ORGS not in options
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
     try:
@@ -164,6 +163,10 @@ class DuckDBSession:
             if self._database:
                 connection.execute(f"USE {ATTACHED}")
         self._lock()
+
+    def set_copies(self, request: RequestCopies) -> None:
+        """See `base.CopyingSession`."""
+        self._text.request, self._text.writes_copies = request, False
 
     def set_location(self, catalog: str, schema: str) -> None:
         """What statements may call the catalog and the schema of the tables; empty: as ever."""
