@@ -46,16 +46,16 @@ class ChangeNotifier:
     def publish(self, run: Run) -> None:
         """Report a change that this node made: wakes the run's waiters and calls the listeners
         (the dispatcher, and the notifier of other nodes)."""
-        self._notify(run.id, may_have_ended=run.state.is_terminal)
+        self._notify(run.id, may_be_terminal=run.state.is_terminal)
         for listener in self._listeners:
             listener(run)
 
     def on_remote_change(self, run_id: str) -> None:
         """Report a change that another node made: wakes the run's waiters on this node."""
-        self._notify(run_id, may_have_ended=True)
+        self._notify(run_id, may_be_terminal=True)
 
-    def _notify(self, run_id: str, *, may_have_ended: bool) -> None:
-        for event in self._watchers.get(run_id, ()) if may_have_ended else ():
+    def _notify(self, run_id: str, *, may_be_terminal: bool) -> None:
+        for event in self._watchers.get(run_id, ()) if may_be_terminal else ():
             event.set()
         for subscription in self._subscriptions.get(run_id, ()):
             subscription.notify(changed=True)
