@@ -101,6 +101,13 @@ def test_one_odd_number_is_not_made_up_for_by_another() -> None:
         assert array.to_pylist() == [*map(int, several), None]
 
 
+@pytest.mark.parametrize("kind", sorted({*TYPES} - {"VARCHAR"}))
+def test_nothing_but_empty_texts_and_nulls_is_null(kind: str) -> None:
+    for values in ([], [""], [None], [None, ""]):
+        array = proven(pa.array(values, pa.string()), kind, FACTS)
+        assert array == pa.nulls(len(values), TYPES[kind])
+
+
 def test_columns_without_values_and_of_undecided_dates_are_left_to_the_engine() -> None:
     assert proven(pa.array(["a"]), "VARCHAR", Facts()) is None
     assert proven(pa.array(["", None]), "VARCHAR", Facts()) == pa.array(["", None])

@@ -29,6 +29,7 @@ from queryrun.tables.text.nested import InexactError, Shape, decoded
 from queryrun.tables.text.proven import TYPES, proven
 from queryrun.tables.text.rules import rule_sql
 from queryrun.tables.text.sources import Batches, Source
+from queryrun.tables.types import type_name
 
 SAMPLE_ROWS = 5_000
 """Of delimited text: binding and counting take longer than a few thousand rows are worth."""
@@ -357,7 +358,7 @@ class ValueFault(FileFault):
     """A value that is not of the type that is defined; `row` counts from 0."""
 
     def __init__(self, file: str, name: str, index: int, row: int, value: str, kind: str) -> None:
-        problem = f"has '{cut(value)}', which is no {kind.lower()}"
+        problem = f"has '{cut(value)}', which is no {type_name(kind)}"
         advice = "correct it, or its definition (type, format or nulls) in tables.toml"
         super().__init__(file, problem, advice, column=name)
         self.index, self.row = index, row

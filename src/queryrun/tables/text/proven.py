@@ -51,7 +51,7 @@ def proven(text: pa.StringArray, kind: str, facts: Facts) -> pa.Array | None:
 
 
 def _found(text: pa.StringArray, kind: str) -> pa.Array | None:
-    if text.null_count == len(text):
+    if not _size(text):
         return pa.nulls(len(text), TYPES[kind])
     try:
         return _READERS[kind](text)
