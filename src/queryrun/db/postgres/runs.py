@@ -198,11 +198,16 @@ class PostgresRunStore:
         detail: CancelRequested,
         idempotent: IdempotentWrite,
     ) -> Run:
-        """Cancel and bind the key in one transaction; the key decides when it is used already."""
+        """Cancel and bind the key in one transaction; the key decides when it is used already, also
+        by a request that canceled the run a moment ago: this one may be a repetition of it."""
         key = idempotent.idempotency_key
         _refuse_used(find_key(connection, self._sql["find_key"], key).record)
         with connection.transaction():
-            run = self._cancel(connection, run_id, detail)
+            try:
+                run = self._cancel(connection, run_id, detail)
+            except NotCancellable:
+                _refuse_used(find_key(connection, self._sql["find_key"], key).record)
+                raise
             response = idempotent.response(run)
             values = reserve_values(key, run_id=run.id, response=response, in_flight=True)
             if connection.execute(self._sql["reserve_key"], values).fetchone() is None:
