@@ -1,6 +1,6 @@
 """Pairs of writes of two nodes on PostgreSQL, interleaved: the outcome is that of some order.
 
-A sample; `python -m tests.integration.db.test_postgres_interleavings` plays all of them.
+A sample; `make interleavings` plays all of them.
 """
 
 from __future__ import annotations
