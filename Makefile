@@ -18,7 +18,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults command-faults terminal-picture
+.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation interleavings faults command-faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -120,6 +120,9 @@ kill-ledger: setup ## kill -9 a node KILLS times amid runs and messages: none lo
 
 simulation: setup ## play COUNT seeds in JOBS processes of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
 	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --jobs $(or $(JOBS),1) --put $(or $(PUT),nothing)
+
+interleavings: setup ## every pair of two nodes' writes on PostgreSQL, statement by statement, in every state of a run
+	@$(BIN)/python -m tests.integration.db.test_postgres_interleavings
 
 faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000 JOBS=3 LIMIT_S=...; resumable: .cache/faults)
 	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000) --jobs $(or $(JOBS),3) --seconds $(or $(LIMIT_S),1000000)

@@ -106,7 +106,12 @@ def memory_backstop(engine_bytes: int, threads: int) -> int:
 def limit_file_size(size_bytes: int) -> None:
     """Let writes beyond `size_bytes` into any file fail with EFBIG; 0 lifts the limit again."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes or hard, hard))
+    requested = size_bytes or hard
+    if hard != resource.RLIM_INFINITY:
+        requested = min(
+            requested, hard
+        )  # the node's own limit stays: a higher one would be refused
+    resource.setrlimit(resource.RLIMIT_FSIZE, (requested, hard))
 
 
 def _default_signals() -> None:

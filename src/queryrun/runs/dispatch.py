@@ -195,7 +195,13 @@ class Dispatcher:
             await self._until_woken()
 
     async def _until_woken(self) -> None:
-        """Wait for a notification, for the end of the next back-off, or for the poll."""
+        """Wait for a notification, for the end of the next back-off, or for the poll.
+
+        Attempts that have just been started go first: the question when to wake can wait.
+        """
+        await asyncio.sleep(0)
+        if self._wake.is_set():
+            return
         try:
             async with asyncio.timeout(await self._poll_timeout_s()):
                 await self._wake.wait()

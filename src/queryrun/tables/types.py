@@ -6,11 +6,13 @@ one, and a value that it cannot hold fails the statement that reads it, never an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
+from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
 
@@ -22,6 +24,11 @@ _CASTS = {
     "timestamp_s": "TIMESTAMP",
     "timestamp_ms": "TIMESTAMP",
 }
+_FLOATS = {"double", "float", "real"}
+_HAS_FLOATS = re.compile(r"\b(double|float|real)\b", re.IGNORECASE)
+"""In the name of a type. Names of its fields may say so in vain, which does no harm."""
+_LAST_MICRO = (2**63 + 499) // 1000
+"""Of the nanoseconds that 64 bits count."""
 _MONTHS = "an interval has months; only intervals of days and seconds are read"
 
 
@@ -37,24 +44,49 @@ def readable(
     `described` is a relation with the same columns, or some of them, that is cheap to bind.
     `unreadable` says of which columns no value can be read, and why.
     """
-    return readable_as(connection.sql(f"FROM {described}"), table, relation, unreadable)
+    return _readable(
+        connection.sql(f"FROM {described}"), table, relation, unreadable, lambda sql, _: sql
+    )
 
 
 def readable_as(
     bound: DuckDBPyRelation, table: str, relation: str, unreadable: Mapping[str, str]
 ) -> str:
-    """`readable`, where a relation with the columns has been bound already: that opens a file."""
+    """`readable` of Parquet files, where a relation with the columns has been bound already: that
+    opens a file."""
+    return _readable(bound, table, relation, unreadable, without_bounds)
+
+
+def without_bounds(value: str, kind: str) -> str:
+    """The same value, of which DuckDB does not know the bounds that a Parquet file's end has.
+
+    They leave out NaN, and DuckDB concludes from them that there is none: `is_nan` would be false
+    of a NaN, and a filter would miss it. Of what has no floats the bounds are true and useful.
+    """
+    if kind.lower() in _FLOATS:
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE {value} END"
+    # What holds floats has their bounds with it through every CASE, and not through a list's end.
+    return f"([{value}] || [])[1]" if _HAS_FLOATS.search(kind) else value
+
+
+def _readable(
+    bound: DuckDBPyRelation,
+    table: str,
+    relation: str,
+    unreadable: Mapping[str, str],
+    finish: Callable[[str, str], str],
+) -> str:
+    """`finish` makes the SQL of a value, given that and its type, into what is read."""
     replaced = []
     for name, kind in zip(bound.columns, bound.types, strict=True):
         where = f"Table '{cut(table)}', column '{cut(name)}': "
+        value = quoted_name(name)
         if name in unreadable:
-            sql: str | None = (
-                f"CAST(error({quoted_text(COLUMN_FAULT + where + unreadable[name])}) AS VARCHAR)"
-            )
+            sql = f"CAST(error({quoted_text(COLUMN_FAULT + where + unreadable[name])}) AS VARCHAR)"
         else:
-            sql = converted(quoted_name(name), kind, where)
-        if sql is not None:
-            replaced.append(f"{sql} AS {quoted_name(name)}")
+            sql = finish(converted(value, kind, where) or value, str(kind))
+        if sql != value:
+            replaced.append(f"{sql} AS {value}")
     return f"(SELECT * REPLACE ({', '.join(replaced)}) FROM {relation})" if replaced else relation
 
 
@@ -62,9 +94,9 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
     """SQL of the value as a type of Trino's; None when it is one already."""
     name = str(kind).lower()
     if name == "timestamp_ns":
-        return f"make_timestamp({_rounded(value)})"
+        return f"make_timestamp({_rounded(value, 'TIMESTAMP')})"
     if name == "timestamptz_ns":
-        return f"make_timestamptz({_rounded(value)})"
+        return f"make_timestamptz({_rounded(value, 'TIMESTAMPTZ')})"
     if name in _CASTS:
         return f"CAST({value} AS {_CASTS[name]})"
     if name in _AS_TEXT:
@@ -80,10 +112,25 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
     return _nested(value, kind, where, depth)
 
 
-def _rounded(value: str) -> str:
-    """Microseconds, to the nearest, as Trino's CAST does it; `//` would round towards zero."""
-    sum_ns = f"(epoch_ns({value}) + 500)"
-    return f"(({sum_ns} - ((({sum_ns} % 1000) + 1000) % 1000)) // 1000)"
+def type_name(engine_type: str) -> str:
+    """Trino's name of a type, for messages; the engine's where Trino has none."""
+    found = from_duckdb(engine_type)
+    return str(found[0]) if found else engine_type.lower()
+
+
+def _rounded(value: str, kind: str) -> str:
+    """Microseconds, to the nearest, as Trino's CAST does it; `//` rounds towards zero.
+
+    The first and the last nanosecond of 64 bits, which pandas calls `Timestamp.min` and `.max`, are
+    infinite to the engine.
+    """
+    ns, micros = f"epoch_ns({value})", f"CAST({value} AS {kind})"
+    return (
+        f"CASE WHEN isinf({micros}) THEN "
+        f"CASE WHEN {micros} > {kind} '2000-01-01' THEN {_LAST_MICRO} ELSE -{_LAST_MICRO} END "
+        f"ELSE {ns} // 1000 + CASE WHEN {ns} % 1000 >= 500 THEN 1 "
+        f"WHEN {ns} % 1000 < -500 THEN -1 ELSE 0 END END"
+    )
 
 
 def _nested(value: str, kind: Any, where: str, depth: int) -> str | None:

@@ -203,6 +203,7 @@ def _bucket(fault: S3Fault, method: str = "") -> Inject:
 
 _FULL = ("disk is full", "No space", "disk_full")
 _BROKEN = ("input/output error", "io_error", "Input/output error")
+_READ_ONLY = ("read-only", "Read-only", "readonly", "read_only")
 _STORE_AWAY = ("store", "Connection", "connection", "timeout")
 
 FAULTS = (
@@ -218,11 +219,19 @@ FAULTS = (
     Fault(
         "store: fsync fails", (SQLITE,), calls(Calls.SYNC, Files.STORE, errno.EIO), "store", _BROKEN
     ),
+    Fault("store: EROFS", (SQLITE,), calls(_WRITES, Files.STORE, errno.EROFS), "store", _READ_ONLY),
     Fault("store: slow fsync", (SQLITE,), calls(Calls.SYNC, Files.STORE, delay_ms=400)),
     Fault("store: locked", (SQLITE,), _locked, "store", ("locked",)),
     Fault("results: EIO", (SQLITE,), calls(_WRITES, Files.RESULTS, errno.EIO), "results", _BROKEN),
     Fault(
         "results: ENOSPC", (SQLITE,), calls(_WRITES, Files.RESULTS, errno.ENOSPC), "results", _FULL
+    ),
+    Fault(
+        "results: EROFS",
+        (SQLITE,),
+        calls(_WRITES, Files.RESULTS, errno.EROFS),
+        "results",
+        _READ_ONLY,
     ),
     Fault(
         "results: no inodes",

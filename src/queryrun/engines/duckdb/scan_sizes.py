@@ -138,7 +138,7 @@ class _Reading:
         if not scan.file_filters:
             counted = scan.scanned_files
             return call.paths, counted is None or counted[0] == len(call.paths)
-        left = partition_paths(self._connection, call.paths, call.partitions, scan.file_filters)
+        left = partition_paths(self._connection, call, scan.file_filters)
         if left is None or scan.scanned_files is None or len(left) != scan.scanned_files[0]:
             return call.paths, False
         return left, True

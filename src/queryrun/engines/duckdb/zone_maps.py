@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from queryrun.engines.duckdb.parquet_calls import ParquetCall
 from queryrun.engines.duckdb.scan_memory import RememberedEnds
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
@@ -137,6 +138,30 @@ def _leaf(types: Mapping[str, str], name: str) -> str:
     return known or (f"{top}{_INNER}{field.replace('.', _INNER)}" if top else name)
 
 
+def _path(types: Mapping[str, str], column: Node) -> tuple[str, str] | None:
+    """The name in the metadata and the type of a column, or of a field of one; None for what is
+    neither: a list's elements have no name of their own."""
+    names = [str(name) for name in column.get("column_names") or []]
+    path = [types_key(types, names[0])] if names else []
+    if not path or not path[0]:
+        return None
+    kind = types[path[0]]
+    for name in names[1:]:
+        fields = _fields(kind)
+        path.append(types_key(fields, name))
+        if not path[-1]:
+            return None
+        kind = fields[path[-1]]
+    return _INNER.join(path), kind
+
+
+def _fields(kind: str) -> Mapping[str, str]:
+    """The fields of a struct and their types; none for any other type."""
+    if not kind.startswith("STRUCT("):
+        return {}
+    return {str(name): str(one) for name, one in duckdb.sqltype(kind).children}
+
+
 @dataclass(slots=True)
 class _Pruning:
     """Conditions on row groups. `columns` are all that filters name, `bounds` those compared."""
@@ -178,9 +203,10 @@ class _Pruning:
 
     def _compared(self, kind: str, column: Node, value: Node) -> str:
         literal, number = _literal(value), self._bound(column)
-        if literal is None or number is None:
+        found = _path(self.types, column)
+        if literal is None or number is None or found is None:
             return ""
-        own = self.types[types_key(self.types, str(column["column_names"][0]))]
+        own = found[1]
         parts = {
             "low": f"TRY_CAST(lo{number} AS {own})",
             "high": f"TRY_CAST(hi{number} AS {own})",
@@ -189,9 +215,8 @@ class _Pruning:
         return f"({_CONDITIONS[kind].format(**parts)})"
 
     def _bound(self, column: Node) -> int | None:
-        names = column.get("column_names") or []
-        name = types_key(self.types, str(names[0])) if len(names) == 1 else ""
-        return self.bounds.setdefault(name, len(self.bounds)) if name else None
+        found = _path(self.types, column)
+        return self.bounds.setdefault(found[0], len(self.bounds)) if found else None
 
     def _note_columns(self, node: object) -> None:
         if isinstance(node, list):
@@ -199,7 +224,8 @@ class _Pruning:
                 self._note_columns(one)
         elif isinstance(node, dict):
             if node.get("class") == "COLUMN_REF":
-                self.columns.add(str(node["column_names"][0]))
+                names = [str(name) for name in node["column_names"]]
+                self.columns.add(".".join(names) if _path(self.types, node) else names[0])
             for one in node.values():
                 self._note_columns(one)
 
@@ -255,12 +281,11 @@ class _Question:
 
 
 def partition_paths(
-    connection: duckdb.DuckDBPyConnection,
-    paths: Sequence[str],
-    partitions: Sequence[Mapping[str, str | None]],
-    filters: Sequence[str],
+    connection: duckdb.DuckDBPyConnection, call: ParquetCall, filters: Sequence[str]
 ) -> list[str] | None:
-    """The files that filters on partitions leave; None when DuckDB's text cannot be evaluated."""
+    """The files that filters on partitions leave; None when DuckDB's text cannot be evaluated. The
+    text has the columns of the files, and inside of functions those of the view."""
+    partitions = call.partitions
     names = sorted({name for one in partitions for name in one})
     values = [tuple(one.get(name) for name in names) for one in partitions]
     distinct = list(dict.fromkeys(values))
@@ -269,12 +294,14 @@ def partition_paths(
     )
     columns = ", ".join(["number", *map(quoted_name, names)])
     condition = " AND ".join(filters)
-    sql = f"SELECT number FROM (VALUES {rows}) t({columns}) WHERE {condition}"
+    viewed = ", ".join(["*", *call.named])
+    known = f"(SELECT {viewed} FROM (VALUES {rows}) t({columns}))"
+    sql = f"SELECT number FROM {known} WHERE {condition}"
     try:
         left = {distinct[number] for (number,) in connection.execute(sql).fetchall()}
     except duckdb.Error:
         return None
-    return [path for path, of in zip(paths, values, strict=True) if of in left]
+    return [path for path, of in zip(call.paths, values, strict=True) if of in left]
 
 
 def _value(text: str | None) -> str:
