@@ -88,8 +88,8 @@ def _percentile(c: CallCompiler, node: ast.Call, value: Typed, share: Typed) -> 
     count = c.aggregated(node, "count", [value.sql])
 
     def chosen(share: str) -> str:
-        place = f"CAST(floor({share} * len({least})) AS BIGINT) + 1"
-        return f"{least}[least({place}, len({least}))]"
+        position = f"CAST(floor({share} * len({least})) AS BIGINT) + 1"
+        return f"{least}[least({position}, len({least}))]"
 
     given = f"CAST({share.sql} AS {shares})"
     found = f"list_transform({given}, lambda {one}: {chosen(one)})" if is_list else chosen(given)
