@@ -38,7 +38,7 @@ _LOCATION = Location("tpch", "tiny")
 _AT_ONCE = 4
 _TOGETHER = 12
 """A statement costs Spark as much as a dozen values in one."""
-_BOUND_S = 60.0
+_BOUND_S = 120.0
 """What one statement may take."""
 
 

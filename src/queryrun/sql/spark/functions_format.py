@@ -96,7 +96,7 @@ def _java_time(c: SparkCompiler, value: Typed) -> str:
     if kind.name == t.TSTZ:
         zone = kind.zone or c.zone
         named = "" if zone[:1] in {"+", "-"} else f"[{zone}]"
-        found = f"concat({found}, {offset(c, value)}, {text(named)})"
+        found = f"concat({found}, {offset(c, value, with_seconds=True)}, {text(named)})"
     return found
 
 

@@ -405,8 +405,8 @@ def _to_iso8601(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(printed, t.VARCHAR)
 
 
-def offset(c: SparkCompiler, value: Typed) -> str:
-    """`Z`, or how far the zone of a moment is from UTC then."""
+def offset(c: SparkCompiler, value: Typed, *, with_seconds: bool = False) -> str:
+    """`Z`, or how far the zone of a moment is from UTC then, which once was not whole minutes."""
     zone = value.type.zone or c.zone
     if zone in {"UTC", "+00:00"}:
         return "'Z'"
@@ -414,11 +414,16 @@ def offset(c: SparkCompiler, value: Typed) -> str:
         return text(zone)
     whole = fine.coarse(value)
     local = f"unix_micros(CAST({_reading(c, whole)} AS TIMESTAMP))"
-    minutes = f"({local} - unix_micros({whole.sql})) div 60000000L"
+    seconds = f"({local} - unix_micros({whole.sql})) div 1000000L"
 
     def spelled(u: str) -> str:
-        parts = (f"lpad(CAST(abs({u}) {by} AS STRING), 2, '0')" for by in ("div 60", "% 60"))
-        clock = f"concat(if({u} < 0, '-', '+'), {next(parts)}, ':', {next(parts)})"
-        return f"if({u} = 0, 'Z', {clock})"
+        hours, minutes, rest = (
+            f"lpad(CAST(abs({u}) {by} AS STRING), 2, '0')"
+            for by in ("div 3600", "div 60 % 60", "% 60")
+        )
+        clock = f"if({u} < 0, '-', '+'), {hours}, ':', {minutes}"
+        if with_seconds:
+            clock += f", if({u} % 60 = 0, '', concat(':', {rest}))"
+        return f"if({u} = 0, 'Z', concat({clock}))"
 
-    return bound(minutes, spelled, "u5")
+    return bound(seconds, spelled, "u5")

@@ -83,13 +83,13 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
 def written_out(found: Written) -> Typed:
     """A moment that is written out, as a timestamp without a zone."""
     kind = t.timestamp(found.precision)
+    try:
+        micros = timedelta(microseconds=found.picos // 10**6)
+        spelled = (datetime(1970, 1, 1) + micros).isoformat(" ")
+    except OverflowError:
+        raise UnsupportedCastError("A year of other than four digits") from None
     if t.is_fine(kind):
         return Typed(fine.literal(found.picos), kind)
-    micros = found.picos // 10**6
-    try:
-        spelled = (datetime(1970, 1, 1) + timedelta(microseconds=micros)).isoformat(" ")
-    except OverflowError:  # a year of more than four digits
-        return Typed(f"CAST(timestamp_micros({micros}L) AS TIMESTAMP_NTZ)", kind)
     return Typed(f"CAST('{spelled}' AS TIMESTAMP_NTZ)", kind)
 
 
