@@ -18,7 +18,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation faults command-faults terminal-picture
+.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation interleavings faults command-faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -118,11 +118,14 @@ mutation-run: setup ## break each mechanism of the guarantee on purpose and see 
 kill-ledger: setup ## kill -9 a node KILLS times amid runs and messages: none lost, none out of order, the ledger exact (CLUSTER=yes: of two nodes on PostgreSQL)
 	@$(BIN)/python -m tests.faults.killed_nodes $(or $(KILLS),200) $(if $(CLUSTER),--cluster)
 
-simulation: setup ## play COUNT seeds of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
-	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --put $(or $(PUT),nothing)
+simulation: setup ## play COUNT seeds in JOBS processes of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
+	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --jobs $(or $(JOBS),1) --put $(or $(PUT),nothing)
 
-faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000; resumable: .cache/faults)
-	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000)
+interleavings: setup ## every pair of two nodes' writes on PostgreSQL, statement by statement, in every state of a run
+	@$(BIN)/python -m tests.integration.db.test_postgres_interleavings
+
+faults: setup ## every fault at every moment of a run's life, on both stores, in real processes; a table (COUNT=2000 JOBS=3 LIMIT_S=...; resumable: .cache/faults)
+	@$(BIN)/python -m tests.faults.campaign --count $(or $(COUNT),2000) --jobs $(or $(JOBS),3) --seconds $(or $(LIMIT_S),1000000)
 
 command-faults: setup ## every command in every bad situation of its home, server, files and process; prints what is no sentence (LIMIT_S=1200)
 	@$(BIN)/python -m tests.faults.commands --seconds $(or $(LIMIT_S),1200)

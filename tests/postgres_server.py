@@ -53,6 +53,7 @@ _EMPTY = "; ".join(
         "run_requests",
         "runs",
         "file_removals",
+        "store_outage",
         "nodes",
         "usage",
         "usage_records",

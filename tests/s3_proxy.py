@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -123,7 +123,8 @@ def _handler(proxy: FaultProxy, endpoint: str) -> type[BaseHTTPRequestHandler]:
             for name, text in (headers or {"content-length": str(len(body))}).items():
                 self.send_header(name, text)
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # whoever asked has given up
+                self.wfile.write(body)
 
         def _hang_up(self) -> None:
             self.close_connection = True

@@ -97,7 +97,7 @@ def moto_server() -> Iterator[S3Server]:
 def running(directory: Path, access_log: Path | None = None) -> Iterator[S3Server]:
     """Start a server over `directory` and end it afterwards."""
     root = directory / "root"
-    root.mkdir()
+    root.mkdir(parents=True)
     address = f"127.0.0.1:{free_port()}"
     environ = {
         "ROOT_ACCESS_KEY": CREDENTIALS.access_key_id,

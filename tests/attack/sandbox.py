@@ -53,8 +53,14 @@ def files_of_others(_targets: Targets) -> Outcome:
 
 @attack("sandbox", "copies that others read", before="2 worked", bar=0, unit="escapes")
 def copies_of_others(_targets: Targets) -> Outcome:
-    """By a run of some orgs: a copy of a text file overwritten, and a forged one put beside it."""
-    return _escapes(["poison_copy", "forge_copy"])
+    """A copy of a text file overwritten, removed and replaced, by its path and by every descriptor
+    that the process has; a forged one put beside it."""
+    return _escapes(
+        [
+            *("poison_copy", "forge_copy", "remove_copy", "copy_by_descriptor"),
+            *("copy_through_inherited", "copy_by_link", "copy_moved_in"),
+        ]
+    )
 
 
 @attack("sandbox", "attributes of any path", before="4 worked", bar=0, unit="escapes")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from queryrun.auth.model import Client, Entity, Scope, Tenant
-from queryrun.auth.store import AuthStore
+from queryrun.auth.store import MAX_ROTATED, AuthStore
 from queryrun.errors import NotFound
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -93,11 +93,37 @@ class AuthStoreContract:
         assert await store.secret_digests(known.id, just_before) == ["digest-2", "digest-1"]
         assert await store.secret_digests(known.id, NOW + HOUR) == ["digest-2"]
 
-    async def test_two_rotations_end_the_first_secret(self, store: AuthStore) -> None:
+    async def test_a_second_rotation_leaves_the_first_secret_the_end_it_had(
+        self, store: AuthStore
+    ) -> None:
         known = await with_client(store)
         await store.rotate_secret(known.id, "digest-2", old_valid_until=NOW + HOUR)
-        await store.rotate_secret(known.id, "digest-3", old_valid_until=NOW + HOUR)
-        assert await store.secret_digests(known.id, NOW) == ["digest-3", "digest-2"]
+        await store.rotate_secret(known.id, "digest-3", old_valid_until=NOW + 2 * HOUR)
+        kept = ["digest-3", "digest-2", "digest-1"]
+        assert await store.secret_digests(known.id, NOW) == kept
+        assert await store.secret_digests(known.id, NOW + HOUR) == kept[:2]
+
+    async def test_a_rotation_without_grace_ends_every_secret_before(
+        self, store: AuthStore
+    ) -> None:
+        known = await with_client(store)
+        await store.rotate_secret(known.id, "digest-2", old_valid_until=NOW + HOUR)
+        await store.rotate_secret(known.id, "digest-3", old_valid_until=NOW)
+        assert await store.secret_digests(known.id, NOW) == ["digest-3"]
+
+    async def test_rotated_secrets_are_bounded(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        for number in range(2, 20):
+            until = NOW + number * HOUR
+            await store.rotate_secret(known.id, f"digest-{number}", old_valid_until=until)
+        kept = await store.secret_digests(known.id, NOW)
+        assert kept[:3] == ["digest-19", "digest-18", "digest-17"]
+        assert len(kept) <= MAX_ROTATED + 2
+
+    async def test_a_second_client_of_one_id_changes_nothing(self, store: AuthStore) -> None:
+        known = await with_client(store)
+        assert not await store.add_client(known, "digest-9")
+        assert await store.secret_digests(known.id, NOW) == ["digest-1"]
 
     async def test_the_secret_of_an_unknown_client_cannot_be_rotated(
         self, store: AuthStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from uuid import uuid4
 
 import pytest
@@ -193,6 +194,20 @@ class LeasesContract:
 
     async def test_an_unknown_run_has_no_progress(self, store: RunStore) -> None:
         assert await store.progress(str(uuid4())) is None
+
+    # --- outages -----------------------------------------------------------------------------
+
+    async def test_the_latest_outage_on_record_counts(
+        self, store: RunStore, raw: RawDatabase
+    ) -> None:
+        assert await store.outage_age_s() == math.inf
+        await store.record_outage(age_s=40.0)
+        assert 40.0 <= await store.outage_age_s() < 70.0
+        await store.record_outage(age_s=10.0)
+        await store.record_outage(age_s=500.0)
+        assert 10.0 <= await store.outage_age_s() < 40.0
+        await raw.pass_time(100.0)
+        assert 110.0 <= await store.outage_age_s() < 140.0
 
     # --- taking over -----------------------------------------------------------------------------
 

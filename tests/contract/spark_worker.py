@@ -18,6 +18,7 @@ from pathlib import Path
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.given_sockets import SocketRequests, give_sockets, request_pair
 from queryrun.results.sigv4 import UnsignedRequest
+from queryrun.tables.text.requests import CopiesRequest
 from queryrun.worker.entry import open_session
 from queryrun.worker.frames import Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import confine_worker
@@ -84,13 +85,17 @@ def _relay(source: SourceSpec) -> SocketRequests:
     return SocketRequests(ours)
 
 
+def _no_copies(request: CopiesRequest) -> None:
+    """An engine elsewhere reads none."""
+
+
 def main() -> None:
     """See the module."""
     order = Order(**json.loads(sys.argv[1]))
     bind = order.bind()
     relay = _relay(bind.source)
     confine_worker(bind)
-    session = open_session(bind, NodeServices(_unsigned, relay.give))
+    session = open_session(bind, NodeServices(_unsigned, relay.give, _no_copies))
     done = session.run(order.execute(), _Loud())
     session.close()
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

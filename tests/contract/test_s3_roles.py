@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -128,9 +127,9 @@ def test_without_any_role_the_error_explains_what_to_do() -> None:
         chain_credentials(REGION)
 
 
-def test_without_botocore_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "botocore.session", None)
-    with pytest.raises(ConfigurationError, match=r"queryrun\[aws\]"):
+def test_without_botocore_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queryrun.extras._is_installed", lambda name: name != "botocore")
+    with pytest.raises(ConfigurationError, match="pip install 'botocore"):
         chain_credentials(REGION)
 
 

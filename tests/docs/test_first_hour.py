@@ -153,7 +153,7 @@ def test_a_stranger_gets_through_the_readme_the_tutorial_and_every_how_to(
         in_readme.execute([Block("sh", f"{{\n{with_curl.text}}} > curl.out")])
         first_file_s = time.monotonic() - began_s
         printed = (in_readme.directory / "curl.out").read_text()
-        assert printed.startswith("origin,flights\n")
+        assert printed.startswith("status,accounts\n")
         assert '"state":"canceled"' in printed
         for name in PAGES:
             execute_how_to(machine, name, in_readme.directory / "home", port)

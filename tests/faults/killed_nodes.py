@@ -91,7 +91,8 @@ def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
             server = harness.serve(ENVIRON)
             url = f"http://127.0.0.1:{receiver.server_port}/"
             assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
-            for _ in range(kills):
+            for kill in range(kills):
+                _report(kill, kills)
                 for _ in range(RUNS_PER_KILL):
                     server.submit(SQL)
                 time.sleep(chance.uniform(0, 0.4))
@@ -113,7 +114,8 @@ def kill_nodes_of_a_cluster(cluster: Cluster, kills: int, seed: int = 1) -> Outc
         nodes = [cluster.start(), cluster.start()]
         url = f"http://127.0.0.1:{receiver.server_port}/"
         assert nodes[0].http.post("/v2/webhooks", json={"url": url}).status_code == 201
-        for _ in range(kills):
+        for kill in range(kills):
+            _report(kill, kills)
             for n in range(RUNS_PER_KILL):
                 nodes[n % 2].submit(SQL)
             time.sleep(chance.uniform(0, 0.4))
@@ -208,6 +210,12 @@ def _events(server: Server, run_id: str) -> list[str]:
         lines = (loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
         events.extend(names[content["event"]] for content in lines if "event" in content)
     return events
+
+
+def _report(kill: int, kills: int) -> None:
+    """A long count says how far it is."""
+    if kill and kill % 20 == 0:
+        print(f"{kill} of {kills} kills", file=sys.stderr, flush=True)
 
 
 def main(kills: int, *, is_cluster: bool) -> Outcome:

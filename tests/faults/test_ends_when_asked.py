@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 
@@ -65,6 +67,30 @@ def test_a_server_that_was_paused_goes_on(harness: ServerHarness) -> None:
     assert server.finished(server.submit("SELECT 42 AS a")["id"])["state"] == "complete"
     assert '"event": "draining"' not in harness.log.read_text()
     assert server.terminate() == 0
+
+
+_INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "queryrun_cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+from queryrun_cli.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_an_interrupt_while_the_program_is_loaded_is_no_traceback(is_ignored: bool) -> None:
+    ignore = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    program = (ignore if is_ignored else "") + _INTERRUPTED_WHILE_LOADING
+    command = [sys.executable, "-c", program, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert done.returncode == (0 if is_ignored else -signal.SIGINT)
 
 
 def test_a_hanging_server_prints_where_it_is(harness: ServerHarness) -> None:

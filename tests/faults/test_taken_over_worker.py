@@ -10,7 +10,7 @@ import pytest
 from queryrun.processes.sandbox import sandbox_support
 from tests.integration.worker.escapes import taken_over_pool, victim, works
 from tests.integration.worker.pool_harness import children
-from tests.integration.worker.taken_over import ATTACKS, CALLS, FILES
+from tests.integration.worker.taken_over import ATTACKS, CALLS, COPIES, FILES
 
 pytestmark = [
     pytest.mark.anyio,
@@ -57,6 +57,15 @@ async def test_an_attack_works_as_soon_as_the_walls_that_stop_it_are_gone(
     excused = _KERNEL_MAY_LACK | (_AS_ROOT_ALONE if os.getuid() else set())
     assert found <= expected
     assert expected - found <= excused, expected - found
+
+
+async def test_copies_are_safe_because_a_worker_may_not_write_them(tmp_path: Path) -> None:
+    """With all walls but this right of its own taken away from the policy, they are not."""
+    async with taken_over_pool(tmp_path, without={COPIES}) as pool:
+        for name in ("poison_copy", "forge_copy", "remove_copy", "copy_by_descriptor"):
+            with victim(tmp_path / "w") as aim:
+                assert await works(pool, tmp_path / "w", name, aim), name
+            (tmp_path / "w" / "listener").unlink()
 
 
 async def test_a_stop_leaves_nothing_although_a_child_left_group_and_session(

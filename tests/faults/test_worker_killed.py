@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,17 @@ async def test_a_killed_worker_is_reported_to_its_caller(tmp_path: Path) -> None
         with pytest.raises(WorkerDied) as died:
             await asyncio.wait_for(running.outcome, TIMEOUT_S)
         assert died.value.exit_code == -signal.SIGKILL
+        assert not died.value.at_lease_end
         assert not is_in_process_table(running.worker.pid)
+
+
+async def test_a_worker_whose_lease_is_not_extended_says_so_with_its_end(tmp_path: Path) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        running = await begin(await pool.take(bind_to(tmp_path)), "ignore")
+        running.worker.extend_lease(time.monotonic())
+        with pytest.raises(WorkerDied) as died:
+            await asyncio.wait_for(running.outcome, TIMEOUT_S)
+        assert died.value.at_lease_end
 
 
 async def test_a_worker_that_exits_during_a_statement_is_reported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -172,6 +173,116 @@ async def test_repeats_of_creations_change_nothing(harness: AppHarness) -> None:
         again = await call(harness, token, "POST", path, json=body)
         assert (first.status_code, again.status_code) == (201, 200)
         assert again.json() == {k: v for k, v in first.json().items() if k != "secret"}
+
+
+async def test_a_repeat_that_means_another_client_is_refused(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=WRITE)
+    body = {"name": "x", "entities": [ACME.name], "id": str(uuid4())}
+    await call(harness, token, "POST", "clients", json=body)
+    for other in ({"name": "y"}, {"entities": [GLOBEX.id]}):
+        refused = await call(harness, token, "POST", "clients", json={**body, **other})
+        assert_problem(refused, 400, "id")
+
+
+async def test_a_creation_that_comes_many_times_at_once_makes_one_client(
+    harness: AppHarness,
+) -> None:
+    token = await harness.new_token(scopes=WRITE)
+    client_id = str(uuid4())
+    body = {"name": "x", "entities": [ACME.name], "id": client_id}
+    came = await asyncio.gather(
+        *(call(harness, token, "POST", "clients", json=body) for _ in range(8))
+    )
+    assert sorted(one.status_code for one in came) == [200] * 7 + [201]
+    [secret] = [one.json()["secret"] for one in came if one.status_code == 201]
+    assert await works(harness, client_id, secret)
+
+
+async def test_a_rotation_that_is_sent_twice_ends_no_secret_that_is_in_use(
+    harness: AppHarness,
+) -> None:
+    token = await harness.new_token(scopes=WRITE)
+    client_id, in_use = await harness.new_client()
+    for _ in range(2):
+        await call(harness, token, "POST", f"clients/{client_id}/rotate", json={"grace_s": 60})
+    assert await works(harness, client_id, in_use)
+    await call(harness, token, "POST", f"clients/{client_id}/rotate", json={"grace_s": 0})
+    assert not await works(harness, client_id, in_use)
+
+
+async def test_a_client_can_be_created_with_an_end(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=WRITE)
+    until = harness.clock() + timedelta(minutes=5)
+    body = {"name": "x", "entities": [ACME.name], "expires_time": until.isoformat()}
+    made = (await call(harness, token, "POST", "clients", json=body)).json()
+    assert made["expires_time"] is not None
+    assert await works(harness, made["id"], made["secret"])
+    harness.clock.move(301)
+    assert not await works(harness, made["id"], made["secret"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999-12-31T23:59:59.999999-23:59",
+        "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+        "1969-12-31T23:59:59Z",
+        "2027-01-01T00:00:00",
+        "2027-02-30T00:00:00Z",
+        "never",
+    ],
+)
+async def test_an_end_that_no_calendar_has_is_refused_and_changes_nothing(
+    harness: AppHarness, text: str
+) -> None:
+    token = await harness.new_token(scopes=WRITE)
+    path, body = f"clients/{harness.client_id}/change", {"expires_time": text}
+    assert (await call(harness, token, "POST", path, json=body)).status_code == 400
+    made = {"name": "x", "entities": [ACME.name], **body}
+    assert (await call(harness, token, "POST", "clients", json=made)).status_code == 400
+    listed = (await call(harness, token, "GET", "clients")).json()["data"]
+    assert {one["expires_time"] for one in listed} == {None}
+
+
+async def test_an_end_in_another_zone_is_shown_in_utc(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=WRITE)
+    body = {"expires_time": "2030-01-01T01:00:00.5+14:00"}
+    path = f"clients/{harness.client_id}/change"
+    changed = (await call(harness, token, "POST", path, json=body)).json()
+    assert changed["expires_time"] == "2029-12-31T11:00:00.500Z"
+
+
+async def test_a_tenant_that_does_not_exist_is_a_404_and_no_empty_list(
+    harness: AppHarness,
+) -> None:
+    token = await harness.new_token(scopes=ALL)
+    for path in ("entities", "clients", "audit", "limits", "runs"):
+        response = await call(harness, token, "GET", path, params={"tenant_id": "nobody"})
+        assert_problem(response, 404, "tenant_id", code="resource_not_found")
+
+
+async def test_pages_go_on_when_what_ended_them_is_gone(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=ALL)
+    names = ("cpu_s", "read_bytes", "rows", "time_s")
+    for name in names:
+        body = {"level": "entity", "subject": ACME.id, "name": name, "value": 9}
+        await call(harness, token, "POST", "limits", json=body)
+    for _ in range(4):
+        await harness.create()
+    for path, key in (("limits", "name"), ("runs", "id")):
+        whole = (await call(harness, token, "GET", path)).json()["data"]
+        first = (await call(harness, token, "GET", path, params={"page_size": 2})).json()
+        gone = first["data"][-1]
+        if path == "limits":
+            body = {"level": "entity", "subject": ACME.id, "name": gone["name"]}
+            await call(harness, token, "POST", "limits", json=body)
+        else:
+            await call(harness, token, "POST", f"runs/{gone['id']}/stop")
+        params = {"page_size": 2, "cursor": first["next_page"]}
+        second = (await call(harness, token, "GET", path, params=params)).json()["data"]
+        assert [one[key] for one in second] == [one[key] for one in whole[2:4]], path
 
 
 async def test_an_entity_cannot_share_a_directory_with_another_tenants(

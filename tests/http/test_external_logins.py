@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -260,6 +262,58 @@ async def test_a_withdrawn_key_counts_for_an_hour_at_the_longest(logins: Logins)
     logins.issuer.rotate(keep=False)
     logins.harness.clock.move(MAX_AGE_S + 1)
     assert (await logins.read(old)).status_code == 401
+
+
+async def test_a_new_key_of_the_old_name_is_taken(logins: Logins) -> None:
+    assert (await logins.read(logins.forged())).status_code == 200
+    logins.issuer.keys = [new_key("first")]
+    token = logins.forged()
+    assert (await logins.read(token)).status_code == 401
+    logins.harness.clock.move(REFETCH_S + 1)
+    assert (await logins.read(token)).status_code == 200
+
+
+@pytest.mark.parametrize("names", [("first", "first"), ("first", "first", "first")])
+async def test_keys_of_one_name_are_tried_and_no_strangers(
+    logins: Logins, names: tuple[str, ...]
+) -> None:
+    logins.issuer.keys = [new_key(name) for name in names]
+    for number, key in enumerate(logins.issuer.keys):
+        assert (await logins.read(logins.forged(key=key, sub=f"s{number}"))).status_code == 200
+    assert (await logins.read(logins.forged(key=new_key("first")))).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "kid",
+    ["../../../../dev/null", "first' OR '1'='1", "first\0", "http://127.0.0.1/key", ["first"]],
+)
+async def test_the_name_of_a_key_is_only_compared(logins: Logins, kid: object) -> None:
+    stranger = new_key("first")
+    token = logins.forged(key=stranger)
+    header = json.dumps({"alg": "RS256", "kid": kid, "jku": "http://127.0.0.1/", "jwk": {}})
+    named = base64.urlsafe_b64encode(header.encode()).rstrip(b"=").decode()
+    response = await logins.read(".".join([named, *token.split(".")[1:]]))
+    assert response.status_code == 401
+
+
+async def test_an_issuer_that_drips_or_packs_its_keys_is_a_503(logins: Logins) -> None:
+    def drips() -> Iterator[bytes]:
+        while True:
+            yield b" "
+            time.sleep(0.2)
+
+    packed = gzip.compress(b'{"keys": []}' + b" " * 50_000_000)
+    jwks = logins.issuer.issuer + "/jwks"
+    for document in (
+        Response(drips(), mimetype="application/json"),
+        Response(packed, headers={"content-encoding": "gzip"}),
+        Response(json.dumps({"issuer": logins.issuer.issuer + "/", "jwks_uri": jwks})),
+    ):
+        logins.issuer.documents = {DISCOVERY: document}
+        response = await asyncio.wait_for(logins.read(logins.forged()), 60)
+        assert_problem(response, 503)
+        logins.harness.clock.move(REFETCH_S + 1)
+    assert "to the last slash" in response.text
 
 
 async def test_tokens_of_unknown_keys_do_not_flood_the_issuer(logins: Logins) -> None:

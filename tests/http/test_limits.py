@@ -22,7 +22,7 @@ TENANT_WRITE = frozenset({Scope.ADMIN_WRITE})
 
 
 async def set_limit(
-    harness: AppHarness, level: str, subject: str, name: str, value: int | None, **more: Any
+    harness: AppHarness, level: str, subject: str, name: str, value: float | None, **more: Any
 ) -> httpx2.Response:
     """As an operator, or with another token."""
     token = more.get("token") or await harness.new_token(scopes=OPERATOR)
@@ -213,6 +213,7 @@ async def test_nobody_raises_their_own_tenant_and_sees_another(harness: AppHarne
         ("tenant", "cpu_s", -1),
         ("tenant", "cpu_s", 2**53),
         ("tenant", "cpu_s", 1.5),
+        ("tenant", "cpu_s", 1e300),
         ("tenant", "cpu_s", "1"),
     ],
 )
@@ -220,6 +221,12 @@ async def test_what_is_no_limit_is_a_400(
     harness: AppHarness, level: str, name: str, value: Any
 ) -> None:
     assert_problem(await set_limit(harness, level, TENANT, name, value), 400)
+
+
+async def test_a_whole_number_may_be_written_with_a_point(harness: AppHarness) -> None:
+    response = await set_limit(harness, "tenant", TENANT, "cpu_s", float(5))
+    assert response.json()["value"] == 5
+    assert "5.0" not in response.text
 
 
 async def test_a_change_is_in_the_audit_log(harness: AppHarness) -> None:

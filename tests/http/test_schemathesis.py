@@ -54,7 +54,14 @@ from queryrun.sql.parameters import MAX_PARAMETERS, MAX_VALUE_CHARS, NAME, Param
 from queryrun.sql.validate import TableColumns, Validation
 from queryrun.webhooks.target import MAX_URL_CHARS
 from tests.conftest import Clock
-from tests.http.app_harness import ACME, LINK_SECRET, OPEN_SETTINGS, MemoryResults, app_over
+from tests.http.app_harness import (
+    ACME,
+    FOREIGN,
+    LINK_SECRET,
+    OPEN_SETTINGS,
+    MemoryResults,
+    app_over,
+)
 
 FAR = 4_000_000_000
 PUBLIC_KEY = (
@@ -159,11 +166,15 @@ TOO_LATE = [
         "POST /v2/webhooks",
         "PUT /v2/webhooks/{webhook_id}",
         "POST /v2/webhook_deliveries/replay",
+        "POST /admin/v1/clients",
+        "POST /admin/v1/clients/{client_id}/change",
+        "POST /admin/v1/limits",
     )
 ]
 """A cancel of a terminal run is a 400 (contract B4), however valid the request; so are rows
 further in than a preview reaches, which these files, being no Parquet, all are; and a webhook that
-leads inside or is one too many, and a replay of neither ids nor a time."""
+leads inside or is one too many, and a replay of neither ids nor a time; an end of a client in
+another age than ours, a client of orgs that administers, and a limit that its level has not."""
 
 DELETE_IS_CANCEL = {"use_after_free": {"enabled": False}}
 """v1's DELETE cancels a job, which can be read for as long as before (contract A9)."""
@@ -205,7 +216,10 @@ def come_up(directory: Path) -> Iterator[str]:
 async def _token(database: Any, clock: Clock) -> str:
     await database.auth.add_tenant(ACME.tenant_id, "tenant")
     await database.auth.add_entity(ACME)
-    options = ClientOptions("test", (ACME,), frozenset({auth.Scope.ADMIN}))
+    await database.auth.add_tenant(FOREIGN.tenant_id, "another")
+    await database.auth.add_entity(FOREIGN)
+    scopes = frozenset({auth.Scope.ADMIN, auth.Scope.ADMIN_WRITE, auth.Scope.ADMIN_ALL})
+    options = ClientOptions("test", (ACME,), scopes)
     issued = await create_client(database.auth, options, clock)
     return (await issue_token(database.auth, issued.client.id, issued.secret, clock)).token
 
@@ -261,10 +275,22 @@ def _mean_body(body: Any) -> None:
         del body["notify_url"]
     if isinstance(body.get("source"), str):
         body["source"] = "live"
+    if _is_texts(body.get("entities")):
+        body["entities"] = [ACME.name]
+    if isinstance(body.get("subject"), str):
+        body["subject"] = FOREIGN.id  # of nobody who asks for more
     if _has_valid_parameters(body.get("parameters")):
         body["parameters"] = [{"name": "day", "type": "date", "value": "2024-01-31"}]
     if isinstance(body.get("notify_url"), str) and len(body["notify_url"]) <= MAX_URL_CHARS:
         del body["notify_url"]  # its client needs a webhook of the kind `run`
+
+
+def _is_texts(content: object) -> bool:
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(one, str) and one for one in content)
+    )
 
 
 def _has_valid_parameters(content: object) -> bool:

@@ -69,7 +69,22 @@ UNWRITTEN = Schedule(
 place has seen the outage, but not with its reaper."""
 
 
-@pytest.mark.parametrize("schedule", [UNSEEN, UNWRITTEN], ids=["unseen", "unwritten"])
+UNOBSERVED = Schedule(
+    3234,
+    (MONTH_S, -0.9),
+    (
+        Happening(15.235, Kind.SUBMIT),
+        Happening(25.025, Kind.STORE_AWAY, 0, 4.0),
+        Happening(25.089, Kind.DRAIN_NODE, 0, 25.0),
+    ),
+)
+"""A node stops during an outage, and its last write hangs until after it. Neither the process that
+is started in its place nor another one has to have seen the outage: they are told of it."""
+
+
+@pytest.mark.parametrize(
+    "schedule", [UNSEEN, UNWRITTEN, UNOBSERVED], ids=["unseen", "unwritten", "unobserved"]
+)
 def test_a_node_that_starts_in_or_after_an_outage_charges_nobody_who_is_well(
     schedule: Schedule,
 ) -> None:

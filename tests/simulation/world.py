@@ -24,6 +24,7 @@ from queryrun.runs.leader import AlwaysLeader
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptRef, EngineStop, Output, RunRequest, StopReason
 from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.outages import NoMarker, ShutdownMarker, StoreOutages
 from queryrun.runs.quotas import Quota, Quotas
 from queryrun.runs.reap import Reaper, ReapOptions
 from queryrun.runs.remote import RemoteWork
@@ -32,7 +33,7 @@ from queryrun.runs.shortages import WaitReasons
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import CancelRequested
-from tests.simulation.schedule import HORIZON_S, Happening, Kind, Schedule
+from tests.simulation.schedule import Happening, Kind, Schedule
 from tests.simulation.store import Link, StoreBackend
 from tests.simulation.virtual import VirtualLoop, virtual_time
 from tests.simulation.workers import Engines, SimPool
@@ -41,8 +42,11 @@ LEASE_S = 9.0
 FENCE_S = 7.0
 SETTLE_S = 400.0
 """After the last fault all runs have ended within this time."""
+AFTER_END_S = 20.0
+"""More than two leases, and than the time after which a late write is committed."""
 RETRY = RetryPolicy(first_s=1.0, factor=4.0, max_s=20.0)
 CANCEL = CancelRequested(StopReason.USER, "client-1")
+_NO_MARKER = NoMarker()
 _START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _NODE = contextvars.ContextVar[str]("node", default="")
 
@@ -68,6 +72,25 @@ class Files:
         """It is gone for good."""
         if key is not None:
             self.discarded.add(key)
+
+
+class Marker:
+    """In the home of a node: the process that is started in its place finds it."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """As the last process has left it."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Attempts may be left."""
+        self._is_set = True
+
+    def clear(self) -> None:
+        """None are left."""
+        self._is_set = False
 
 
 @dataclass
@@ -110,6 +133,7 @@ class World:
         self.engines = Engines(self._dice, self.violations.append)
         self.files = Files()
         self.nodes: list[SimNode | None] = []
+        self.markers = [Marker() for _ in schedule.skews_s]
         self.accepted: dict[int, str] = {}
         self.canceled: set[str] = set()
         self.faults = 0
@@ -165,7 +189,7 @@ class World:
             poll_s=1.0,
             fence_s=None if is_owner else FENCE_S,
         )
-        context = self.context(name, store)
+        context = self.context(name, store, self.markers[index])
         dispatcher = Dispatcher(context, options, lambda: ["live"])
         holds = (lambda _ref: False) if self._put.settles_itself else dispatcher.holds
         reaper = self.reaper(context, holds)
@@ -182,7 +206,7 @@ class World:
         reap = ReapOptions(interval_s=2.0, lease_s=LEASE_S)
         return Reaper(context, reap, kill, AlwaysLeader(), holds)
 
-    def context(self, name: str, store: Any) -> AttemptContext:
+    def context(self, name: str, store: Any, marker: ShutdownMarker = _NO_MARKER) -> AttemptContext:
         """What an attempt on this node needs of it, with this way to the store."""
         unused = cast("Any", None)
         quotas = Quotas(store, Quota(), Quota())
@@ -205,6 +229,7 @@ class World:
             metrics=RunMetrics(),
             quotas=quotas,
             now=self.now,
+            outages=StoreOutages(marker),
         )
 
     async def _kill(self, node: str, handle: str) -> EngineStop:
@@ -319,14 +344,15 @@ class World:
             await asyncio.sleep(max(0.0, begun_s + one.at_s - self._loop.time()))
             playing.append(asyncio.ensure_future(self.happen(one)))
         await asyncio.gather(*playing)
-        await asyncio.sleep(max(0.0, begun_s + HORIZON_S - self._loop.time()))
         await self._settle()
 
     async def _settle(self) -> None:
+        """Until all runs have ended, and then for as long as a late write or a lease can matter."""
         deadline_s = self._loop.time() + SETTLE_S
         while self._unfinished() and self._loop.time() < deadline_s:
             self._check_now()
             await asyncio.sleep(1.0)
+        await asyncio.sleep(AFTER_END_S)
 
     def _unfinished(self) -> int:
         [(count,)] = self.backend.query(

@@ -29,11 +29,13 @@ class ClientOptions:
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     org_ids: tuple[str, ...] = ()
     id: str = ""
-    """A UUID that no client has; a new one when empty."""
+    """A UUID of the caller's choice; a new one when empty."""
+    expires_time: datetime | None = None
 
 
 async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> IssuedSecret:
-    """Create a client and return its secret, which can't be read again afterwards."""
+    """Create a client and return its secret, which can't be read again afterwards. `InvalidRequest`
+    when a client has the chosen id."""
     tenants = {entity.tenant_id for entity in options.entities}
     if len(tenants) != 1:
         raise InvalidRequest.of("entity", "a client needs entities of exactly one tenant")
@@ -45,10 +47,12 @@ async def create_client(store: AuthStore, options: ClientOptions, now: Now) -> I
         scopes=options.scopes,
         created_time=now(),
         org_ids=options.org_ids,
+        expires_time=options.expires_time,
     )
     check_orgs(client)
     secret = new_secret()
-    await store.add_client(client, digest(secret))
+    if not await store.add_client(client, digest(secret)):
+        raise InvalidRequest.of("id", "'id' is taken by another client: choose another")
     return IssuedSecret(client, secret)
 
 

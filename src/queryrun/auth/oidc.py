@@ -10,12 +10,19 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from queryrun.auth.model import Client, Entity
 from queryrun.auth.oidc_keys import IssuerKeys
 from queryrun.auth.oidc_rules import ClaimRule, Grant, grant_of
-from queryrun.auth.oidc_tokens import TokenOptions, read_header, verified_claims
+from queryrun.auth.oidc_tokens import (
+    Header,
+    TokenOptions,
+    WrongSignatureError,
+    read_header,
+    verified_claims,
+)
 from queryrun.auth.secrets import digest
 from queryrun.auth.store import AuthStore
 from queryrun.errors import Forbidden
@@ -84,8 +91,7 @@ class ExternalLogins:
 
     async def _verify(self, token: str, now_s: float) -> _Verified:
         header = read_header(token, self._options.algorithms)
-        key = await self._keys.find(header)
-        claims = verified_claims(token, header, key, self._options, now_s)
+        claims = await self._claims(token, header, now_s)
         grant = grant_of(claims, self._rules)
         if grant is None:
             raise Forbidden("no rule of this service gives this login anything")
@@ -101,6 +107,16 @@ class ExternalLogins:
             login=subject,
         )
         return _Verified(client, float(claims["exp"]), now_s)
+
+    async def _claims(self, token: str, header: Header, now_s: float) -> dict[str, Any]:
+        keys = await self._keys.find(header)
+        try:
+            return verified_claims(token, header, keys, self._options, now_s)
+        except WrongSignatureError:
+            fresh = await self._keys.find_again(header)
+            if {one.thumbprint() for one in fresh} <= {one.thumbprint() for one in keys}:
+                raise
+            return verified_claims(token, header, fresh, self._options, now_s)
 
     async def _entities(self, grant: Grant) -> tuple[Entity, ...]:
         """Those of the grant. All of them must exist: who lost one should know."""

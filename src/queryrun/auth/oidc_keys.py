@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from queryrun.auth.oidc_tokens import Header, SigningKey, key_for, keys_of
+from queryrun.auth.oidc_tokens import Header, SigningKey, fitting_keys, keys_of
 from queryrun.errors import Unauthenticated, Unavailable
 
 REFETCH_S = 30.0
@@ -37,20 +37,25 @@ class IssuerKeys:
         self._problem: Unavailable | None = None
         self._lock = asyncio.Lock()
 
-    async def find(self, header: Header) -> SigningKey:
-        """The key of a token. `Unauthenticated` when the issuer has none, `Unavailable` while it
-        has not said which it has."""
+    async def find(self, header: Header) -> list[SigningKey]:
+        """The keys that may be a token's. `Unauthenticated` when the issuer has none, `Unavailable`
+        while it has not said which it has."""
         if self._is_older_than(MAX_AGE_S):
             await self._refresh()
-        key = key_for(header, self._keys)
-        if key is None:
+        found = fitting_keys(header, self._keys)
+        if not found:
             await self._refresh()
-            key = key_for(header, self._keys)
+            found = fitting_keys(header, self._keys)
         if self._is_older_than(MAX_STALE_S):
             raise self._problem or Unavailable("the issuer's keys are not known")
-        if key is None:
+        if not found:
             raise Unauthenticated("the token is signed with a key that the issuer does not have")
-        return key
+        return found
+
+    async def find_again(self, header: Header) -> list[SigningKey]:
+        """The same after asking the issuer: it may have given a new key the name of the old one."""
+        await self._refresh()
+        return fitting_keys(header, self._keys)
 
     def _is_older_than(self, age_s: float) -> bool:
         return self._fetched_s is None or self._now_s() - self._fetched_s > age_s

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 
 from queryrun.auth.model import Scope
+from queryrun.errors import Forbidden
 
 ANY = "*"
 """As the value of a condition: the claim is there, whatever it says."""
 REFERENCE = re.compile(r"\{([^{}]+)\}")
 MAX_VALUES = 200
-"""Of one claim that a template expands to."""
+"""That a template may expand to. More are refused: who loses an org loses rows without a word."""
 
 KEY_KINDS = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
@@ -71,13 +74,21 @@ def grant_of(claims: Claims, rules: Sequence[ClaimRule]) -> Grant | None:
 
 def values_of(claims: Claims, name: str) -> tuple[str, ...]:
     """The values of a claim as texts, `a.b` being `b` in the object `a`; nothing when missing."""
-    found: object = claims.get(name)
-    if found is None and "." in name:
-        found = claims
-        for part in name.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
+    found = _found(claims, name)
     values = found if isinstance(found, list) else [found]
-    return tuple(text for one in values[:MAX_VALUES] if (text := _text(one)))
+    return tuple(text for one in values if (text := _text(one)))
+
+
+def _found(claims: Claims, name: str) -> object:
+    """Names of claims have dots themselves (`https://x.example/roles`, the client ids in
+    `resource_access`): the longest name that is there comes first."""
+    if claims.get(name) is not None:
+        return claims[name]
+    for at in sorted((n for n, char in enumerate(name) if char == "."), reverse=True):
+        inner = claims.get(name[:at])
+        if isinstance(inner, Mapping) and (found := _found(inner, name[at + 1 :])) is not None:
+            return found
+    return None
 
 
 def _holds(claims: Claims, name: str, value: str) -> bool:
@@ -94,14 +105,19 @@ def _text(value: object) -> str:
 
 
 def _expanded(templates: Sequence[str], claims: Claims) -> tuple[str, ...]:
-    """The texts with claims put in, each once; nothing at all when a claim is missing."""
+    """The texts with claims put in, each once; nothing at all when a claim is missing. What a claim
+    says is put in as it is: braces in it name nothing. `Forbidden` for too many texts."""
     found: list[str] = []
     for template in templates:
-        texts = [template]
-        for name in REFERENCE.findall(template):
-            values = values_of(claims, name)
-            if not values:
-                return ()
-            texts = [t.replace(f"{{{name}}}", value) for t in texts for value in values]
-        found += texts[:MAX_VALUES]
+        values = {name: values_of(claims, name) for name in REFERENCE.findall(template)}
+        if not all(values.values()):
+            return ()
+        if prod(map(len, values.values())) > MAX_VALUES:
+            raise Forbidden(
+                f"a claim of this login has more than the {MAX_VALUES} values that a rule of this "
+                "service can use: give the login fewer, or the rule a claim with fewer"
+            )
+        for chosen in product(*values.values()):
+            texts = dict(zip(values, chosen, strict=True))
+            found.append(REFERENCE.sub(lambda one: texts[one[1]], template))  # noqa: B023
     return tuple(dict.fromkeys(found))

@@ -10,6 +10,7 @@ import binascii
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ from queryrun.errors import Unauthenticated
 MAX_TOKEN_CHARS = 8192
 MAX_KEYS = 100
 """Of an issuer."""
+MAX_FITTING = 4
+"""Keys that one token may be signed with: with one name, or without any. Each costs a check."""
 MIN_RSA_BITS = 2048
 MAX_SUBJECT_CHARS = 255
 """As OpenID Connect has it."""
@@ -79,9 +82,14 @@ def keys_of(document: object) -> list[Mapping[str, Any]]:
     return [one for one in found[:MAX_KEYS] if one.get("kty") in kinds and one.get("use") != "enc"]
 
 
-def key_for(header: Header, keys: Sequence[Mapping[str, Any]]) -> SigningKey | None:
-    """The key that the token names, of the kind that its algorithm needs; without a name the only
-    one of that kind. None when there is none."""
+class WrongSignatureError(Unauthenticated):
+    """None of the issuer's keys that the token may mean made its signature."""
+
+
+def fitting_keys(header: Header, keys: Sequence[Mapping[str, Any]]) -> list[SigningKey]:
+    """The keys that the token may mean: of its name, without one all, of the kind that its
+    algorithm needs. Several are an issuer's that changes its key and gives it no name of its own.
+    """
     kind = KEY_KINDS[header.algorithm]
     fitting = [
         one
@@ -90,10 +98,13 @@ def key_for(header: Header, keys: Sequence[Mapping[str, Any]]) -> SigningKey | N
         and one.get("alg", header.algorithm) == header.algorithm
         and (header.key_id is None or one.get("kid") == header.key_id)
     ]
-    if len(fitting) != 1:
-        return None
+    return [key for one in fitting[:MAX_FITTING] if (key := _signing_key(one)) is not None]
+
+
+def _signing_key(content: Mapping[str, Any]) -> SigningKey | None:
+    """None for a key that is malformed, or too weak."""
     try:
-        key = JWKRegistry.import_key({str(name): value for name, value in fitting[0].items()})
+        key = JWKRegistry.import_key({str(name): value for name, value in content.items()})
     except (JoseError, ValueError, TypeError):
         return None
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
@@ -102,16 +113,11 @@ def key_for(header: Header, keys: Sequence[Mapping[str, Any]]) -> SigningKey | N
 
 
 def verified_claims(
-    token: str, header: Header, key: SigningKey, options: TokenOptions, now_s: float
+    token: str, header: Header, keys: Sequence[SigningKey], options: TokenOptions, now_s: float
 ) -> dict[str, Any]:
     """The claims of a token that is the issuer's, for us, and valid now. Raises `Unauthenticated`
     that says what is wrong with it."""
-    registry = jws.JWSRegistry(algorithms=[header.algorithm])
-    try:
-        verified = jws.deserialize_compact(token, key, registry=registry)
-    except (JoseError, ValueError, TypeError) as error:
-        raise Unauthenticated("the token's signature is not the issuer's") from error
-    claims = _as_object(verified.payload)
+    claims = _as_object(_signed(token, header, keys))
     if claims.get("iss") != options.issuer:
         raise Unauthenticated("the token is of another issuer")
     audience = claims.get("aud")
@@ -124,6 +130,16 @@ def verified_claims(
     if subject in options.refused_subjects:
         raise Unauthenticated("this service does not take tokens of this login any more")
     return claims
+
+
+def _signed(token: str, header: Header, keys: Sequence[SigningKey]) -> bytes:
+    """The payload, once one of the keys has made the signature."""
+    registry = jws.JWSRegistry(algorithms=[header.algorithm])
+    for key in keys:
+        with suppress(JoseError, ValueError, TypeError):
+            payload: bytes = jws.deserialize_compact(token, key, registry=registry).payload
+            return payload
+    raise WrongSignatureError("the token's signature is not the issuer's")
 
 
 def _check_times(claims: Mapping[str, Any], skew_s: float, now_s: float) -> None:

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from queryrun.auth.model import Client, Entity, Tenant
 
+MAX_ROTATED = 4
+"""Secrets in their grace period that a rotation keeps beside the current one."""
+
 
 class AuthStore(Protocol):
     """Clients, their entities, their secrets' digests and their tokens' digests.
@@ -32,8 +35,9 @@ class AuthStore(Protocol):
         """Every entity, by name."""
         ...
 
-    async def add_client(self, client: Client, secret_digest: str) -> None:
-        """Create the client with its first secret."""
+    async def add_client(self, client: Client, secret_digest: str) -> bool:
+        """Create the client with its first secret. False, and no change, when there is one with
+        this id."""
         ...
 
     async def change_client(self, client: Client) -> bool:
@@ -50,13 +54,15 @@ class AuthStore(Protocol):
         ...
 
     async def secret_digests(self, client_id: str, now: datetime) -> list[str]:
-        """The digests valid at `now`: the current secret, and a rotated one in its grace period."""
+        """The digests valid at `now`: the current secret, and rotated ones in their grace."""
         ...
 
     async def rotate_secret(
         self, client_id: str, secret_digest: str, *, old_valid_until: datetime
     ) -> None:
-        """Set a new secret. The previous one stays valid until `old_valid_until`, no older one."""
+        """Set a new secret. Those before stay valid until `old_valid_until` at the longest, of
+        those that were rotated already only `MAX_ROTATED`: a rotation that is sent twice, because
+        its response was lost, must not end the secret that is in use."""
         ...
 
     async def revoke_client(self, client_id: str, now: datetime) -> bool:

@@ -1,5 +1,5 @@
 """`python -m queryrun.cli` is the `queryrun` command."""
 
-from queryrun_cli.main import main
+from queryrun_cli.entry import main
 
 main()

@@ -14,11 +14,14 @@ import typer
 from queryrun.audit.chain import ChainVerifier
 from queryrun.audit.model import ChainedEntry, ChainHead, WaitingEntries
 from queryrun.cli.clients import with_store
+from queryrun.db.audit_rows import MAX_POSITION
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import Settings
 
 _PAGE = 1000
+MAX_READINGS = 3
+"""Of the log, while the retention shortens it."""
 _ANCHOR = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 
@@ -35,20 +38,34 @@ class Verified:
 def verify(home: Path, anchors: Sequence[str]) -> Verified:
     """Verify the whole chain. `anchors`: `POSITION:DIGEST`, as the server logs them.
 
-    Entries that are appended meanwhile are not waited for: it verifies up to the head that it read.
+    Everything in the log is read, and then the head once more: what is behind it was put there by
+    somebody else.
     """
     noted = dict(map(_anchor, anchors))
 
     async def work(database: Database, _: Settings) -> Verified:
-        head = await database.audit.head()
-        verifier = ChainVerifier(head, noted)
-        async for entry in _entries(database, head.base_position, head.position):
-            verifier.feed(entry)
-        verifier.finish()
+        for _reading in range(MAX_READINGS):
+            verifier, end = await _read(database, noted)
+            if end.base_position == verifier.head.base_position:
+                break  # or else the retention has removed entries meanwhile
         waiting = await database.audit.waiting()
-        return Verified(head, verifier.count, waiting, verifier.faults)
+        verifier.finish(end, are_some_waiting=waiting.count > 0)
+        return Verified(end, verifier.count, waiting, verifier.faults)
 
     return with_store(home, work)
+
+
+async def _read(database: Database, noted: Mapping[int, str]) -> tuple[ChainVerifier, ChainHead]:
+    """All entries, wherever they are, and the head afterwards; what was appended in between too."""
+    verifier, after = ChainVerifier(await database.audit.head(), noted), -MAX_POSITION
+    while page := await database.audit.entries(after=after, limit=_PAGE):
+        for entry in page:
+            verifier.feed(entry)
+        after = page[-1].position
+    end = await database.audit.head()
+    async for entry in _entries(database, after, end.position):
+        verifier.feed(entry)
+    return verifier, end
 
 
 def export(home: Path, after: int) -> None:
@@ -102,8 +119,7 @@ def entry_object(entry: ChainedEntry) -> Mapping[str, object]:
 
 
 async def _entries(database: Database, after: int, last: int) -> AsyncIterator[ChainedEntry]:
-    """Those behind `after` up to `last`, a page at a time. From position 0 on: one that should not
-    be there is a fault."""
+    """Those behind `after` up to `last`, a page at a time."""
     while page := await database.audit.entries(after=after, limit=_PAGE):
         for entry in page:
             if entry.position > last:

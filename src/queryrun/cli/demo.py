@@ -42,7 +42,7 @@ _STOP_S = 15
 _POLL_S = 0.05
 _HEAD = 6
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False, emoji=False)  # rows and messages are text
 
 
 def run_demo() -> None:
@@ -57,7 +57,7 @@ def run_demo() -> None:
             _authorize(http, made)
             _download_a_result(http)
             _cancel_a_runaway(http, process.pid)
-    console.print("[bold]done[/bold]: the server has exited and nothing is left running")
+    console.print("done: the server has exited and nothing is left running", style="bold")
 
 
 def _exit_on_sigterm(_number: int, _frame: object) -> None:
@@ -165,8 +165,9 @@ def _cancel_a_runaway(http: httpx.Client, server: int) -> None:
     if canceled["state"] != "canceled" or not gone:
         raise RuntimeError("the cancel did not stop the work")
     console.print(
-        f"[bold green]canceled in {duration_ms:.0f} ms[/bold green], request to response; "
-        f"worker process {worker} is gone from the process table"
+        f"canceled in {duration_ms:.0f} ms, request to response; "
+        f"worker process {worker} is gone from the process table",
+        style="bold green",
     )
 
 

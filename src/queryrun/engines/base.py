@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from queryrun.sql.trino.markers import Value
+    from queryrun.tables.text.requests import CopiesRequest, RequestCopies
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +359,26 @@ class TracedSession(Protocol):
 
     def set_traceparent(self, traceparent: str) -> None:
         """The span (W3C Trace Context) of the next statement; empty: none. Before `plan`."""
+        ...
+
+
+@runtime_checkable
+class CopyingSession(Protocol):
+    """An `EngineSession` or an estimator that reads copies of text files and writes none."""
+
+    def set_copies(self, request: RequestCopies) -> None:
+        """Where copies are made that are missing. Before `plan`."""
+        ...
+
+
+class CopiesWriter(Protocol):
+    """Makes the copies of a table's text files (`registry.EngineKind.copies`)."""
+
+    def __call__(
+        self, options: Mapping[str, str], limits: EngineLimits, request: CopiesRequest
+    ) -> None:
+        """Returns when they are there, or when there is nothing to convert: then whoever asked
+        finds out. Raises `RunFailed`."""
         ...
 
 

@@ -96,6 +96,14 @@ class Estimator(Protocol):
         """
         ...
 
+    def prepare(self) -> None:
+        """Get ready for another statement. Nobody waits: the response is sent."""
+        ...
+
+    def release_files(self) -> None:
+        """Close files that are kept for a further statement: none has come for a while."""
+        ...
+
     def close(self) -> None:
         """Release all resources. Idempotent."""
         ...

@@ -19,6 +19,7 @@ from typing import Any
 from queryrun.engines.base import (
     Catalog,
     CatalogOpener,
+    CopiesWriter,
     EngineLimits,
     EngineSession,
     GiveSocket,
@@ -32,6 +33,7 @@ from queryrun.engines.base import (
 )
 from queryrun.engines.estimates import Estimator, EstimatorOpener
 from queryrun.sql.guard import GuardName
+from queryrun.tables.text.requests import CopiesRequest
 
 TRINO_DIALECT = "trino"
 NATIVE_DIALECT = "native"
@@ -54,6 +56,8 @@ class EngineKind:
     """An `EstimatorOpener`. Empty: nobody knows what a statement would read."""
     remote: str = ""
     """An `RemoteOpener`, for engines with `is_remote`."""
+    copies: str = ""
+    """A `CopiesWriter`, for engines that read copies of text files."""
     inspector: str = ""
     """An `InspectorOpener`, for engines that read files."""
     relay: str = ""
@@ -129,6 +133,16 @@ class EngineKind:
         opener: EstimatorOpener = _load(self.estimator)
         return opener(options, secret, work_dir, time_zone)
 
+    def write_copies(
+        self, options: Mapping[str, str], limits: EngineLimits, request: CopiesRequest
+    ) -> None:
+        """Make the copies of a table's text files (`CopiesWriter`). `ValueError` for an engine
+        that reads none."""
+        if not self.copies:
+            raise ValueError(f"{self.name} reads no copies")
+        write: CopiesWriter = _load(self.copies)
+        write(options, limits, request)
+
     def inspect(self, data_dir: Path) -> Inspector:
         """What reads a directory of files for the operator. `ValueError` if the engine cannot."""
         if not self.inspector:
@@ -153,6 +167,7 @@ _KINDS = (
         session="queryrun.engines.duckdb.session:open_session",
         catalog="queryrun.engines.duckdb.catalog:open_catalog",
         estimator="queryrun.engines.duckdb.estimate:open_estimator",
+        copies="queryrun.engines.duckdb.copies:write_copies",
         inspector="queryrun.engines.duckdb.inspect:DuckDBInspector",
         native_guard="duckdb",
         is_preloaded=True,
@@ -197,6 +212,7 @@ def preload() -> None:
             _load(kind.session)
             _load(kind.catalog)
             _load(kind.estimator)
+            _load(kind.copies)
 
 
 def _load(entry_point: str) -> Any:

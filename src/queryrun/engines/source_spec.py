@@ -46,15 +46,15 @@ class SourceSpec(msgspec.Struct, frozen=True):
         found = [self.options[name] for name in ("data_dir", "database") if name in self.options]
         if "database" in self.options:
             found.append(f"{self.options['database']}.wal")
-        if ORGS in self.options and "copies_dir" in self.options:
+        if "copies_dir" in self.options:
             found.append(self.options["copies_dir"])
         return tuple(found)
 
     @property
     def written_paths(self) -> tuple[str, ...]:
-        """The directory of the entity's own where an embedded engine keeps copies of its files.
+        """The directory of the entity's own where copies of its files are kept.
 
-        Who may see only rows of some orgs writes nothing that others read.
+        For processes that no statement reaches (`services.copies`, `services.catalog`), and for
+        no other: a statement that takes over its process could write what others read.
         """
-        is_written = "copies_dir" in self.options and ORGS not in self.options
-        return (self.options["copies_dir"],) if is_written else ()
+        return (self.options["copies_dir"],) if "copies_dir" in self.options else ()

@@ -20,6 +20,12 @@ Far more than a node needs: so that no child process uses up those that the node
 MAX_STACK_BYTES = 8 * 1024**2
 """Of the main thread: its growth does not count as memory of RLIMIT_DATA."""
 
+MEMORY_BACKSTOP_FACTOR = 1.3
+MEMORY_BACKSTOP_BASE_BYTES = 2 * 1024**3
+"""Beyond the engine's own limit: interpreter, libraries, and single values that functions build
+outside the engine's count (`range(500000000)` is 4 GB). The engine's limit comes first."""
+STACK_BYTES_PER_THREAD = 8 * 1024**2
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -90,10 +96,22 @@ def limit_memory(size_bytes: int) -> None:
     _lower(resource.RLIMIT_DATA, size_bytes)
 
 
+def memory_backstop(engine_bytes: int, threads: int) -> int:
+    """What `limit_memory` may allow a process whose engine has these limits: RLIMIT_DATA counts
+    thread stacks in full."""
+    engine = int(engine_bytes * MEMORY_BACKSTOP_FACTOR)
+    return engine + STACK_BYTES_PER_THREAD * (threads + 4) + MEMORY_BACKSTOP_BASE_BYTES
+
+
 def limit_file_size(size_bytes: int) -> None:
     """Let writes beyond `size_bytes` into any file fail with EFBIG; 0 lifts the limit again."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes or hard, hard))
+    requested = size_bytes or hard
+    if hard != resource.RLIM_INFINITY:
+        requested = min(
+            requested, hard
+        )  # the node's own limit stays: a higher one would be refused
+    resource.setrlimit(resource.RLIMIT_FSIZE, (requested, hard))
 
 
 def _default_signals() -> None:

@@ -50,17 +50,28 @@ async def kill(handle: str, timeout_s: float = KILL_TIMEOUT_S) -> None:
     Raises `NotReaped` when it has not exited within `timeout_s`, and `ValueError` for a text that
     is not the handle of a process.
     """
+    pidfd = open_process(handle)
+    if pidfd is None:
+        return
+    try:
+        pid = _parse(handle).pid
+        kill_group(pidfd, pid)
+        await _wait_exit(pidfd, pid, timeout_s)
+    finally:
+        os.close(pidfd)
+
+
+def open_process(handle: str) -> int | None:
+    """A pidfd of exactly this process; None when it has exited. `ValueError`: no handle."""
     process = _parse(handle)
     try:
         pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
-        return
-    try:
-        if _is_running(process):  # looked up after the pidfd was opened: the pidfd is this process
-            kill_group(pidfd, process.pid)
-            await _wait_exit(pidfd, process.pid, timeout_s)
-    finally:
-        os.close(pidfd)
+        return None
+    if _is_running(process):  # looked up after the pidfd was opened: the pidfd is this process
+        return pidfd
+    os.close(pidfd)
+    return None
 
 
 def kill_group(pidfd: int, pid: int) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from queryrun.errors import ConfigurationError
+from queryrun.extras import require_extra
 from queryrun.results.sigv4 import Credentials
 
 SETTING = 'results.credentials = "chain"'
@@ -29,10 +30,9 @@ def chain_credentials(region: str) -> Callable[[], Credentials]:
     STS endpoint of `region`. Raises `ConfigurationError`, here and in each call, when there are no
     credentials or they cannot be renewed; no message contains a secret.
     """
-    try:
-        from botocore.session import get_session
-    except ImportError:
-        raise ConfigurationError(f"{SETTING} needs botocore: install queryrun[aws]") from None
+    require_extra("aws", f"{SETTING} is set")
+    from botocore.session import get_session
+
     session = get_session()
     session.set_config_variable("region", region)
     found = _translated(session.get_credentials)

@@ -239,6 +239,7 @@ class AttemptRunner:
             if worker.is_cut_off or (not worker.started and died.exit_code == EXIT_NOT_SET_UP):
                 raise NotSetUp from died
             self._observed.lost_directory = worker.died_without_directory
+            self._observed.missed_lease = died.at_lease_end
             raise
 
     async def _execute_on(self, worker: Worker) -> Done | Failure:

@@ -20,10 +20,10 @@ from queryrun.runs.file_removal import FileRemoval
 from queryrun.runs.health import NodeHealth
 from queryrun.runs.limiter import Limiter
 from queryrun.runs.limits import Limited, LimitState
-from queryrun.runs.loop import StoreOutages
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.outages import StoreOutages
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.remote import RemoteWork
 from queryrun.runs.retry import RetryPolicy

@@ -118,13 +118,21 @@ class Dispatcher:
         self._context.notifier.notify_all()
         await self._wait_for_claim()
         await self._wait_for_attempts(timeout_s)
+        if self._tasks:
+            await self._stop_attempts()
+        await self._loops.close()
+
+    async def _stop_attempts(self) -> None:
+        """Requeue what still runs, uncharged: also what cannot be written now."""
+        outages = self._context.outages
+        outages.begin_shutdown()
         for runner in list(self._runners.values()):
             runner.stop(StopReason.SHUTDOWN)
         await self._wait_for_attempts(SETTLE_S)
-        await self._leave_attempts()
-        await self._loops.close()
+        left = await self._leave_attempts()
+        await outages.end_shutdown(self._context.store, left=left > 0)
 
-    async def _leave_attempts(self) -> None:
+    async def _leave_attempts(self) -> int:
         """Give up what did not settle. Its processes are killed with the pool."""
         left = list(self._tasks.values())
         for task in left:
@@ -132,6 +140,7 @@ class Dispatcher:
         if left:
             log.error("attempts_left", attempts=len(left))
             await asyncio.wait(left, timeout=SETTLE_S)
+        return len(left)
 
     async def _wait_for_claim(self) -> None:
         """What a claim under way brings is an attempt of this node too, and has to be stopped."""
@@ -186,7 +195,13 @@ class Dispatcher:
             await self._until_woken()
 
     async def _until_woken(self) -> None:
-        """Wait for a notification, for the end of the next back-off, or for the poll."""
+        """Wait for a notification, for the end of the next back-off, or for the poll.
+
+        Attempts that have just been started go first: the question when to wake can wait.
+        """
+        await asyncio.sleep(0)
+        if self._wake.is_set():
+            return
         try:
             async with asyncio.timeout(await self._poll_timeout_s()):
                 await self._wake.wait()
@@ -307,6 +322,7 @@ class Dispatcher:
             if ref in states:
                 runner.set_lease_deadline(self._lease_deadline_s(requested_s))
             await self._apply_extension(runner, states.get(ref))
+        await self._context.outages.record(self._context.store)
 
     async def _apply_extension(self, runner: AttemptRunner, held: HeldAttempt | None) -> None:
         if runner.ref not in self._runners:

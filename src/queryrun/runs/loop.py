@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from queryrun.errors import Unavailable
+from queryrun.runs.outages import StoreOutages
 
 log = structlog.get_logger()
 
@@ -29,21 +29,6 @@ class BackgroundLoops:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-class StoreOutages:
-    """When this node last found the store to be away, whichever of its loops it was."""
-
-    def __init__(self) -> None:
-        self._last_s = float("-inf")
-
-    def note(self) -> None:
-        """It is away now."""
-        self._last_s = time.monotonic()
-
-    def age_s(self) -> float:
-        """Seconds since it was last found to be away; infinite when it never was."""
-        return time.monotonic() - self._last_s
 
 
 async def survive(

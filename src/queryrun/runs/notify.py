@@ -46,13 +46,16 @@ class ChangeNotifier:
     def publish(self, run: Run) -> None:
         """Report a change that this node made: wakes the run's waiters and calls the listeners
         (the dispatcher, and the notifier of other nodes)."""
-        self.on_remote_change(run.id)
+        self._notify(run.id, may_be_terminal=run.state.is_terminal)
         for listener in self._listeners:
             listener(run)
 
     def on_remote_change(self, run_id: str) -> None:
         """Report a change that another node made: wakes the run's waiters on this node."""
-        for event in self._watchers.get(run_id, ()):
+        self._notify(run_id, may_be_terminal=True)
+
+    def _notify(self, run_id: str, *, may_be_terminal: bool) -> None:
+        for event in self._watchers.get(run_id, ()) if may_be_terminal else ():
             event.set()
         for subscription in self._subscriptions.get(run_id, ()):
             subscription.notify(changed=True)
@@ -78,7 +81,7 @@ class ChangeNotifier:
 
     @asynccontextmanager
     async def watch(self, run_id: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when the run changes. Start to watch, then read, then wait."""
+        """An event that is set when the run may have ended. Watch first, then read, then wait."""
         event = asyncio.Event()
         self._watchers[run_id].add(event)
         try:
@@ -90,7 +93,7 @@ class ChangeNotifier:
 
     @asynccontextmanager
     async def subscribe(self, run_id: str) -> AsyncIterator[Subscription]:
-        """Like `watch`, but also notified of progress, and distinguishes the two."""
+        """Like `watch`, but notified of every change and of progress, and distinguishes the two."""
         subscription = Subscription()
         self._subscriptions[run_id].add(subscription)
         try:

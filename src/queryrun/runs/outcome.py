@@ -68,6 +68,8 @@ class Observed:
     """What the node was short of, when an error of its own has ended the attempt."""
     lost_directory: bool = False
     """Whether the worker missed a directory that the node has to make anew."""
+    missed_lease: bool = False
+    """Whether the worker ended by itself, because it heard of no extension of its lease."""
 
 
 class OutcomeWriter:
@@ -158,6 +160,7 @@ class OutcomeWriter:
                 written_bytes=self._observed.progress.size_bytes + self._spilled_bytes(),
                 is_embedded=not self._context.remote.is_remote(self._attempt.run.request.source),
                 lost_directory=self._observed.lost_directory,
+                missed_lease=self._observed.missed_lease,
             ),
         )
 

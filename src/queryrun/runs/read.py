@@ -48,8 +48,8 @@ async def read_many(context: RequestContext, principal: Principal, query: RunQue
 async def await_end(context: RequestContext, run: Run, wait_s: float) -> Run:
     """The run as soon as it has finished, or as it is after `wait_s` seconds.
 
-    Checks no access: the caller has read the run with `read_one`. Costs one read per change of the
-    run, and one every `POLL_S` in case a notification was lost. Returns after `DRAIN_WAIT_S` at
+    Checks no access: the caller has read the run with `read_one`. Costs a read when the run ends,
+    and one every `POLL_S` in case a notification was lost. Returns after `DRAIN_WAIT_S` at
     the latest when the node begins to drain.
     """
     now_s = asyncio.get_running_loop().time

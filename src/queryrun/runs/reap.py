@@ -107,6 +107,7 @@ class Reaper:
             )
         except Unavailable:
             self._outage_s = time.monotonic()
+            self._context.outages.note()
             raise
         if time.monotonic() - self._outage_s < self._options.lease_s:
             return 0
@@ -221,7 +222,7 @@ class Reaper:
         lost = Failure(FailureCode.NODE_LOST, "The node that ran the statement was lost")
         now = self._context.now()
         stop = Cancellation(now, StopReason.LEASE, None)
-        if attempt.handle is None or self._expired_in_outage():
+        if attempt.handle is None or await self._expired_in_outage():
             detail: Failed | Requeued = while_down(lost, self._context.retry, stop)
         else:
             detail = after_failure(attempt.run, lost, self._context.retry, stop)
@@ -229,11 +230,11 @@ class Reaper:
             return await self._context.store.requeue(attempt.ref, detail)
         return await self._context.store.fail(attempt.ref, detail)
 
-    def _expired_in_outage(self) -> bool:
+    async def _expired_in_outage(self) -> bool:
         """Whether the lease may have expired because the store was away, and not its node. A node
         that stopped meanwhile could not write what it had stopped."""
-        own_s = time.monotonic() - self._outage_s
-        return min(own_s, self._context.outages.age_s()) < 3 * self._options.lease_s
+        age_s = await self._context.outages.age_s(self._context.store)
+        return age_s < 3 * self._options.lease_s
 
     async def stop_orphans(self) -> int:
         """Stop work in remote engines that no attempt owns, if this node is the leader for it.

@@ -22,8 +22,9 @@ _STORAGE_PARTS = ("results", "spill")
 LITTLE_BYTES = 1024 * 1024
 """Whoever has written no more than this has not filled a disk."""
 UNSEEN_FAULTS = 3
-"""Attempts of a run that a fault of storage may end for nothing although no probe has seen it. More
-of them on one run are charged: perhaps it is what the run reads or writes, and would not end."""
+"""Attempts of a run that a fault of storage may end for nothing although no probe has seen it, or a
+worker that did not hear from its node. More of them on one run are charged: perhaps it is what the
+run reads, writes or computes, and would not end."""
 
 
 class WaitReasons:
@@ -59,6 +60,7 @@ class FailedAttempt:
     written_bytes: float
     is_embedded: bool
     lost_directory: bool
+    missed_lease: bool = False
 
     def may_have_caused(self, problem: Problem) -> bool:
         """Whether its own files can have filled the disk."""
@@ -83,6 +85,8 @@ async def shortage_behind(
     """
     if attempt.lost_directory:
         return "spill: a directory of the statement was removed while it ran"
+    if attempt.missed_lease and attempt.number <= UNSEEN_FAULTS:
+        return "node: too busy, or it stood still: a worker did not hear from it for a whole lease"
     if failure.code in _OF_STORAGE:
         for part in filter(health.knows, _STORAGE_PARTS):
             if (reason := await health.check(part)) is not None:

@@ -446,6 +446,15 @@ class RunStore(Protocol):
         """How many runs of the same entity and source are before it; None if not waiting."""
         ...
 
+    async def record_outage(self, *, age_s: float) -> None:
+        """The store was away for a node until `age_s` ago. Only the latest outage is kept."""
+        ...
+
+    async def outage_age_s(self) -> float:
+        """Seconds, by the store's clock, since the end of the latest outage that a node recorded;
+        infinite when there was none."""
+        ...
+
     async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
         """How many finished runs there are, and how many of them `remove_expired` would delete:
         counted up to `max_expired`. Costs an index entry for each finished run."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from queryrun.tables.folder import is_inside
 from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
-from queryrun.tables.plan import EXTRA_IS_MISSING
+from queryrun.tables.plan import extra_is_missing
 from queryrun.tables.sql import quoted_name
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def plan_delta(table: Table) -> Table:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
     except ImportError as error:
-        raise unreadable(table.name, EXTRA_IS_MISSING.format("a Delta")) from error
+        raise unreadable(table.name, extra_is_missing("a Delta")) from error
     try:
         delta = DeltaTable(table.root)
         return _planned(table, delta)

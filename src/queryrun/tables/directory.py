@@ -98,10 +98,10 @@ class DataDirectory:
         if not entry.name.isprintable():
             self.ignored[entry.name] = "its name is not printable text; rename it"
             return
-        if is_directory(entry):
-            name = entry.name
-        elif known := split(entry.name):
+        if known := split(entry.name):
             name = known.table
+        elif is_directory(entry):
+            name = entry.name
         else:
             why = why_unread(entry.name) or "its ending is not known"
             self.ignored[entry.name] = why
@@ -126,7 +126,8 @@ class DataDirectory:
             name, kind = (known.table, known.format.name) if known else (entry.name, "parquet")
             return Table(name, kind, problem=_OUTSIDE.format(displayed(entry.name)))
         if is_directory(entry):
-            return table_of_folder(entry.name, entry.path, self._root)
+            name = known.table if known else entry.name
+            return table_of_folder(name, entry.path, self._root)
         if known is None:
             return None
         if not is_file(entry):

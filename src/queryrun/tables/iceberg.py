@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from queryrun.errors import RunFailed
 from queryrun.tables.folder import is_inside
 from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
-from queryrun.tables.plan import EXTRA_IS_MISSING
+from queryrun.tables.plan import extra_is_missing
 from queryrun.tables.sql import quoted_name
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def plan_iceberg(table: Table) -> Table:
     try:
         from pyiceberg.table import StaticTable
     except ImportError as error:
-        raise unreadable(table.name, EXTRA_IS_MISSING.format("an Iceberg")) from error
+        raise unreadable(table.name, extra_is_missing("an Iceberg")) from error
     metadata = current_metadata(table)
     properties = {
         "py-io-impl": "queryrun.tables.iceberg_files.MovedFiles",

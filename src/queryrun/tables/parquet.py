@@ -15,7 +15,7 @@ from queryrun.tables.partitions import link_names, partitioned
 from queryrun.tables.snapshot import TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
-from queryrun.tables.types import MAX_DIGITS, readable_as
+from queryrun.tables.types import MAX_DIGITS, readable_as, type_name
 from queryrun.tables.unify import MAX_EXACT, NULL, Differ, common_type, needs_check
 
 MAX_SCHEMAS = 500
@@ -49,6 +49,10 @@ class _Group:
 
 def read_parquet(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
     """All files of the snapshot, columns matched by name (`relation.Reader`)."""
+    for file in table.files:
+        if not file.identity.size_bytes:
+            problem = f"'{displayed(file.found.name)}' is empty (0 bytes); write it again"
+            raise unreadable(table.table.name, f"{problem}, or remove it")
     groups = _groups(connection, table)
     own = [group.names.keys() for group in groups]
     if len(groups) == 1:
@@ -108,7 +112,7 @@ class _United:
         for group in self._groups:
             if key in group.names:
                 file = self._table.files[group.indexes[0]].found.name
-                seen.setdefault(str(group.columns[group.names[key]]).lower(), displayed(file))
+                seen.setdefault(type_name(str(group.columns[group.names[key]])), displayed(file))
         pairs = [f"'{file}' has {cut(kind)}" for kind, file in seen.items()][:2]
         return (
             f"its files do not agree on the type ({' and '.join(pairs)}), and none keeps all "

@@ -8,16 +8,21 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
+from queryrun.extras import install_command
 from queryrun.tables.model import TablePlan, unreadable
 from queryrun.tables.partitions import link_options, linked_paths
 from queryrun.tables.snapshot import TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 
 _FILE = "queryrun_file"
-EXTRA_IS_MISSING = (
-    "it is {0} table, and this installation does not read these. Install queryrun[lake], or export "
-    "the table as Parquet files"
-)
+
+
+def extra_is_missing(kind: str) -> str:
+    """Why a table of `kind` cannot be read where its packages are missing, and what to do."""
+    return (
+        f"it is {kind} table, and this installation does not read these. On the server, "
+        f"{install_command('lake')}, or export the table as Parquet files"
+    )
 
 
 def read_planned(connection: DuckDBPyConnection, table: TableSnapshot) -> str:

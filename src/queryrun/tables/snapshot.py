@@ -13,7 +13,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +30,8 @@ DESCRIPTORS = "/proc/self/fd/"
 MAX_PINNED_FILES = 6_000
 """Descriptors that one statement keeps open: the engine needs as many again, and a child process
 has 16,384. Files beyond are read by their paths, and then their paths are verified."""
+MAX_KEPT_FILES = 500
+"""Of all tables that are kept for a further statement: it looks at each of them again."""
 _MAX_LISTINGS = 8
 _MAX_WAITS = 5
 
@@ -152,6 +154,38 @@ class Snapshot:
                 if not file.is_unchanged():
                     raise changed(snapshot.table.name, file.found.name)
 
+    def is_keepable(self) -> bool:
+        """Whether it may serve a further statement: how text files and table formats are read
+        depends on the statement, and of many files each would be looked at again."""
+        if any(one.table.format != "parquet" for one in self._tables.values()):
+            return False
+        return sum(len(one.files) for one in self._tables.values()) <= MAX_KEPT_FILES
+
+    def is_current(self) -> bool:
+        """List the directory anew: whether all that has been named is exactly as it was."""
+        try:
+            self.directory = self.directory.reread()
+            return all(map(self._is_current, self._tables.values()))
+        except RunFailed:
+            return False
+
+    def _is_current(self, known: TableSnapshot) -> bool:
+        if self.directory.find(known.table.name) != known.table:
+            return False
+        return all(is_current(file.found.path, file.identity) for file in known.files)
+
+    def identities(self, read_paths: Iterable[str]) -> dict[str, FileIdentity]:
+        """Of those that are files of tables which have been named, by the path that is read."""
+        known = {f.read_path: f.identity for one in self._tables.values() for f in one.files}
+        found = {}
+        for path in read_paths:
+            target = path
+            with contextlib.suppress(OSError):  # not a link of a partition's
+                target = path if path in known else os.readlink(path)  # noqa: PTH115
+            if target in known:
+                found[path] = known[target]
+        return found
+
     def close(self) -> None:
         """Close the files. Idempotent."""
         while self._descriptors:
@@ -224,7 +258,7 @@ class Snapshot:
 
 
 def is_current(path: str, identity: FileIdentity) -> bool:
-    """Whether a directory has had no entry added, removed or renamed since."""
+    """Whether a file is untouched, or a directory has had no entry added, removed or renamed."""
     try:
         return FileIdentity.of(os.stat(path)) == identity  # noqa: PTH116
     except OSError:

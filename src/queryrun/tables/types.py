@@ -11,6 +11,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
+from queryrun.sql.trino.types import from_duckdb
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
 
@@ -22,6 +23,8 @@ _CASTS = {
     "timestamp_s": "TIMESTAMP",
     "timestamp_ms": "TIMESTAMP",
 }
+_LAST_MICRO = (2**63 + 499) // 1000
+"""Of the nanoseconds that 64 bits count."""
 _MONTHS = "an interval has months; only intervals of days and seconds are read"
 
 
@@ -62,9 +65,9 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
     """SQL of the value as a type of Trino's; None when it is one already."""
     name = str(kind).lower()
     if name == "timestamp_ns":
-        return f"make_timestamp({_rounded(value)})"
+        return f"make_timestamp({_rounded(value, 'TIMESTAMP')})"
     if name == "timestamptz_ns":
-        return f"make_timestamptz({_rounded(value)})"
+        return f"make_timestamptz({_rounded(value, 'TIMESTAMPTZ')})"
     if name in _CASTS:
         return f"CAST({value} AS {_CASTS[name]})"
     if name in _AS_TEXT:
@@ -80,10 +83,25 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
     return _nested(value, kind, where, depth)
 
 
-def _rounded(value: str) -> str:
-    """Microseconds, to the nearest, as Trino's CAST does it; `//` would round towards zero."""
-    sum_ns = f"(epoch_ns({value}) + 500)"
-    return f"(({sum_ns} - ((({sum_ns} % 1000) + 1000) % 1000)) // 1000)"
+def type_name(engine_type: str) -> str:
+    """Trino's name of a type, for messages; the engine's where Trino has none."""
+    found = from_duckdb(engine_type)
+    return str(found[0]) if found else engine_type.lower()
+
+
+def _rounded(value: str, kind: str) -> str:
+    """Microseconds, to the nearest, as Trino's CAST does it; `//` rounds towards zero.
+
+    The first and the last nanosecond of 64 bits, which pandas calls `Timestamp.min` and `.max`, are
+    infinite to the engine.
+    """
+    ns, micros = f"epoch_ns({value})", f"CAST({value} AS {kind})"
+    return (
+        f"CASE WHEN isinf({micros}) THEN "
+        f"CASE WHEN {micros} > {kind} '2000-01-01' THEN {_LAST_MICRO} ELSE -{_LAST_MICRO} END "
+        f"ELSE {ns} // 1000 + CASE WHEN {ns} % 1000 >= 500 THEN 1 "
+        f"WHEN {ns} % 1000 < -500 THEN -1 ELSE 0 END END"
+    )
 
 
 def _nested(value: str, kind: Any, where: str, depth: int) -> str | None:

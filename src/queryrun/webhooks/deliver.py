@@ -37,6 +37,9 @@ POLL_S = 0.25
 """How often the outbox is read without a hint: other nodes send none."""
 ROUND_GAP_S = 0.01
 """Between two rounds, however often the loop is woken: every change of a run wakes it."""
+QUIET_GAP_S = 0.05
+QUIET_ROUNDS = 20
+"""After so many that found nothing, the gap is longer: most nodes have nobody to tell."""
 BACKLOG_S = 15.0
 MAX_REST_S = 60.0
 CLOSE_TIMEOUT_S = 3.0
@@ -89,6 +92,7 @@ class Deliverer:
         self._attempts: dict[asyncio.Task[None], str] = {}
         self._health: dict[str, _Health] = {}
         self._backlog_at_s = 0.0
+        self._empty_rounds = 0
 
     def start(self) -> None:
         """Begin, on the running event loop."""
@@ -116,11 +120,14 @@ class Deliverer:
                     await self._hint.wait()
             except TimeoutError:
                 continue
-            await asyncio.sleep(ROUND_GAP_S)
+            is_quiet = self._empty_rounds >= QUIET_ROUNDS
+            await asyncio.sleep(QUIET_GAP_S if is_quiet else ROUND_GAP_S)
 
     async def round(self) -> None:
         """Begin what is due and has room."""
-        for claimed in await self._store.claim_deliveries(self._limits()):
+        found = await self._store.claim_deliveries(self._limits())
+        self._empty_rounds = 0 if found else self._empty_rounds + 1
+        for claimed in found:
             task = asyncio.create_task(self._attempt(claimed), name=f"webhook {claimed.seq}")
             self._attempts[task] = claimed.receiver
             task.add_done_callback(self._done)

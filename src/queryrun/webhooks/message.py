@@ -43,7 +43,7 @@ def headers_of(
         "webhook-id": delivery.id,
         "webhook-timestamp": str(timestamp_s),
         "webhook-signature": signature(
-            _secrets(webhook, sealer, now), delivery.id, timestamp_s, body
+            secrets_of(webhook, sealer, now), delivery.id, timestamp_s, body
         ),
     }
     if webhook.secrets.credentials is not None:
@@ -52,10 +52,10 @@ def headers_of(
     return headers
 
 
-def _secrets(webhook: Webhook, sealer: Sealer, now: datetime) -> list[str]:
-    """The current one, and the one before while its grace lasts."""
-    kept = [webhook.secrets.current]
+def secrets_of(webhook: Webhook, sealer: Sealer, now: datetime) -> list[str]:
+    """The current one, and those before while their grace lasts, the newest first."""
+    kept = [sealer.unseal(webhook.secrets.current, webhook.id)]
     until, previous = webhook.secrets.previous_until, webhook.secrets.previous
     if previous is not None and until is not None and now < until:
-        kept.append(previous)
-    return [sealer.unseal(one, webhook.id) for one in kept]
+        kept += sealer.unseal(previous, webhook.id).split()
+    return kept

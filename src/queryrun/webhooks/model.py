@@ -53,7 +53,7 @@ class SealedSecrets:
 
     current: str = field(repr=False)
     previous: str | None = field(default=None, repr=False)
-    """The secret before, with which messages are signed too until `previous_until`."""
+    """The secrets before, with which messages are signed too until `previous_until`."""
     previous_until: datetime | None = None
     credentials: str | None = field(default=None, repr=False)
     """`user:password` for basic authentication at the receiver."""

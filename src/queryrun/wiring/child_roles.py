@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.processes.fork_client import Roles
 from queryrun.services.catalog import client as catalog
+from queryrun.services.copies import client as copies
 from queryrun.services.estimate import client as estimate
 from queryrun.services.guard import client as guard
 from queryrun.services.preview import client as preview
@@ -16,6 +17,7 @@ CHILD_ROLES: Roles = {
     guard.ROLE: "queryrun.services.guard.process:main",
     catalog.ROLE: "queryrun.services.catalog.entry:main",
     estimate.ROLE: "queryrun.services.estimate.process:main",
+    copies.ROLE: "queryrun.services.copies.process:main",
     preview.ROLE: "queryrun.services.preview.process:main",
     remote_stop.ROLE: "queryrun.services.remote_stop.entry:main",
 }

@@ -12,6 +12,7 @@ from queryrun.db.database import Database
 from queryrun.db.migrate import MigrateOnOpen, Migration
 from queryrun.db.sqlite import migrate as sqlite_migrate
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
+from queryrun.extras import require_extra
 from queryrun.http.rate_limits import MakeLimiter
 from queryrun.settings import DATABASE_NAME, Settings
 from queryrun.wiring.secrets import database_url
@@ -24,6 +25,7 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
     """
     if not settings.is_shared:
         return open_sqlite(settings.path(DATABASE_NAME), now, _on_open(settings))
+    _require_driver()
     from queryrun.db.postgres.connections import ConnectionCounts
     from queryrun.db.postgres.database import PostgresOptions, open_postgres
 
@@ -33,6 +35,10 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
             ConnectionCounts.within(settings.database.connections), on_open=_on_open(settings)
         ),
     )
+
+
+def _require_driver() -> None:
+    require_extra("postgres", "the database is a PostgreSQL")
 
 
 def _on_open(settings: Settings) -> MigrateOnOpen:
@@ -47,6 +53,7 @@ def pending_migrations(settings: Settings) -> list[Migration]:
     """What the database lacks. Changes nothing; `ConfigurationError` when it is too new."""
     if not settings.is_shared:
         return sqlite_migrate.pending_in(settings.path(DATABASE_NAME))
+    _require_driver()
     from queryrun.db.postgres.database import pending_at
 
     return pending_at(database_url(settings))
@@ -65,6 +72,7 @@ def apply_migrations(settings: Settings) -> list[Migration]:
     """Apply what the database lacks, all of it or nothing; returns what was applied."""
     if not settings.is_shared:
         return sqlite_migrate.migrate_at(settings.path(DATABASE_NAME))
+    _require_driver()
     from queryrun.db.postgres.database import migrate_at
 
     return migrate_at(database_url(settings))

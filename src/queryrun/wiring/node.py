@@ -43,6 +43,7 @@ from queryrun.runs.maintenance import Maintenance, MaintenanceTask
 from queryrun.runs.metrics import RunMetrics
 from queryrun.runs.model import EngineStop
 from queryrun.runs.notify import ChangeNotifier
+from queryrun.runs.outages import StoreOutages
 from queryrun.runs.quotas import Quotas
 from queryrun.runs.reap import Reaper
 from queryrun.runs.remote import RemoteWork
@@ -54,6 +55,7 @@ from queryrun.runs.sources import SourceHealth
 from queryrun.runs.state import RunState
 from queryrun.runs.sweep import Sweeper
 from queryrun.services.catalog.client import CatalogClient
+from queryrun.services.copies.client import CopiesClient
 from queryrun.services.estimate.client import EstimateClient, EstimateOptions
 from queryrun.services.guard.client import GuardClient
 from queryrun.services.preview.client import PreviewClient
@@ -119,6 +121,7 @@ class Node:
     guard: GuardClient
     remote_stop: RemoteStopClient
     tables: CatalogClient
+    copies: CopiesClient
     estimates: EstimateClient
     previews: PreviewClient
     threads: HttpThreads
@@ -230,6 +233,7 @@ class Node:
         await self.guard.close()
         await self.tables.close()
         await self.estimates.close()
+        await self.copies.close()
         await self.previews.close()
         self.threads.close()
         if self.resources.credentials is not None:
@@ -263,8 +267,11 @@ def build_node(
     remote_stop = RemoteStopClient(fork_client)
     tables = CatalogClient(fork_client, resolver.spec)
     spill = settings.path(SPILL_NAME)
+    copies = CopiesClient(fork_client, spill)
+    resources.pool.write_copies = copies.write
     estimates = EstimateClient(
-        fork_client, resolver.spec, EstimateOptions(spill, settings.time_zone)
+        *(fork_client, resolver.spec, EstimateOptions(spill, settings.time_zone)),
+        write_copies=copies.write,
     )
     previews = PreviewClient(fork_client)
 
@@ -309,6 +316,7 @@ def build_node(
         now=now,
         limiter=limiter,
         tracer=tracing.tracer,
+        outages=StoreOutages(resources.lock),
     )
     register_sandbox(sandbox, attempts.metrics.registry)
     dispatcher = Dispatcher(attempts, dispatch_options(settings), sources.available)
@@ -418,6 +426,7 @@ def build_node(
         guard=guard,
         remote_stop=remote_stop,
         tables=tables,
+        copies=copies,
         estimates=estimates,
         previews=previews,
         threads=threads,

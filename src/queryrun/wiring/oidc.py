@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import Mapping
@@ -21,7 +22,10 @@ from queryrun.settings import OidcSettings, Settings
 from queryrun.settings.checks import is_secure_url
 
 TIMEOUT_S = 5.0
+"""For both documents together, however slowly they come."""
 MAX_DOCUMENT_BYTES = 1024**2
+PLAIN_JSON = {"accept": "application/json", "accept-encoding": "identity"}
+"""Not compressed: what is read has to be bounded."""
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -62,13 +66,25 @@ class IssuerDocuments:
 
     async def keys(self) -> object:
         """The issuer's JWKS document, found by discovery. Raises `Unavailable` that says why."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await self._keys()
+        except TimeoutError as error:
+            raise Unavailable(f"the issuer of logins took more than {TIMEOUT_S:g} s") from error
+
+    async def _keys(self) -> object:
         verify = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True
         async with httpx2.AsyncClient(
             timeout=TIMEOUT_S, follow_redirects=False, verify=verify
         ) as http:
             found = await _document(http, self._issuer.rstrip("/") + DISCOVERY)
-            if not isinstance(found, Mapping) or found.get("issuer") != self._issuer:
-                raise Unavailable("the issuer's discovery document is of another issuer")
+            named = found.get("issuer") if isinstance(found, Mapping) else None
+            if not isinstance(found, Mapping) or named != self._issuer:
+                raise Unavailable(
+                    f"the issuer's discovery document is of another issuer: it says "
+                    f"{str(named)[:200]!r}, and oidc.issuer {self._issuer!r}; they must be equal, "
+                    "to the last slash"
+                )
             url = found.get("jwks_uri")
             if not isinstance(url, str) or not is_secure_url(url):
                 raise Unavailable("the issuer's discovery document names no https:// jwks_uri")
@@ -77,11 +93,11 @@ class IssuerDocuments:
 
 async def _document(http: httpx2.AsyncClient, url: str) -> object:
     try:
-        async with http.stream("GET", url, headers={"accept": "application/json"}) as response:
+        async with http.stream("GET", url, headers=PLAIN_JSON) as response:
             if response.status_code != 200:
                 raise Unavailable(f"the issuer of logins responds with {response.status_code}")
             content = bytearray()
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 content += chunk
                 if len(content) > MAX_DOCUMENT_BYTES:
                     raise Unavailable("the issuer of logins sends a document that is too long")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
-import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -77,6 +77,11 @@ def _sandbox_probe(sandbox: NodeSandbox) -> Callable[[], Awaitable[None]]:
     return probe
 
 
+MIN_FREE_INODES = 16
+"""Files and directories that there has to be room for: a worker makes a few of them, where a probe
+makes one."""
+
+
 class DirectoryProbe:
     """Writes a file into a directory of the node, and makes the directory anew when it is gone."""
 
@@ -101,7 +106,10 @@ class DirectoryProbe:
                 Cause.REPLACED,
             )
         self._device = device
-        self.free_bytes = shutil.disk_usage(self._directory).free
+        room = os.statvfs(self._directory)
+        self.free_bytes = room.f_bavail * room.f_frsize
+        if room.f_files and room.f_favail < MIN_FREE_INODES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         path = self._directory / f".probe-{secrets.token_hex(4)}"
         try:
             _write_durably(path)

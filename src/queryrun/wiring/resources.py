@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from queryrun.db.database import Database
-from queryrun.errors import ConfigurationError
+from queryrun.extras import require_extra
 from queryrun.processes.fork_client import Roles
 from queryrun.processes.sandbox import SandboxMode
 from queryrun.results.credentials import RotatingCredentials
@@ -19,6 +16,7 @@ from queryrun.runs.store import RunStore
 from queryrun.settings import LOCK_NAME, SPILL_NAME, Settings
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.wiring.database import open_database
+from queryrun.wiring.home_lock import HomeLock
 from queryrun.wiring.options import pool_options, utc_now
 from queryrun.wiring.results import make_directory, result_credentials, result_store
 from queryrun.worker.pool import WorkerPool
@@ -28,7 +26,7 @@ from queryrun.worker.pool import WorkerPool
 class NodeResources:
     """The resources of a node. Tests replace `runs`, `workers` and `results`."""
 
-    lock: IO[str]
+    lock: HomeLock
     database: Database
     pool: WorkerPool
     runs: RunStore
@@ -47,8 +45,9 @@ def open_resources(
 
     Raises `ConfigurationError` when another node serves the same home.
     """
+    _require_engines(settings)
     credentials = result_credentials(settings)
-    lock = _lock_home(settings.path(LOCK_NAME))
+    lock = HomeLock(settings.path(LOCK_NAME))
     make_directory(settings.path(SPILL_NAME), "the home")
     database = open_database(settings, ForwardClock(utc_now).now)
     pool = WorkerPool(pool_options(settings, sandbox), roles)
@@ -56,13 +55,7 @@ def open_resources(
     return NodeResources(lock, database, pool, database.runs, pool, results, credentials)
 
 
-def _lock_home(path: Path) -> IO[str]:
-    """A file lock, because the kernel releases it however the process exits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.open("a+", encoding="ascii")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise ConfigurationError(f"another node already serves {path.parent}") from None
-    return lock
+def _require_engines(settings: Settings) -> None:
+    """Said at the start: a source whose library is missing would only ever be reported as down."""
+    for name, source in settings.sources.items():
+        require_extra(source.engine, f"sources.{name} has the engine {source.engine}")

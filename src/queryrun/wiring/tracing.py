@@ -10,15 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from queryrun import __version__
 from queryrun.errors import ConfigurationError
+from queryrun.extras import require_extra
 from queryrun.runs.trace import Tracer
 from queryrun.settings import Settings
 from queryrun.tracing.export import SpanExporter, SpanMetrics
 from queryrun.tracing.span import SpanSender
-
-MISSING = (
-    "tracing.endpoint is set, but what it needs is not installed: "
-    "pip install 'queryrun[otel]', or remove tracing.endpoint"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +44,9 @@ def _sender(settings: Settings, node: str) -> SpanSender:
             f"tracing.endpoint is {tracing.endpoint!r}: it must be http://host:port or "
             "https://host:port"
         )
-    try:
-        from queryrun.tracing.otlp import Collector, make_sender
-    except ImportError as error:
-        raise ConfigurationError(MISSING) from error
+    require_extra("otel", "tracing.endpoint is set")
+    from queryrun.tracing.otlp import Collector, make_sender
+
     collector = Collector(
         tracing.endpoint,
         tracing.timeout_s,

@@ -17,7 +17,9 @@ import time
 from typing import NoReturn
 
 from queryrun.processes.channel import Channel
+from queryrun.worker.copies import NodeCopies
 from queryrun.worker.frames import (
+    Copied,
     Execute,
     ExtendLease,
     Interrupt,
@@ -91,6 +93,8 @@ class Control:
         self._report: RunReport | None = None
         self.signer = NodeSigner(channel)
         """Who signs the requests of a worker whose results go to a bucket."""
+        self.copies = NodeCopies(channel, meter)
+        """Who has copies of text files made."""
         self._interrupted = threading.Event()
 
     @property
@@ -148,12 +152,15 @@ class Control:
         if isinstance(frame, Interrupt):
             self._interrupted.set()
             self._work.put(None)
+            self.copies.give_up()
         elif isinstance(frame, Execute):
             self._work.put(frame)
         elif isinstance(frame, ExtendLease):
             self._extend_lease(frame.deadline_s)
         elif isinstance(frame, Signed):
             self.signer.on_signed(frame)
+        elif isinstance(frame, Copied):
+            self.copies.on_copied(frame)
 
     def _extend_lease(self, deadline_s: float) -> None:
         with self._lock:

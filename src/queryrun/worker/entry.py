@@ -11,6 +11,7 @@ from typing import NoReturn
 from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no worker has to
 
 from queryrun.engines.base import (
+    CopyingSession,
     EngineLimits,
     EngineSession,
     EngineUsage,
@@ -44,6 +45,8 @@ def main(control: socket.socket) -> NoReturn:
 def open_session(config: WorkerConfig, node: NodeServices) -> SourceSession:
     """Open the bound source and its result store. Raises `RunFailed` when it cannot be opened."""
     engine = _engine(config, node.give)
+    if isinstance(engine, CopyingSession):
+        engine.set_copies(node.copies)
     opened = partial(opened_for, config.source)
     return SourceSession(engine, _results(config.results, node), config.time_zone, opened)
 

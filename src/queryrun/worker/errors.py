@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from queryrun.causes import Cause
 from queryrun.errors import QueryrunError
 
@@ -20,6 +22,12 @@ class WorkerDied(QueryrunError):
     def __init__(self, exit_code: int | None) -> None:
         super().__init__(f"the worker process ended (exit code {exit_code})")
         self.exit_code = exit_code
+
+    @property
+    def at_lease_end(self) -> bool:
+        """Whether the timer of its lease ended it (`worker/control.py`): it had not heard in time
+        that its node still holds the attempt."""
+        return self.exit_code == -signal.SIGALRM
 
 
 class NotSetUp(QueryrunError):

@@ -1,7 +1,8 @@
 """The protocol between a node and a worker (`processes/frames.py` has the wire format).
 
-The node sends:     WorkerConfig, (Execute, (ExtendLease | Signed | Interrupt)*)*
-The worker sends:   Ready, (Stage* | Progress* | Sign*, InternalError?, Done | Failed, Ready?)*
+The node sends:     WorkerConfig, (Execute, (ExtendLease | Signed | Copied | Interrupt)*)*
+The worker sends:   Ready, (Stage* | Progress* | Sign* | NeedCopies*,
+                            InternalError?, Done | Failed, Ready?)*
 
 A configured worker serves one entity of one source for the rest of its life. After a clean
 `Done` or `Failed` it opens a fresh engine session, sends `Ready` and may serve again.
@@ -17,6 +18,7 @@ from queryrun.engines.base import TableRead
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 from queryrun.sql.parameters import Parameter
+from queryrun.tables.text.requests import CopiesMade, CopiesRequest
 
 # --- node to worker -------------------------------------------------------------------------
 
@@ -87,6 +89,12 @@ class Signed(Frame, frozen=True, tag="signed"):
 
     number: int
     headers: dict[str, str]
+
+
+class Copied(Frame, frozen=True, tag="copied"):
+    """The response to `NeedCopies`."""
+
+    made: CopiesMade
 
 
 class Interrupt(Frame, frozen=True, tag="interrupt"):
@@ -161,6 +169,13 @@ class Sign(Frame, frozen=True, tag="sign"):
     """By how much the store's clock is ahead of the node's, as the store says."""
 
 
+class NeedCopies(Frame, frozen=True, tag="need_copies"):
+    """The running statement reads text files that are to be converted: a worker may not write where
+    copies are kept. One request at a time; for any other the node kills the worker."""
+
+    request: CopiesRequest
+
+
 class Done(Frame, frozen=True, tag="done"):
     """The file is whole and durable. A local one is in the outbox: the node takes it from there."""
 
@@ -195,8 +210,8 @@ class InternalError(Frame, frozen=True, tag="internal_error"):
     """`module:line function` of our own code, innermost last."""
 
 
-ToWorker = WorkerConfig | Execute | ExtendLease | Signed | Interrupt
-FromWorker = Ready | StageReached | Progress | Sign | Done | Failed | InternalError
+ToWorker = WorkerConfig | Execute | ExtendLease | Signed | Copied | Interrupt
+FromWorker = Ready | StageReached | Progress | Sign | NeedCopies | Done | Failed | InternalError
 
 _to_worker = msgspec.msgpack.Decoder(ToWorker)
 _from_worker = msgspec.msgpack.Decoder(FromWorker)

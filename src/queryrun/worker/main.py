@@ -15,7 +15,12 @@ import msgspec
 from queryrun.causes import cause_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.processes.channel import Channel
-from queryrun.processes.child_setup import limit_file_size, limit_memory, name_process
+from queryrun.processes.child_setup import (
+    limit_file_size,
+    limit_memory,
+    memory_backstop,
+    name_process,
+)
 from queryrun.processes.given_sockets import GiveSocket, SocketRequests, receive_socket
 from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
@@ -36,13 +41,8 @@ from queryrun.worker.meter import ProcessMeter
 from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.runtime import NodeServices, Opener, WorkerSession
 
-MEMORY_BACKSTOP_FACTOR = 1.3
-MEMORY_BACKSTOP_BASE_BYTES = 2 * 1024**3
-"""Beyond the engine's own limit: interpreter, libraries, and single values that functions build
-outside the engine's count (`range(500000000)` is 4 GB). The engine's limit comes first."""
 IDLE_NAME = "qr:idle"
 """The process name while no statement runs; otherwise `qr:` and the beginning of the run's id."""
-STACK_BYTES_PER_THREAD = 8 * 1024**2
 FILE_SIZE_MARGIN_BYTES = 64 * 1024**2
 """So that the writer hits a result's limit first, with a good message, and not the kernel's."""
 
@@ -75,23 +75,19 @@ def _set_up(channel: Channel[ToWorker], config: WorkerConfig) -> ProcessMeter:
 
 def confine_worker(config: WorkerConfig) -> None:
     """Limit memory and confine the process to what `config` names. Before any second thread."""
-    limit_memory(memory_backstop(config))
+    limit_memory(memory_backstop(config.memory_bytes, config.threads))
     apply_sandbox(sandbox_policy(config))
 
 
-def memory_backstop(config: WorkerConfig) -> int:
-    """Private writable bytes a worker may have: RLIMIT_DATA counts thread stacks in full."""
-    engine = int(config.memory_bytes * MEMORY_BACKSTOP_FACTOR)
-    stacks = STACK_BYTES_PER_THREAD * (config.threads + 4)
-    return engine + stacks + MEMORY_BACKSTOP_BASE_BYTES
-
-
 def sandbox_policy(config: WorkerConfig) -> SandboxPolicy:
-    """What this worker needs: its entity's data to read, and its own directories to write."""
+    """What this worker needs: its entity's data and copies to read, its own directories to write.
+
+    What a statement makes of a worker must not outlast its run, so it writes no copies.
+    """
     outbox = (config.results.options["directory"],) if config.results.kind == "local" else ()
     return SandboxPolicy(
         read=config.source.paths,
-        read_write=(config.spill_dir, *config.source.written_paths, *outbox),
+        read_write=(config.spill_dir, *outbox),
         given_sockets=bool(addresses_of(config.source, config.results)),
     )
 
@@ -112,7 +108,7 @@ class WorkerMain:
         self._config = config
         self._open_session = open_session
         self._control = Control(channel, meter)
-        self._node = NodeServices(self._control.signer.sign, give)
+        self._node = NodeServices(self._control.signer.sign, give, self._control.copies.request)
         self._sessions = 0
         self._spill_dir = ""
 

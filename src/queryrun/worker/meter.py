@@ -23,21 +23,28 @@ class ProcessMeter:
         self._cpu_ns = time.process_time_ns()
         self._highest_bytes = _highest_ever_bytes()
         self._peak_bytes = 0
+        self._others_ms = 0
 
     def begin(self) -> None:
         """A statement begins."""
         self._cpu_ns = time.process_time_ns()
         self._highest_bytes = _highest_ever_bytes()
         self._peak_bytes = 0
+        self._others_ms = 0
         self._read_bytes = self._net_read_bytes()
         self.sample()
+
+    def add_cpu(self, cpu_ms: int) -> None:
+        """What another process has used for the statement."""
+        self._others_ms += cpu_ms
 
     def sample(self) -> tuple[int, int]:
         """Milliseconds of CPU, and the peak of memory in bytes, since `begin`. From any thread."""
         highest_bytes = _highest_ever_bytes()
         grown = highest_bytes if highest_bytes > self._highest_bytes else 0
         self._peak_bytes = max(self._peak_bytes, self._resident_bytes(), grown)
-        return (time.process_time_ns() - self._cpu_ns) // 1_000_000, self._peak_bytes
+        own_ms = (time.process_time_ns() - self._cpu_ns) // 1_000_000
+        return own_ms + self._others_ms, self._peak_bytes
 
     def read_bytes(self) -> int:
         """Bytes read since `begin`, less those written: whatever was written to be read again (a

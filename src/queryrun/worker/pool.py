@@ -33,7 +33,7 @@ from queryrun.worker.errors import NoDirectory, PoolClosed
 from queryrun.worker.frames import Failed, RelayConfig, WorkerConfig
 from queryrun.worker.relay_targets import addresses_of
 from queryrun.worker.spill import SpillRoot, make_outbox, outbox_in
-from queryrun.worker.worker import Worker
+from queryrun.worker.worker import Worker, WriteCopies
 
 _log = structlog.get_logger(__name__)
 
@@ -109,6 +109,8 @@ class WorkerPool:
     def __init__(self, options: PoolOptions, roles: Roles) -> None:
         self.fork_client = ForkClient(roles, options.sandbox)
         """Shared with the services; `close` stops it."""
+        self.write_copies: WriteCopies | None = None
+        """Who makes the copies that workers need; to be set before the first is taken."""
         self._options = options
         self._spill = SpillRoot(options.spill_root, options.results)
         self._warm: list[Worker] = []
@@ -271,6 +273,7 @@ class WorkerPool:
         await worker.process.exited.wait()
         self._remove_spare(worker)
         worker.reusable = False
+        await worker.end_copying()
         worker.died_without_directory = worker.has_lost_directory()
         await self._drain_socket(worker)
         directory = self._directories.pop(worker, None)
@@ -328,6 +331,7 @@ class WorkerPool:
             raise NoDirectory(cause_of(error)) from error
         worker = self._warm.pop(0)
         self._directories[worker] = spill_dir
+        worker.write_copies = self.write_copies
         worker.configure(config, spill_dir, outbox)
         if addresses_of(config.source, config.results):
             worker.relay = asyncio.get_running_loop().create_task(self._run_relay(worker, config))

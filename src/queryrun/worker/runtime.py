@@ -12,6 +12,7 @@ from typing import Protocol
 from queryrun.engines.base import EngineUsage
 from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.sigv4 import SignRequest
+from queryrun.tables.text.requests import RequestCopies
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 
 
@@ -67,6 +68,8 @@ class NodeServices:
     """The node signs a request to the store of results."""
     give: GiveSocket
     """The relay connects to an engine or a store."""
+    copies: RequestCopies
+    """The node has copies of text files made."""
 
 
 Opener = Callable[[WorkerConfig, NodeServices], WorkerSession]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn, cast
@@ -13,14 +13,18 @@ from typing import NoReturn, cast
 import msgspec
 import structlog
 
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
 from queryrun.processes.frames import Frame, FrameSplitter, encode
 from queryrun.processes.given_sockets import request_pair, send_descriptor
 from queryrun.results.s3_permit import MAX_OFFSET_S, NO_UPLOAD, NotPermittedError, UploadPermit
 from queryrun.results.sigv4 import UnsignedRequest
+from queryrun.tables.text.requests import CopiesMade, CopiesRequest
 from queryrun.worker.errors import WorkerDied
 from queryrun.worker.frames import (
+    Copied,
     Done,
     Execute,
     ExtendLease,
@@ -28,6 +32,7 @@ from queryrun.worker.frames import (
     FromWorker,
     InternalError,
     Interrupt,
+    NeedCopies,
     Progress,
     Ready,
     Sign,
@@ -42,6 +47,9 @@ _log = structlog.get_logger(__name__)
 
 OnProgress = Callable[[StageReached | Progress], None]
 """Called on the event loop for each stage and progress of a running statement; must not block."""
+WriteCopies = Callable[[SourceSpec, CopiesRequest, EngineLimits, str], Awaitable[CopiesMade]]
+"""Has copies of text files made for a process of this handle. Never raises; ends, when it is
+cancelled, once nothing of it runs."""
 
 
 class Worker:
@@ -84,6 +92,9 @@ class Worker:
         """Where it asks for connections; whoever serves them gets the first end."""
         self.relay: asyncio.Task[None] | None = None
         """Runs as long as its relay, if it needs one."""
+        self.write_copies: WriteCopies | None = None
+        """Who makes the copies that it needs; None: it does without."""
+        self._copying: asyncio.Task[None] | None = None
         self._reaped: asyncio.Future[int | None] = loop.create_future()
         self._transport: asyncio.WriteTransport | None = None
 
@@ -173,6 +184,7 @@ class Worker:
     def interrupt(self) -> None:
         """Ask it to stop and exit. Without a guarantee; it must not be used after this."""
         self.reusable = False
+        self._cancel_copying()
         self.send(Interrupt())
 
     def extend_lease(self, deadline_s: float) -> None:
@@ -219,6 +231,8 @@ class Worker:
                 _log.error("worker_internal_error", pid=self.pid, **fields)
             case Sign():
                 self._sign(frame)
+            case NeedCopies():
+                self._begin_copying(frame.request)
             case Done() | Failed():
                 self._set_outcome(frame)
 
@@ -238,6 +252,38 @@ class Worker:
             self.process.kill()
         else:
             self.send(Signed(frame.number, headers))
+
+    def _begin_copying(self, request: CopiesRequest) -> None:
+        """Outside a statement no worker of ours asks, nor twice at once, nor for anything else."""
+        if not self.reusable or self.config is None:
+            return
+        is_running = self._outcome is not None and not self._outcome.done()
+        is_busy = self._copying is not None and not self._copying.done()
+        if not is_running or is_busy or not request.is_valid:
+            _log.error("worker_copies_refused", pid=self.pid)
+            self.reusable = False
+            self.process.kill()
+            return
+        copying = self._copy(self.config, request)
+        self._copying = asyncio.get_running_loop().create_task(copying)
+
+    async def _copy(self, config: WorkerConfig, request: CopiesRequest) -> None:
+        limits = EngineLimits(config.memory_bytes, config.threads, "", config.spill_bytes)
+        made = CopiesMade()
+        if self.write_copies is not None:
+            made = await self.write_copies(config.source, request, limits, self.handle)
+        self.send(Copied(made))
+
+    def _cancel_copying(self) -> None:
+        """Once: a second call would end the wait for what the first one ends."""
+        if self._copying is not None and not self._copying.cancelling():
+            self._copying.cancel()
+
+    async def end_copying(self) -> None:
+        """For the pool: it has exited. Return when nothing is copied for it any more."""
+        self._cancel_copying()
+        if self._copying is not None:
+            await asyncio.wait([self._copying])
 
     def _set_outcome(self, frame: Done | Failed) -> None:
         """An internal error leaves a worker in an unknown state, so it is not used again."""

@@ -35,6 +35,8 @@ class Fault:
     """How long it holds, when no part has to be named first."""
     is_silent: bool = False
     """Whether nobody answers while it holds: then nobody waits long for an answer either."""
+    timeout_s: float = 30.0
+    """How long a client waits for a response while it holds."""
     charges: bool = False
     """Whether a run may lose a retry by it."""
 
@@ -201,6 +203,7 @@ def _bucket(fault: S3Fault, method: str = "") -> Inject:
 
 _FULL = ("disk is full", "No space", "disk_full")
 _BROKEN = ("input/output error", "io_error", "Input/output error")
+_READ_ONLY = ("read-only", "Read-only", "readonly", "read_only")
 _STORE_AWAY = ("store", "Connection", "connection", "timeout")
 
 FAULTS = (
@@ -216,11 +219,19 @@ FAULTS = (
     Fault(
         "store: fsync fails", (SQLITE,), calls(Calls.SYNC, Files.STORE, errno.EIO), "store", _BROKEN
     ),
+    Fault("store: EROFS", (SQLITE,), calls(_WRITES, Files.STORE, errno.EROFS), "store", _READ_ONLY),
     Fault("store: slow fsync", (SQLITE,), calls(Calls.SYNC, Files.STORE, delay_ms=400)),
     Fault("store: locked", (SQLITE,), _locked, "store", ("locked",)),
     Fault("results: EIO", (SQLITE,), calls(_WRITES, Files.RESULTS, errno.EIO), "results", _BROKEN),
     Fault(
         "results: ENOSPC", (SQLITE,), calls(_WRITES, Files.RESULTS, errno.ENOSPC), "results", _FULL
+    ),
+    Fault(
+        "results: EROFS",
+        (SQLITE,),
+        calls(_WRITES, Files.RESULTS, errno.EROFS),
+        "results",
+        _READ_ONLY,
     ),
     Fault(
         "results: no inodes",
@@ -262,7 +273,7 @@ FAULTS = (
         is_silent=True,
         charges=True,
     ),
-    Fault("workers: stopped", BOTH, _stopped_children),
+    Fault("workers: stopped", BOTH, _stopped_children, timeout_s=3.0),
     Fault("node: killed", BOTH, _killed_node, charges=True),
     Fault("worker: one killed", BOTH, _killed(_one_child), charges=True),
     Fault("workers: all killed", BOTH, _killed(lambda site: _children(site)[1:]), charges=True),

@@ -39,6 +39,8 @@ class Case:
 
     site: Site
     runs: list[Submitted] = field(default_factory=list)
+    blockers: list[Submitted] = field(default_factory=list)
+    """Runs whose workers stand still, so that their slots stay taken."""
     violations: list[str] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
     """Clients that may still wait for a response."""
@@ -73,7 +75,7 @@ class Case:
 
     def seconds(self) -> Submitted | None:
         """A run of a second or two of CPU."""
-        rows = 3_000_000 + self.site.dice.randrange(1000)
+        rows = 1_500_000 + self.site.dice.randrange(1000)
         return self.submit(SECONDS.format(rows=rows), lambda text: text == f"n\n{rows}\n")
 
     def large(self) -> Submitted | None:
@@ -151,12 +153,21 @@ def _submit_at_once(case: Case) -> None:
 
 
 def _queued(case: Case) -> None:
-    """All slots are busy."""
+    """All slots are busy, with workers that stand still: they would take the processors from all
+    other sites."""
     blockers = [case.endless() for _ in range(SLOTS * (2 if case.site.store == "postgres" else 1))]
     for blocker in blockers:
         if blocker is not None:
-            wait_until(lambda one=blocker: _state(case, one) == "in_progress", _ARRIVE_S)  # type: ignore[misc]
+            wait_until(lambda one=blocker: bool(workers_named(one.id)), _ARRIVE_S)  # type: ignore[misc]
+            _signal_workers(blocker, signal.SIGSTOP)
+            case.blockers.append(blocker)
     case.quick()
+
+
+def _signal_workers(run: Submitted, number: signal.Signals) -> None:
+    for pid in workers_named(run.id):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _claimed(case: Case) -> None:
@@ -201,6 +212,12 @@ def _cancel_all(case: Case) -> None:
         case.cancel(run)
 
 
+def _cancel_queue(case: Case) -> None:
+    for run in case.blockers:
+        _signal_workers(run, signal.SIGCONT)
+    _cancel_all(case)
+
+
 def _requeued(case: Case) -> None:
     """Its worker has just died."""
     run = case.seconds()
@@ -238,7 +255,7 @@ def _download(case: Case) -> None:
 MOMENTS = (
     Moment("before a submit", lambda _case: None, _submit_three),
     Moment("while submitting", _submit_at_once),
-    Moment("queued", _queued, _cancel_all),
+    Moment("queued", _queued, _cancel_queue),
     Moment("claimed", _claimed),
     Moment("executing", _executing),
     Moment("writing", _writing),

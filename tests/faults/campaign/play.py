@@ -49,7 +49,7 @@ def play(site: Site, fault: Fault, moment: Moment) -> Outcome:
     case, hits, position = Case(site), site.shim.hits, site.log_size()
     moment.arrange(case)
     with fault.inject(site):
-        case.timeout_s = 0.1 if fault.is_silent else case.timeout_s
+        case.timeout_s = 0.1 if fault.is_silent else fault.timeout_s
         moment.during(case)
         if fault.part and not moment.restarts:
             _wait_until_named(case, fault, position)

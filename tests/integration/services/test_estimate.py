@@ -49,6 +49,12 @@ class FaultyEstimator:
             return StatementEstimate(((str(os.getpid()), "walled"),), ())
         return StatementEstimate(((str(os.getpid()), "open"),), ())
 
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def release_files(self) -> None:
+        """Nothing to release."""
+
     def close(self) -> None:
         """Nothing to release."""
 

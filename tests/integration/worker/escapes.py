@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from queryrun.engines.source_spec import ORGS
 from queryrun.processes.fork_client import Roles
 from queryrun.wiring.child_roles import CHILD_ROLES
 from queryrun.worker.errors import WorkerDied
@@ -72,8 +71,7 @@ def victim(root: Path) -> Iterator[Victim]:
 
 async def works(pool: WorkerPool, root: Path, attack: str, aim: Victim) -> bool:
     """Whether the attack did what it is for. A worker that it kills has not done it."""
-    of_orgs = {ORGS: '["north"]', "copies_dir": str(root / "copies")}
-    worker = await pool.take(bind_to(root, "e1", **of_orgs))
+    worker = await pool.take(bind_to(root, "e1", copies_dir=str(root / "copies")))
     try:
         outcome = await run(worker, f"{attack} {msgspec.json.encode(aim).decode()}")
     except WorkerDied:

@@ -7,6 +7,7 @@ which one it is that holds.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import mmap
@@ -16,7 +17,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,7 +45,7 @@ class Victim(msgspec.Struct, frozen=True):
     own_data: str
     """A file that this worker may read."""
     copies: str
-    """Copies of text files that other clients of the entity read; this worker's run is of orgs."""
+    """Copies of text files that every client of the entity reads."""
     pid: int
     """A process of the same user."""
     port: int
@@ -93,6 +94,46 @@ def _poison_copy(victim: Victim) -> None:
 
 def _forge_copy(victim: Victim) -> None:
     Path(victim.copies, "new.parquet").write_bytes(b"mine")
+
+
+def _remove_copy(victim: Victim) -> None:
+    Path(victim.copies, "known.parquet").unlink()
+
+
+def _copy_by_descriptor(victim: Victim) -> None:
+    """A copy that is open for reading, as a statement has it, opened anew for writing."""
+    descriptor = os.open(Path(victim.copies, "known.parquet"), os.O_RDONLY)
+    os.write(os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY), b"mine")
+
+
+def _copy_through_inherited(victim: Victim) -> None:
+    """By every descriptor that the process was given, and by its own root and directory."""
+    copy = Path(victim.copies, "known.parquet")
+    descriptors = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
+    ways = [*descriptors, "/proc/self/root", "/proc/self/cwd"]
+    if not any(_leads_to(copy, path) for way in ways for path in (way, f"{way}{copy}")):
+        raise PermissionError
+
+
+def _leads_to(copy: Path, path: str) -> bool:
+    """Whether the copy can be overwritten by this path."""
+    with contextlib.suppress(OSError):
+        if os.path.samefile(path, copy):  # noqa: PTH121 - of a path in /proc
+            os.write(os.open(path, os.O_WRONLY), b"mine")
+            return True
+    return False
+
+
+def _copy_by_link(victim: Victim) -> None:
+    """A second name of the copy where this process may write."""
+    Path(victim.spill, "copy").hardlink_to(Path(victim.copies, "known.parquet"))
+
+
+def _copy_moved_in(victim: Victim) -> None:
+    """A file of its own, moved to where the copy is."""
+    own = Path(victim.spill, "own.parquet")
+    own.write_bytes(b"mine")
+    own.rename(Path(victim.copies, "known.parquet"))
 
 
 def _list_results(victim: Victim) -> None:
@@ -387,8 +428,8 @@ class Attack:
     layers: frozenset[str]
 
 
-FILES, CALLS = "files", "calls"
-"""Landlock; the filter of system calls."""
+FILES, CALLS, COPIES = "files", "calls", "copies"
+"""Landlock; the filter of system calls; that what Landlock allows has no copies in it."""
 
 
 def _stopped_by(*layers: str) -> Callable[..., dict[str, Attack]]:
@@ -401,7 +442,9 @@ def _stopped_by(*layers: str) -> Callable[..., dict[str, Attack]]:
 ATTACKS: dict[str, Attack] = {
     **_stopped_by(FILES)(
         *(_overwrite, _delete, _new_result, _read_data, _list_results, _read_other_process),
-        *(_poison_copy, _forge_copy, _link_of_data, _move_data),
+        *(_poison_copy, _forge_copy, _remove_copy, _copy_by_descriptor),
+        *(_copy_through_inherited, _copy_by_link, _copy_moved_in),
+        *(_link_of_data, _move_data),
         *(_through_link, _through_own_root, _through_parent),
     ),
     **_stopped_by(FILES, CALLS)(
@@ -461,6 +504,18 @@ def without_either(control: socket.socket) -> NoReturn:
     without_calls(control)
 
 
+def with_copies(control: socket.socket) -> NoReturn:
+    """The worker may write where copies are kept."""
+    restrict = sandbox.restrict_files
+
+    def restrict_less(policy: sandbox.SandboxPolicy) -> None:
+        copies = tuple(path for path in policy.read if path.endswith("/copies"))
+        restrict(replace(policy, read_write=(*policy.read_write, *copies)))
+
+    sandbox.restrict_files = restrict_less
+    main(control)
+
+
 def _nothing(policy: sandbox.SandboxPolicy) -> None: ...
 
 
@@ -469,5 +524,6 @@ ENTRY_POINTS: dict[frozenset[str], str] = {
     frozenset({FILES}): f"{__name__}:without_files",
     frozenset({CALLS}): f"{__name__}:without_calls",
     frozenset({FILES, CALLS}): f"{__name__}:without_either",
+    frozenset({COPIES}): f"{__name__}:with_copies",
 }
 """By the walls that are missing: what the worker runs."""

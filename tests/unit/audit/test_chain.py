@@ -103,11 +103,27 @@ def test_a_chain_that_is_written_anew_is_found_by_a_noted_end() -> None:
     assert faults(forged[:3], shorter, anchors={4: ENTRIES[3].digest})
 
 
+def _removal(position: int, digest: str) -> ChainedEntry:
+    """What the retention appends."""
+    detail = {"position": position, "digest": digest, "count": position}
+    content = content_of(AuditEntry(AuditEvent.ENTRIES_REMOVED, detail=detail))
+    return ChainedEntry(*chained([(9000, content)], 6, HEAD.digest)[0])
+
+
 def test_a_chain_may_begin_behind_what_the_retention_removed() -> None:
-    base = ChainHead(6, HEAD.digest, 2, ENTRIES[1].digest)
-    assert faults(ENTRIES[2:], base) == []
-    assert faults(ENTRIES[2:], base, anchors={2: ENTRIES[1].digest, 1: ENTRIES[0].digest}) == []
-    assert faults(ENTRIES[2:], base, anchors={2: ENTRIES[0].digest})
+    last = _removal(2, ENTRIES[1].digest)
+    base = ChainHead(7, last.digest, 2, ENTRIES[1].digest)
+    rest = [*ENTRIES[2:], last]
+    assert faults(rest, base) == []
+    assert faults(rest, base, anchors={2: ENTRIES[1].digest, 1: ENTRIES[0].digest}) == []
+    assert faults(rest, base, anchors={2: ENTRIES[0].digest})
+
+
+def test_a_beginning_that_no_entry_says_was_removed_is_missing() -> None:
+    assert faults(ENTRIES[2:], ChainHead(6, HEAD.digest, 2, ENTRIES[1].digest))
+    other = _removal(1, ENTRIES[0].digest)
+    base = ChainHead(7, other.digest, 2, ENTRIES[1].digest)
+    assert "no entry says" in faults([*ENTRIES[2:], other], base)[0]
 
 
 def test_the_digest_is_documented_and_stays_what_it_is() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from queryrun.auth.model import Scope
 from queryrun.auth.oidc_rules import ClaimRule, Grant, grant_of, values_of
+from queryrun.errors import Forbidden
 
 READ = frozenset({Scope.READ})
 
@@ -31,6 +32,11 @@ def rule(when: dict[str, str], *entities: str, orgs: tuple[str, ...] = ()) -> Cl
         ({"a": {"b": "x"}}, "a", ()),
         ({}, "a.b.c", ()),
         ({"a": "text"}, "a.b", ()),
+        ({"a": {"x.y": {"roles": ["r"]}}}, "a.x.y.roles", ("r",)),
+        ({"https://x.example/a": {"b.c": "d"}}, "https://x.example/a.b.c", ("d",)),
+        ({"a.b": {"c": 1}, "a": {"b": {"c": 2}}}, "a.b.c", ("1",)),
+        ({"a.b": "text", "a": {"b": {"c": 2}}}, "a.b.c", ("2",)),
+        ({"a": [{"b": 1}]}, "a.b", ()),
     ],
 )
 def test_claims_are_read_as_texts(
@@ -61,6 +67,27 @@ def test_claims_in_braces_are_put_in_each_value_by_itself() -> None:
 def test_a_rule_of_orgs_never_gives_a_login_all_rows(org: object) -> None:
     one = rule({"sub": "*"}, orgs=("{org}",))
     assert grant_of({"sub": "x", "org": org}, [one]) is None
+
+
+def test_what_a_claim_says_names_no_other_claim() -> None:
+    one = rule({"sub": "*"}, "{name}-{org}", "{org}-{name}")
+    found = grant_of({"sub": "x", "name": "{org}", "org": "{name}"}, [one])
+    assert found == Grant("t", ("{org}-{name}", "{name}-{org}"), READ, ())
+
+
+def test_a_condition_sees_every_value_of_a_long_claim() -> None:
+    groups = [f"g{number}" for number in range(1000)]
+    found = grant_of({"groups": groups}, [rule({"groups": "g999"}, "last"), rule({}, "any")])
+    assert found == Grant("t", ("last",), READ, ())
+
+
+@pytest.mark.parametrize("orgs", [("{org}",), ("{a}{b}",), ("{a}{a}{b}",)])
+def test_a_login_of_more_values_than_a_rule_can_use_is_refused_and_loses_none_silently(
+    orgs: tuple[str, ...],
+) -> None:
+    claims = {"org": list(range(201)), "a": list(range(20)), "b": list(range(20))}
+    with pytest.raises(Forbidden, match="200 values"):
+        grant_of(claims, [rule({}, orgs=orgs)])
 
 
 def test_a_tenant_of_two_values_is_none() -> None:

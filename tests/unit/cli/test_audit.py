@@ -62,6 +62,12 @@ def test_commands_on_the_disk_are_recorded(home: Path) -> None:
         "DELETE FROM audit_log WHERE position = 5",
         "DELETE FROM audit_log WHERE position = 8",
         "UPDATE audit_log SET position = 100 WHERE position = 2",
+        "DELETE FROM audit_log",
+        "INSERT INTO audit_log SELECT 9, at_ms, content, digest FROM audit_log WHERE position = 8",
+        "INSERT INTO audit_log SELECT 0, at_ms, content, digest FROM audit_log WHERE position = 8",
+        "INSERT INTO audit_log SELECT -9, at_ms, content, digest FROM audit_log WHERE position = 8",
+        "UPDATE audit_head SET base_position = 1, base_digest ="
+        " (SELECT digest FROM audit_log WHERE position = 1)",
     ],
 )
 def test_tampering_is_found(home: Path, statement: str) -> None:
@@ -69,6 +75,25 @@ def test_tampering_is_found(home: Path, statement: str) -> None:
     status, output = verify(home)
     assert status == 1
     assert "fault: " in output
+
+
+def test_a_beginning_that_is_cut_off_with_its_base_is_found(home: Path) -> None:
+    change(
+        home,
+        "UPDATE audit_head SET base_position = 4, base_digest ="
+        " (SELECT digest FROM audit_log WHERE position = 4)",
+    )
+    change(home, "DELETE FROM audit_log WHERE position <= 4")
+    status, output = verify(home)
+    assert status == 1
+    assert "no entry says that the retention removed them" in output
+
+
+def test_a_head_that_is_gone_is_told_with_what_to_do(home: Path) -> None:
+    change(home, "DELETE FROM audit_head")
+    status, output = verify(home)
+    assert status == 1
+    assert "Traceback" not in output
 
 
 def test_a_removed_end_is_found_by_an_anchor_even_if_the_head_was_moved(home: Path) -> None:

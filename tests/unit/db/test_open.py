@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from queryrun.db.sqlite.database import open_sqlite
+from queryrun.db.sqlite.reader import Reader
 from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.results.formats import ContentType
 from queryrun.runs.model import (
@@ -82,3 +83,25 @@ async def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, clock:
         connection.execute("INSERT INTO schema_version VALUES (9999, 'later')")
     with pytest.raises(ConfigurationError):
         open_sqlite(tmp_path / "store.db", clock)
+
+
+def test_a_database_that_cannot_be_opened_leaves_no_connection(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """The error is kept, and with it all that its frames had: nothing is closed by accident."""
+    path = tmp_path / "store.db"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(sqlite3.DatabaseError) as raised:
+        open_sqlite(path, clock)
+    descriptors = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert path not in descriptors
+    assert raised.value is not None
+
+
+def test_a_reader_that_cannot_connect_twice_closes_what_it_has(tmp_path: Path) -> None:
+    first = sqlite3.connect(tmp_path / "store.db")
+    connections = [first]
+    with pytest.raises(IndexError):
+        Reader(connections.pop)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        first.execute("SELECT 1")

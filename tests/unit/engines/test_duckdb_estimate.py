@@ -12,6 +12,7 @@ import pytest
 from queryrun.engines.base import EngineLimits, EngineUsage, RowFilter
 from queryrun.engines.duckdb.estimate import DuckDBEstimator
 from queryrun.engines.duckdb.parquet_calls import marked, parquet_calls
+from queryrun.engines.duckdb.plan_scans import scans_of
 from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import Certainty, StatementEstimate, TableEstimate
 from queryrun.errors import FailureCode, RunFailed
@@ -181,6 +182,14 @@ def test_without_filters_an_estimate_is_exact(engine: Engine, sql: str) -> None:
         "SELECT k FROM parts WHERE month IN (1, 3) AND id < 100",
         "SELECT k, month FROM parts WHERE year = 2024",
         "SELECT k FROM parts WHERE month > 7",
+        "SELECT k FROM parts WHERE year = 2024 AND month = 3",
+        "SELECT k FROM parts WHERE month BETWEEN 2 AND 3 AND year <> 2023 AND id >= 0",
+        "SELECT k FROM parts WHERE month + 1 = 3 AND year IN (2024, 2025)",
+        "SELECT k FROM parts WHERE CAST(month AS varchar) LIKE '2%' AND year = 2024",
+        "SELECT sum(s.a) FROM one WHERE s.a < 5000",
+        "SELECT r FROM one WHERE s.a BETWEEN 20000 AND 30000 AND s.b = 'x'",
+        "SELECT s.b FROM one WHERE s.a IS NULL",
+        "SELECT s.b FROM one WHERE s.A >= 95000 OR s.a = 7",
         "SELECT r FROM one WHERE id < 0",
         "SELECT o.r, t.k FROM one o JOIN two t ON o.id = t.id",
     ],
@@ -285,3 +294,25 @@ def test_calls_are_found_and_marked_whatever_their_names_contain() -> None:
     made = marked(source, [first, second], 3)
     assert made.count("WHERE filename <> 'queryrun:3'") == 1
     assert made.endswith("read_parquet('/e.parquet') WHERE filename <> 'queryrun:4'))")
+
+
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [
+        ("(year = 2024)", ["(year = 2024)"]),
+        ("(year = 2024)(month = 3)", ["(year = 2024)", "(month = 3)"]),
+        (
+            "(a = ')(')prefix(b, '(')(c IN (1, 2))",
+            ["(a = ')(')", "prefix(b, '(')", "(c IN (1, 2))"],
+        ),
+        ("""("x)(" = 1)(b = 'it''s')""", ["""("x)(" = 1)""", "(b = 'it''s')"]),
+        ("(CAST(a AS DATE) = '1'::DATE)(b)", ["(CAST(a AS DATE) = '1'::DATE)", "(b)"]),
+        ("contains(a, 'x')", ["contains(a, 'x')"]),
+        ("(a)::INTEGER", ["(a)::INTEGER"]),
+        ("", []),
+    ],
+)
+def test_conditions_on_partitions_are_told_apart(text: str, conditions: list[str]) -> None:
+    plan = [{"name": "READ_PARQUET", "extra_info": {"File Filters": text}}]
+    (scan,) = scans_of(plan).scans
+    assert list(scan.file_filters) == conditions

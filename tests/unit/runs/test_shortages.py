@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -68,6 +69,17 @@ async def test_a_fault_that_no_probe_has_seen_costs_the_first_attempts_nothing()
     full = Failure(FailureCode.STORAGE_FULL, "full")
     assert await shortage_behind(full, health, attempt(0)) == "storage: full"
     assert await shortage_behind(full, health, attempt(0, LITTLE_BYTES + 1)) is None
+
+
+async def test_a_worker_that_did_not_hear_from_its_node_costs_the_first_attempts_nothing() -> None:
+    health = NodeHealth([Part("spill", Disk().probe)], CollectorRegistry())
+    lost = Failure(FailureCode.WORKER_LOST, "The worker process died")
+    for number in range(1, UNSEEN_FAULTS + 1):
+        missed = replace(attempt(0, number=number), missed_lease=True)
+        assert "did not hear from it" in str(await shortage_behind(lost, health, missed))
+        assert await shortage_behind(lost, health, attempt(0, number=number)) is None
+    again = replace(attempt(0, number=UNSEEN_FAULTS + 1), missed_lease=True)
+    assert await shortage_behind(lost, health, again) is None, "a run must end"
 
 
 async def test_a_shortage_that_holds_is_one_for_all() -> None:

@@ -129,7 +129,7 @@ def test_without_the_extra_the_table_is_refused_by_name(
     hide_package(monkeypatch, "deltalake")
     message = reading.failure("SELECT id FROM t").message
     assert "it is a Delta table" in message
-    assert "queryrun[lake]" in message
+    assert "pip install 'deltalake" in message
 
 
 def test_a_delta_table_below_a_directory_of_files_is_refused(reading: Reading) -> None:

@@ -165,4 +165,4 @@ def test_without_the_extra_the_table_is_refused_by_name(
     hide_package(monkeypatch, "pyiceberg")
     message = reading.failure("SELECT id FROM t").message
     assert "it is an Iceberg table" in message
-    assert "queryrun[lake]" in message
+    assert "pip install 'deltalake" in message

@@ -60,7 +60,6 @@ def test_rows_are_those_that_another_reader_finds_whatever_the_size_of_a_block(
         monkeypatch.setattr(stream, "CHUNK_BYTES", chance.choice([1, 2, 3, 7, 64]))
         monkeypatch.setattr(stream, "HEAD_BYTES", chance.choice([30, 1000]))
         monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
-        monkeypatch.setattr("queryrun.tables.text.plain_rows.PART_BYTES", chance.choice([1, 9, 60]))
         expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
         assert _read(path) == expected, text
         assert _read(path, (1,)) == [row[1:] for row in expected], text

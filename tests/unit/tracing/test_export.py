@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from pathlib import Path
 
@@ -127,9 +126,9 @@ def traced_home(folder: Path, **more: str) -> dict[str, str]:
 def test_without_the_extra_a_node_that_asks_for_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "queryrun.tracing.otlp", None)
+    monkeypatch.setattr("queryrun.extras._is_installed", lambda name: name != "protobuf")
     settings = load(tmp_path, traced_home(tmp_path))
-    with pytest.raises(ConfigurationError, match=r"pip install 'queryrun\[otel\]'"):
+    with pytest.raises(ConfigurationError, match=r"tracing.endpoint is set.*pip install 'protobuf"):
         make_tracing(settings, "node", CollectorRegistry())
 
 

@@ -107,7 +107,7 @@ def admin_clients(
     from queryrun_cli.administration import given, show_list
 
     params = given(tenant_id=tenant, entity_id=entity)
-    columns = ("id", "name", "entities", "scopes", "created_time", "revoked_time")
+    columns = ("id", "name", "entities", "scopes", "created_time", "expires_time", "revoked_time")
     show_list("/admin/v1/clients", params, columns, profile, as_json=as_json)
 
 
@@ -120,6 +120,9 @@ def admin_create_client(
         typer.Option(help="Scope; repeat for several. Default: read, submit and cancel."),
     ] = None,
     org: Annotated[list[str] | None, typer.Option(help="Org of the client; repeat.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends, such as 2027-01-31T00:00:00Z.")
+    ] = None,
     tenant: Tenant = None,
     profile: Profile = None,
 ) -> None:
@@ -129,7 +132,7 @@ def admin_create_client(
     from queryrun_cli.administration import create_client
 
     body = {"name": name, "entities": entity, "org_ids": org or [], "tenant_id": tenant}
-    made = create_client({**body, "scopes": scope or None}, profile)
+    made = create_client({**body, "scopes": scope or None, "expires_time": expires}, profile)
     typer.echo(json.dumps(made))
     if "secret" not in made:
         raise CommandError(f"the response with the secret was lost: rotate the client {made['id']}")
@@ -144,6 +147,7 @@ def admin_change_client(
     org: Annotated[
         list[str] | None, typer.Option(help="Its orgs from now on; repeat for several.")
     ] = None,
+    no_orgs: Annotated[bool, typer.Option("--no-orgs", help="It sees every row again.")] = False,
     expires: Annotated[
         str | None, typer.Option(help="When it ends, such as 2027-01-31T00:00:00Z; or `never`.")
     ] = None,
@@ -157,8 +161,10 @@ def admin_change_client(
     body: dict[str, object] = {}
     if scope:
         body["scopes"] = scope
-    if org:
-        body["org_ids"] = org
+    if org and no_orgs:
+        raise CommandError("--org and --no-orgs exclude each other: give one of them")
+    if org or no_orgs:
+        body["org_ids"] = org or []
     if expires is not None:
         body["expires_time"] = None if expires == "never" else expires
     typer.echo(json.dumps(change(f"/admin/v1/clients/{client_id}/change", body, profile)))
@@ -221,6 +227,34 @@ def admin_sources(profile: Profile = None, as_json: Json = False) -> None:
 
     columns = ("name", "available", "unavailable_reason", "limits")
     show_list("/admin/v1/sources", [], columns, profile, as_json=as_json)
+
+
+@admin_app.command("nodes")
+def admin_nodes(profile: Profile = None, as_json: Json = False) -> None:
+    """List the live nodes, the one that answers first."""
+    from queryrun_cli.administration import show_list
+
+    columns = ("name", "is_self", "is_worker", "sources", "slots", "version")
+    show_list("/admin/v1/nodes", [], columns, profile, as_json=as_json)
+
+
+@admin_app.command("audit")
+def admin_audit(
+    event: Annotated[
+        str | None, typer.Option(help="Of this event, such as client_created.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="About what has this id.")] = None,
+    client: Annotated[str | None, typer.Option(help="Of what this client did, by id.")] = None,
+    tenant: Tenant = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """List entries of the audit log, newest first. `queryrun audit export` has all of it."""
+    from queryrun_cli.administration import given, show_list
+
+    params = given(event=event, subject=subject, client_id=client, tenant_id=tenant)
+    columns = ("position", "time", "event", "client_id", "subject", "remote_address")
+    show_list("/admin/v1/audit", params, columns, profile, as_json=as_json)
 
 
 @admin_app.command("runs")

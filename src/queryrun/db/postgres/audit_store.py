@@ -60,10 +60,10 @@ class PostgresAuditStore:
 
     async def head(self) -> ChainHead:
         """Where the chain ends and begins."""
-        [row] = await self._connections.read(
+        rows = await self._connections.read(
             lambda db: db.execute(self._sql["audit_head"]).fetchall()
         )
-        return head_of(row)
+        return head_of(rows[0] if rows else None)
 
     async def waiting(self) -> WaitingEntries:
         """What has been appended and not sealed."""

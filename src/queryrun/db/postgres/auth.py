@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from queryrun.auth.model import Client, Entity, Tenant
+from queryrun.auth.store import MAX_ROTATED
 from queryrun.db.auth_rows import client_values, clients_of, entity_values
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
@@ -63,18 +64,21 @@ class PostgresAuthStore:
         rows = await self._connections.read(lambda db: db.execute(self._sql["entities"]).fetchall())
         return [Entity(*row) for row in rows]
 
-    async def add_client(self, client: Client, secret_digest: str) -> None:
-        """Create the client with its first secret."""
+    async def add_client(self, client: Client, secret_digest: str) -> bool:
+        """Create the client with its first secret; False when there is one with this id."""
         entity_ids = [entity.id for entity in client.entities]
         values = {"client_id": client.id, "entity_ids": entity_ids, "digest": secret_digest}
 
-        def unit(connection: Connection) -> None:
+        def unit(connection: Connection) -> bool:
             with connection.transaction():
-                connection.execute(self._sql["add_client"], client_values(client))
+                added = connection.execute(self._sql["add_client"], client_values(client))
+                if added.rowcount == 0:
+                    return False
                 connection.execute(self._sql["add_client_entities"], values)
                 connection.execute(self._sql["add_secret"], values)
+                return True
 
-        await self._connections.write(unit, durable=True)
+        return await self._connections.write(unit, durable=True)
 
     async def change_client(self, client: Client) -> bool:
         """Write its scopes, orgs and expiry."""
@@ -111,6 +115,7 @@ class PostgresAuthStore:
             "client_id": client_id,
             "digest": secret_digest,
             "valid_until_ms": to_ms(old_valid_until),
+            "max_rotated": MAX_ROTATED,
         }
 
         def unit(connection: Connection) -> None:

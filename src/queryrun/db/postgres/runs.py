@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -197,11 +198,16 @@ class PostgresRunStore:
         detail: CancelRequested,
         idempotent: IdempotentWrite,
     ) -> Run:
-        """Cancel and bind the key in one transaction; the key decides when it is used already."""
+        """Cancel and bind the key in one transaction; the key decides when it is used already, also
+        by a request that canceled the run a moment ago: this one may be a repetition of it."""
         key = idempotent.idempotency_key
         _refuse_used(find_key(connection, self._sql["find_key"], key).record)
         with connection.transaction():
-            run = self._cancel(connection, run_id, detail)
+            try:
+                run = self._cancel(connection, run_id, detail)
+            except NotCancellable:
+                _refuse_used(find_key(connection, self._sql["find_key"], key).record)
+                raise
             response = idempotent.response(run)
             values = reserve_values(key, run_id=run.id, response=response, in_flight=True)
             if connection.execute(self._sql["reserve_key"], values).fetchone() is None:
@@ -475,6 +481,20 @@ class PostgresRunStore:
             lambda db: db.execute(self._sql["take_over"], values).rowcount, durable=False
         )
         return taken == 1
+
+    async def record_outage(self, *, age_s: float) -> None:
+        """The store was away for a node until `age_s` ago."""
+        values = {"age_ms": _ms(age_s)}
+        await self._connections.write(
+            lambda db: db.execute(self._sql["record_outage"], values).rowcount, durable=False
+        )
+
+    async def outage_age_s(self) -> float:
+        """Seconds since the end of the latest outage on record."""
+        row = await self._connections.read(
+            lambda db: db.execute(self._sql["outage_age"]).fetchone()
+        )
+        return math.inf if row is None else float(row[0]) / 1000
 
     async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
         """How many finished runs there are, and how many of them are expired."""

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from datetime import datetime
 
 from queryrun.auth.model import Client, Entity, Tenant
+from queryrun.auth.store import MAX_ROTATED
 from queryrun.db.auth_rows import client_values, clients_of, entity_values
 from queryrun.db.rows import Row, Values
 from queryrun.db.sqlite.reader import Reader
@@ -63,11 +64,12 @@ class SqliteAuthStore:
         rows = self._reader.read(lambda db: db.execute(SQL["entities"]).fetchall())
         return [Entity(*row) for row in rows]
 
-    async def add_client(self, client: Client, secret_digest: str) -> None:
-        """Create the client with its first secret."""
+    async def add_client(self, client: Client, secret_digest: str) -> bool:
+        """Create the client with its first secret; False when there is one with this id."""
 
-        def unit(connection: sqlite3.Connection) -> None:
-            connection.execute(SQL["add_client"], client_values(client))
+        def unit(connection: sqlite3.Connection) -> bool:
+            if connection.execute(SQL["add_client"], client_values(client)).rowcount == 0:
+                return False
             members = [
                 {"client_id": client.id, "position": position, "entity_id": entity.id}
                 for position, entity in enumerate(client.entities)
@@ -75,8 +77,9 @@ class SqliteAuthStore:
             connection.executemany(SQL["add_client_entity"], members)
             secret = {"client_id": client.id, "digest": secret_digest}
             connection.execute(SQL["add_secret"], secret)
+            return True
 
-        await self._writer.write(unit, durable=True)
+        return await self._writer.write(unit, durable=True)
 
     async def change_client(self, client: Client) -> bool:
         """Write its scopes, orgs and expiry."""
@@ -104,6 +107,7 @@ class SqliteAuthStore:
             "client_id": client_id,
             "digest": secret_digest,
             "valid_until_ms": to_ms(old_valid_until),
+            "max_rotated": MAX_ROTATED,
         }
 
         def unit(connection: sqlite3.Connection) -> None:

@@ -102,7 +102,8 @@ def open_sqlite(
         connection.execute("PRAGMA journal_mode = WAL")
         migrate_sqlite(connection, on_open)
         _name_database(connection)
-        files = DatabaseFiles(path, connection)
+        reader = Reader(lambda: _connect_to_read(path))
+        files = _files_of(path, connection, reader)
     except sqlite3.OperationalError as error:
         connection.close()
         raise machine_error(path, cause_of(error)) or error from error
@@ -110,7 +111,6 @@ def open_sqlite(
         connection.close()
         raise
     writer = Writer(connection, check_files=files.check)
-    reader = Reader(lambda: _connect_to_read(path))
     return SqliteDatabase(
         files=files,
         writer=writer,
@@ -126,6 +126,14 @@ def open_sqlite(
         webhooks=SqliteWebhookStore(writer, reader, now),
         clock=OwnClock(now),
     )
+
+
+def _files_of(path: Path, connection: sqlite3.Connection, reader: Reader) -> DatabaseFiles:
+    try:
+        return DatabaseFiles(path, connection)
+    except BaseException:
+        reader.close()
+        raise
 
 
 def _name_database(connection: sqlite3.Connection) -> None:
@@ -155,12 +163,19 @@ def _connect(path: Path) -> WriteConnection:
         timeout=BUSY_TIMEOUT_S,
         cached_statements=256,
     )
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    return connection
+    return _prepared(connection, "foreign_keys = ON", f"cache_size = -{CACHE_KIB}")
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    connection = _connect(path)
-    connection.execute("PRAGMA query_only = ON")
+    return _prepared(_connect(path), "query_only = ON")
+
+
+def _prepared(connection: WriteConnection, *pragmas: str) -> WriteConnection:
+    """Closes the connection when it cannot be used: nobody else has it yet."""
+    try:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection

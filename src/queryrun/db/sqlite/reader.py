@@ -26,7 +26,11 @@ class Reader:
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._points = connect()
-        self._scans = connect()
+        try:
+            self._scans = connect()
+        except BaseException:
+            self._points.close()
+            raise
         self._thread = ReadyThreads(1, "sqlite-scan")
         self._closed = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -313,6 +314,18 @@ class SqliteRunStore:
             return connection.execute(SQL["take_over"], values).rowcount == 1
 
         return await self._writer.write(unit, durable=False)
+
+    async def record_outage(self, *, age_s: float) -> None:
+        """The store was away for a node until `age_s` ago."""
+        values = {"ended_ms": self._now_ms() - _ms(age_s)}
+        await self._writer.write(
+            lambda db: db.execute(SQL["record_outage"], values).rowcount, durable=False
+        )
+
+    async def outage_age_s(self) -> float:
+        """Seconds since the end of the latest outage on record."""
+        row = self._reader.read(lambda db: db.execute(SQL["outage_ended"]).fetchone())
+        return math.inf if row is None else (self._now_ms() - int(row[0])) / 1000
 
     async def expired_share(self, *, retention_s: float, max_expired: int) -> ExpiredShare:
         """How many finished runs there are, and how many of them are expired."""

@@ -17,6 +17,7 @@ _LITERAL = r"'(?:[^']|'')*'"
 _CALL = re.compile(rf"read_parquet\((\[{_LITERAL}(?:, {_LITERAL})*\]|{_LITERAL})")
 _TOKEN = re.compile(rf'{_LITERAL}|"(?:[^"]|"")*"|[()]')
 _LINK = re.compile(r"/(queryrun_p\d+)=([^/]*)")
+_NAMED = re.compile(r'CAST\(queryrun_p\d+ AS [A-Z0-9_ ]+(?:\([0-9, ]+\))?\) AS "(?:[^"]|"")*"')
 MARK = re.compile(r"^(?:optional: )?\(filename != 'queryrun:(\d+)'\)$")
 
 
@@ -27,6 +28,8 @@ class ParquetCall:
     text: str
     start: int
     paths: tuple[str, ...]
+    named: tuple[str, ...] = ()
+    """How the view names its partitions' columns: `CAST(queryrun_p0 AS BIGINT) AS "year"`."""
 
     @property
     def partitions(self) -> list[dict[str, str | None]]:
@@ -43,12 +46,13 @@ class ParquetCall:
 def parquet_calls(source: str) -> list[ParquetCall]:
     """Every call in SQL that this program has written."""
     found = []
+    named = tuple(dict.fromkeys(match[0] for match in _NAMED.finditer(source)))
     for match in _CALL.finditer(source):
         end = _end_of_call(source, match.start() + len("read_parquet"))
         paths = tuple(
             literal[1:-1].replace("''", "'") for literal in re.findall(_LITERAL, match.group(1))
         )
-        found.append(ParquetCall(source[match.start() : end], match.start(), paths))
+        found.append(ParquetCall(source[match.start() : end], match.start(), paths, named))
     return found
 
 

@@ -31,6 +31,8 @@ _REPEATS = {"REC_CTE", "RECURSIVE_CTE", "RECURSIVE_KEY_CTE"}
 _FEEDS_FILTERS = re.compile(r"JOIN")
 _DYNAMIC = "Dynamic Filter"
 _OPTIONAL = "optional: "
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[()]""")
+_STARTS = re.compile(r"""[(\w"']""")
 _FILES = re.compile(r"(\d+)/(\d+)")
 
 
@@ -103,7 +105,7 @@ def _scan(info: Mapping[str, Any], above: Sequence[str]) -> Scan:
     return Scan(
         tuple(_list(info.get("Projections"))),
         tuple(filters),
-        tuple(_list(info.get("File Filters"))),
+        tuple(one for text in _list(info.get("File Filters")) for one in _conditions(text)),
         (int(counted.group(1)), int(counted.group(2))) if counted else None,
         mark,
         is_bounded=is_dynamic
@@ -111,6 +113,18 @@ def _scan(info: Mapping[str, Any], above: Sequence[str]) -> Scan:
         or any(name in _ENDS_EARLY or _FEEDS_FILTERS.search(name) for name in above),
         is_repeated=any(name in _REPEATS for name in above),
     )
+
+
+def _conditions(text: str) -> list[str]:
+    """The plan writes conditions on partitions one behind the other, with nothing between them:
+    `(year = 2024)(month = 3)`, `(year = 2024)prefix(name, 'a')`."""
+    found, begin, depth = [], 0, 0
+    for token in _TOKEN.finditer(text):
+        depth += {"(": 1, ")": -1}.get(token[0], 0)
+        if token[0] == ")" and depth == 0 and _STARTS.match(text, token.end()):
+            found.append(text[begin : token.end()])
+            begin = token.end()
+    return [*found, text[begin:]] if text[begin:] else found
 
 
 def _list(value: object) -> list[str]:

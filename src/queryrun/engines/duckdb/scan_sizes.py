@@ -15,28 +15,41 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from queryrun.engines.duckdb.explain import explained_sql
-from queryrun.engines.duckdb.parquet_calls import ParquetCall, marked, parquet_calls
+from queryrun.engines.duckdb.parquet_calls import ParquetCall, parquet_calls
 from queryrun.engines.duckdb.plan_scans import PlanScans, Scan, scans_of
+from queryrun.engines.duckdb.scan_memory import MarkedViews, RememberedEnds
 from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.engines.duckdb.zone_maps import RowGroups, ZoneMaps, partition_paths
 from queryrun.engines.estimates import Certainty, TableEstimate
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.tables.sql import view_sql
+from queryrun.tables.snapshot import Snapshot
 
 MAX_FILES = 20_000
 """Of one scan, whose ends are read; with more, its bytes are unknown."""
 
 
 def tables_read(
-    connection: duckdb.DuckDBPyConnection, offered: Sequence[OfferedTable], sql: str
+    connection: duckdb.DuckDBPyConnection,
+    offered: Sequence[OfferedTable],
+    sql: str,
+    memory: ScanMemory | None = None,
 ) -> tuple[TableEstimate, ...]:
     """Plan the statement, where tables have to be told apart once more with marks, and add up what
     its scans read.
 
-    An estimate for each table of `offered`, whose views may be marked afterwards: they serve no
-    other statement. Raises `duckdb.Error`.
+    An estimate for each table of `offered`. Without a `memory` their views may be marked
+    afterwards: they serve no other statement. Raises `duckdb.Error`.
     """
-    return _Reading(connection, offered).tables(sql)
+    return _Reading(connection, offered, memory or ScanMemory(MarkedViews(connection))).tables(sql)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanMemory:
+    """What statements of one session share. `ends` of `snapshot`'s files are read once."""
+
+    marked: MarkedViews
+    ends: RememberedEnds | None = None
+    snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +64,22 @@ class _Reading:
     """One planned statement: its scans, and the tables that they are of."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, offered: Sequence[OfferedTable]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        offered: Sequence[OfferedTable],
+        memory: ScanMemory,
     ) -> None:
         self._connection = connection
         self._offered = offered
-        self._zones = ZoneMaps(connection)
-        self._calls: list[_Call] = []
+        self._memory = memory
+        self._zones = ZoneMaps(connection, memory.ends, memory.snapshot)
+        self._calls: dict[int, _Call] = {}
+        """By their marks."""
         self._of_table = {table.key: parquet_calls(table.source) for table in offered}
 
     def tables(self, sql: str) -> tuple[TableEstimate, ...]:
         """An estimate for each table that the statement names."""
-        plan = self._plan(sql)
+        plan = _plan(self._connection, sql)
         by_mark = self._marks_of_one(plan) if self._is_one_call() else self._marks(sql)
         found: dict[str, list[TableEstimate]] = defaultdict(list)
         for scan in plan.scans:
@@ -69,16 +87,13 @@ class _Reading:
             found[one.name].append(one)
         return tuple(self._table(table, found[table.key], plan) for table in self._offered)
 
-    def _plan(self, sql: str) -> PlanScans:
-        row = self._connection.execute(explained_sql(sql, "plan")).fetchone()
-        return scans_of(json.loads(str(row[1])) if row else [])
-
     def _is_one_call(self) -> bool:
         return sum(map(len, self._of_table.values())) == 1
 
     def _marks_of_one(self, plan: PlanScans) -> dict[object, list[int]]:
         """Every scan is of the one call there is: a second plan, half of the work, says no more."""
-        self._calls = [_Call(key, call) for key, calls in self._of_table.items() for call in calls]
+        (own,) = (_Call(key, call) for key, calls in self._of_table.items() for call in calls)
+        self._calls = {0: own}
         found: dict[object, list[int]] = defaultdict(list)
         for scan in plan.scans:
             found[scan.key].append(0)
@@ -86,14 +101,15 @@ class _Reading:
 
     def _marks(self, sql: str) -> dict[object, list[int]]:
         """Which calls have a scan of each kind: the statement once more, on marked views."""
-        for table in self._offered:
-            calls = self._of_table[table.key]
-            source = marked(table.source, calls, len(self._calls))
-            self._calls += [_Call(table.key, call) for call in calls]
-            self._connection.execute(view_sql(table.name, source, table.condition))
+        tables = [(table, self._of_table[table.key]) for table in self._offered]
+        views = self._memory.marked
+        first = views.of(self._memory.snapshot, tables)
+        for table, calls in tables:
+            numbered = enumerate(calls, first[table.key])
+            self._calls |= {mark: _Call(table.key, call) for mark, call in numbered}
         found: dict[object, list[int]] = defaultdict(list)
-        for scan in self._plan(sql).scans:
-            if scan.mark is not None and scan.mark < len(self._calls):
+        for scan in _plan(views.connection, sql).scans:
+            if scan.mark in self._calls:
                 found[scan.key].append(scan.mark)
         return found
 
@@ -101,7 +117,7 @@ class _Reading:
         """Scans of one kind are told apart by nothing, and need not be: their sum is the same."""
         if marks:
             return self._of_call(scan, self._calls[marks.pop(0)], is_certain=True)
-        possible = [self._of_call(scan, call, is_certain=False) for call in self._calls]
+        possible = [self._of_call(scan, call, is_certain=False) for call in self._calls.values()]
         if not possible:
             raise RunFailed.of(FailureCode.NOT_SUPPORTED, "The plan cannot be estimated")
         return max(possible, key=lambda one: one.read_bytes or 0)
@@ -122,7 +138,7 @@ class _Reading:
         if not scan.file_filters:
             counted = scan.scanned_files
             return call.paths, counted is None or counted[0] == len(call.paths)
-        left = partition_paths(self._connection, call.paths, call.partitions, scan.file_filters)
+        left = partition_paths(self._connection, call, scan.file_filters)
         if left is None or scan.scanned_files is None or len(left) != scan.scanned_files[0]:
             return call.paths, False
         return left, True
@@ -144,6 +160,11 @@ class _Reading:
         for one in scans:
             total = _added(total, one)
         return total
+
+
+def _plan(connection: duckdb.DuckDBPyConnection, sql: str) -> PlanScans:
+    row = connection.execute(explained_sql(sql, "plan")).fetchone()
+    return scans_of(json.loads(str(row[1])) if row else [])
 
 
 def _summed(name: str, call: ParquetCall, left: RowGroups) -> TableEstimate:

@@ -40,7 +40,6 @@ from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.engines.io_plan import io_plan
-from queryrun.engines.source_spec import ORGS
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.policy import objection_to
 from queryrun.sql.position import position_after
@@ -54,6 +53,7 @@ from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.text.context import TextContext
+from queryrun.tables.text.requests import RequestCopies
 
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
@@ -69,6 +69,7 @@ def open_session(
     limits: EngineLimits,
     time_zone: str = "UTC",
     secret: str | None = None,  # noqa: ARG001 - files need no secret
+    connections: int = STATEMENTS_PER_INSTANCE,
 ) -> DuckDBSession:
     """A fresh engine over one entity's data; takes about 15 ms.
 
@@ -83,13 +84,12 @@ def open_session(
     dialect = options.get("dialect", "native")
     copies_dir = options.get("copies_dir")
     text = TextContext(Path(copies_dir).absolute() if copies_dir else None, config=limited(limits))
-    text.writes_copies = ORGS not in options
     if "copies_bytes" in options:
         text.max_copies_bytes = int(options["copies_bytes"])
     try:
-        session = DuckDBSession(Path(data_dir) if data_dir else None, limits, dialect, text)
+        session = DuckDBSession(_path(data_dir), limits, dialect, text, connections)
         session.set_location(options.get("catalog", ""), options.get("schema", ""))
-        session.set_up(Path(database) if database else None, time_zone)
+        session.set_up(_path(database), time_zone)
     except duckdb.Error as error:
         if is_shortage(error):
             raise failure_of(error, ErrorContext("", (), ()), _NOWHERE) from error
@@ -119,6 +119,7 @@ class DuckDBSession:
         limits: EngineLimits,
         dialect: str = "native",
         text: TextContext | None = None,
+        connections: int = STATEMENTS_PER_INSTANCE,
     ) -> None:
         self._text = text or TextContext(config=limited(limits))
         self._is_trino = dialect == "trino"
@@ -127,10 +128,11 @@ class DuckDBSession:
         self._data_dir = data_dir.absolute() if data_dir else None
         self._limits = limits
         self._instance = open_instance(limits)
-        self._connections = [self._instance.cursor() for _ in range(STATEMENTS_PER_INSTANCE)]
+        self._connections = [self._instance.cursor() for _ in range(connections)]
         self._connection = self._connections[-1]
         self._snapshot: Snapshot | None = None
         self._tables: Tables | None = None
+        self._kept: Tables | None = None
         self._barrier: Barrier | None = None
         self._functions = InstalledFunctions()
         self._statement = ""
@@ -161,6 +163,10 @@ class DuckDBSession:
             if self._database:
                 connection.execute(f"USE {ATTACHED}")
         self._lock()
+
+    def set_copies(self, request: RequestCopies) -> None:
+        """See `base.CopyingSession`."""
+        self._text.request, self._text.writes_copies = request, False
 
     def set_location(self, catalog: str, schema: str) -> None:
         """What statements may call the catalog and the schema of the tables; empty: as ever."""
@@ -195,6 +201,12 @@ class DuckDBSession:
     def offered_tables(self) -> Sequence[OfferedTable]:
         """The tables that the planned statement may read."""
         return self._tables.offered if self._tables else []
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The files that they are read from; another object when any has changed. None: no files'
+        tables."""
+        return self._snapshot
 
     def _plan(
         self, statement: str, row_filter: RowFilter, values: Sequence[Value], *, to_read: bool
@@ -238,13 +250,18 @@ class DuckDBSession:
 
     def offered(self, row_filter: RowFilter | None = None) -> Tables:
         """The tables as they are now, for the connection of the next statement."""
-        self._close_snapshot()
+        chosen, kept, self._kept = row_filter or RowFilter(), self._kept, None
         self._text.columns = None
+        if kept and kept.serves(chosen):
+            return kept
+        if kept:
+            kept.drop_views()
+        self._close_snapshot()
         if self._data_dir:
             spill_dir = self._limits.spill_dir
             work_dir = Path(spill_dir).absolute() if spill_dir else None
             self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
-        return Tables(self._connection, self._snapshot, ATTACHED, row_filter or RowFilter())
+        return Tables(self._connection, self._snapshot, ATTACHED, chosen)
 
     def verify_data(self) -> None:
         """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
@@ -309,6 +326,22 @@ class DuckDBSession:
             return False
         self._connection, self._tables, self._statement = self._connections[-1], None, ""
         return True
+
+    def keep(self) -> None:
+        """Instead of `renew`, after `plan_unread`: nothing was run, so the connection serves on,
+        and its tables if they are still as they were."""
+        self._kept, self._tables, self._statement = self._tables or self._kept, None, ""
+
+    def forget(self) -> None:
+        """Give up what `keep` has kept, and close its files."""
+        if self._kept:
+            self._kept.drop_views()
+            self._kept = None
+        self._close_snapshot()
+
+    def spare_connection(self) -> duckdb.DuckDBPyConnection:
+        """One of the stock, set up as the others, for a use of the caller's own."""
+        return self._connections.pop(0)
 
     def close(self) -> None:
         """Close the instance; its spill files go with it."""
@@ -462,6 +495,10 @@ class DuckDBSession:
     def _secret_paths(self) -> list[str]:
         paths = [self._data_dir, self._database, Path(self._limits.spill_dir).absolute()]
         return [str(path) for path in paths if path]
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _columns_read(parsed: Parsed, row_filter: RowFilter) -> frozenset[str] | None:

@@ -82,11 +82,32 @@ class Tables:
         """A database's own spellings, by `table_key`; DuckDB folds the case of ASCII alone."""
         self._sources: dict[str, str] = {}
         self._offered: dict[str, OfferedTable] = {}
+        self._views: dict[str, OfferedTable] = {}
+        """What the connection has, by the name as DuckDB compares it."""
+        self._described: dict[str, list[TableColumn]] = {}
+        """The columns of views."""
 
     @property
     def offered(self) -> Sequence[OfferedTable]:
         """What has been offered so far."""
         return list(self._offered.values())
+
+    def serves(self, row_filter: RowFilter) -> bool:
+        """Begin a further statement on the same connection, when all that has been read is still as
+        it was. False otherwise: then `drop_views`, and make another."""
+        snapshot = self._snapshot
+        if snapshot is None or row_filter.is_by_org or row_filter != self._row_filter:
+            return False
+        if not (snapshot.is_keepable() and snapshot.is_current()):
+            return False
+        self._names, self._offered = snapshot.directory.candidates(), {}
+        return True
+
+    def drop_views(self) -> None:
+        """Leave the connection as it was."""
+        for table in self._views.values():
+            self._connection.execute(f"DROP VIEW IF EXISTS temp.main.{quoted_name(table.name)}")
+        self._views = {}
 
     def names(self) -> list[str]:
         """All names that may be tables, in lower case; empty when the engine cannot say."""
@@ -170,10 +191,15 @@ class Tables:
 
     def columns(self, name: str) -> list[TableColumn]:
         """The columns of a table that has been offered."""
+        key = _ascii_lower(name)
+        if key in self._described:
+            return self._described[key]
         rows = self._connection.execute(f"DESCRIBE {quoted_name(name)}").fetchall()
         mark = self._deleted_column(name)
         found = [_column(str(column), str(kind), mark) for column, kind, *_ in rows]
         self._require_mark(name, found)
+        if key in self._views:
+            self._described[key] = found
         return found
 
     def _require_mark(self, name: str, columns: Sequence[TableColumn]) -> None:
@@ -239,8 +265,12 @@ class Tables:
             columns = [str(column) for column, *_ in described]
             by_org = self._by_org({str(one).lower(): str(kind) for one, kind, *_ in described})
         conditions = " AND ".join(part for part in (by_org, condition) if part)
-        self._connection.execute(view_sql(name, source, conditions))
-        self._offered[_ascii_lower(name)] = OfferedTable(name, source, columns, conditions)
+        key, table = _ascii_lower(name), OfferedTable(name, source, columns, conditions)
+        if self._views.get(key) != table:
+            self._connection.execute(view_sql(name, source, conditions))
+            self._views[key] = table
+            self._described.pop(key, None)
+        self._offered[key] = table
 
     def _exists(self, name: str) -> bool:
         return self._snapshot is None or self._snapshot.directory.find(name) is not None

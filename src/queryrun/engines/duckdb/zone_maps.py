@@ -13,6 +13,9 @@ from typing import Any
 
 import duckdb
 
+from queryrun.engines.duckdb.parquet_calls import ParquetCall
+from queryrun.engines.duckdb.scan_memory import RememberedEnds
+from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 
 Node = Mapping[str, Any]
@@ -47,9 +50,14 @@ class RowGroups:
 
 @dataclass(slots=True)
 class ZoneMaps:
-    """Reads the ends of Parquet files. One statement's: files are as they were when it began."""
+    """Reads the ends of Parquet files. One statement's: files are as they were when it began.
+
+    The ends of the snapshot's files are read once and `remembered`.
+    """
 
     connection: duckdb.DuckDBPyConnection
+    remembered: RememberedEnds | None = None
+    snapshot: Snapshot | None = None
     _types: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def left_by(
@@ -63,7 +71,7 @@ class ZoneMaps:
         conditions = [pruning.condition(node) for node in map(self._tree, filters)]
         read = {_leaf(types, name) for name in (*columns, *pruning.columns)}
         condition = " AND ".join(f"coalesce({one}, true)" for one in conditions if one) or "true"
-        rows = self.connection.execute(_sql(paths, read, pruning.bounds, condition)).fetchall()
+        rows = self._rows(paths, _Question(read, pruning.bounds, condition))
         return RowGroups(
             frozenset(str(path) for path, *_ in rows),
             sum(int(count) for _, count, _ in rows),
@@ -71,12 +79,38 @@ class ZoneMaps:
             tuple(sorted(one for one in read if types_key(types, one.partition(_INNER)[0]))),
         )
 
+    def _rows(self, paths: Sequence[str], question: _Question) -> list[tuple[str, int, int]]:
+        """Path, rows and bytes of each file of which a row group is left."""
+        numbers = self._numbers(paths)
+        if self.remembered is None or numbers is None:
+            sql = question.sql(f"parquet_metadata({text_list(paths)})", "file_name")
+            return [(str(a), int(b), int(c)) for a, b, c in self.connection.execute(sql).fetchall()]
+        of = ", ".join(map(str, sorted(set(numbers.values()))))
+        sql = question.sql(f"(FROM chunks WHERE file IN ({of}))", "file")
+        found = {file: rest for file, *rest in self.remembered.connection.execute(sql).fetchall()}
+        left = [(path, *found[numbers[path]]) for path in paths if numbers[path] in found]
+        return [(path, int(rows), int(size)) for path, rows, size in left]
+
+    def _numbers(self, paths: Sequence[str]) -> Mapping[str, int] | None:
+        """What the remembered ends call these files; None when they do not have all of them."""
+        if self.remembered is None or self.snapshot is None:
+            return None
+        known = self.snapshot.identities(paths)
+        return self.remembered.numbers_of(known) if len(known) == len(paths) else None
+
     def _types_of(self, path: str) -> Mapping[str, str]:
         if path not in self._types:
-            described = f"DESCRIBE FROM read_parquet({text_list([path])}, hive_partitioning=false)"
-            rows = self.connection.execute(described).fetchall()
-            self._types[path] = {str(name): str(kind) for name, kind, *_ in rows}
+            file = self.snapshot.identities([path]).get(path) if self.snapshot else None
+            known = self.remembered.types_of(file) if self.remembered else None
+            self._types[path] = known or self._described(path)
+            if self.remembered:
+                self.remembered.note_types(file, self._types[path])
         return self._types[path]
+
+    def _described(self, path: str) -> Mapping[str, str]:
+        described = f"DESCRIBE FROM read_parquet({text_list([path])}, hive_partitioning=false)"
+        rows = self.connection.execute(described).fetchall()
+        return {str(name): str(kind) for name, kind, *_ in rows}
 
     def _tree(self, text: str) -> Node:
         row = self.connection.execute(
@@ -102,6 +136,30 @@ def _leaf(types: Mapping[str, str], name: str) -> str:
     column, dot, field = name.partition(".")
     top = types_key(types, column) if dot and not known else ""
     return known or (f"{top}{_INNER}{field.replace('.', _INNER)}" if top else name)
+
+
+def _path(types: Mapping[str, str], column: Node) -> tuple[str, str] | None:
+    """The name in the metadata and the type of a column, or of a field of one; None for what is
+    neither: a list's elements have no name of their own."""
+    names = [str(name) for name in column.get("column_names") or []]
+    path = [types_key(types, names[0])] if names else []
+    if not path or not path[0]:
+        return None
+    kind = types[path[0]]
+    for name in names[1:]:
+        fields = _fields(kind)
+        path.append(types_key(fields, name))
+        if not path[-1]:
+            return None
+        kind = fields[path[-1]]
+    return _INNER.join(path), kind
+
+
+def _fields(kind: str) -> Mapping[str, str]:
+    """The fields of a struct and their types; none for any other type."""
+    if not kind.startswith("STRUCT("):
+        return {}
+    return {str(name): str(one) for name, one in duckdb.sqltype(kind).children}
 
 
 @dataclass(slots=True)
@@ -145,9 +203,10 @@ class _Pruning:
 
     def _compared(self, kind: str, column: Node, value: Node) -> str:
         literal, number = _literal(value), self._bound(column)
-        if literal is None or number is None:
+        found = _path(self.types, column)
+        if literal is None or number is None or found is None:
             return ""
-        own = self.types[types_key(self.types, str(column["column_names"][0]))]
+        own = found[1]
         parts = {
             "low": f"TRY_CAST(lo{number} AS {own})",
             "high": f"TRY_CAST(hi{number} AS {own})",
@@ -156,9 +215,8 @@ class _Pruning:
         return f"({_CONDITIONS[kind].format(**parts)})"
 
     def _bound(self, column: Node) -> int | None:
-        names = column.get("column_names") or []
-        name = types_key(self.types, str(names[0])) if len(names) == 1 else ""
-        return self.bounds.setdefault(name, len(self.bounds)) if name else None
+        found = _path(self.types, column)
+        return self.bounds.setdefault(found[0], len(self.bounds)) if found else None
 
     def _note_columns(self, node: object) -> None:
         if isinstance(node, list):
@@ -166,7 +224,8 @@ class _Pruning:
                 self._note_columns(one)
         elif isinstance(node, dict):
             if node.get("class") == "COLUMN_REF":
-                self.columns.add(str(node["column_names"][0]))
+                names = [str(name) for name in node["column_names"]]
+                self.columns.add(".".join(names) if _path(self.types, node) else names[0])
             for one in node.values():
                 self._note_columns(one)
 
@@ -191,47 +250,58 @@ _AGGREGATES = {
 }
 
 
-def _sql(paths: Sequence[str], read: set[str], bounds: Mapping[str, int], condition: str) -> str:
-    """One row for each file of which a row group is left: its path, rows and bytes."""
-    is_read = " OR ".join(
-        f"lower(path_in_schema) = {quoted_text(name.lower())} "
-        f"OR starts_with(lower(path_in_schema), {quoted_text(name.lower() + _INNER)})"
-        for name in sorted(read)
-    )
-    size = f"sum(total_compressed_size) FILTER (WHERE {is_read})" if read else "0"
-    items = [
-        f"{sql} FILTER (WHERE path_in_schema = {quoted_text(name)}) AS {prefix}{number}"
-        for name, number in bounds.items()
-        for prefix, sql in _AGGREGATES.items()
-    ]
-    more = "".join(f", {item}" for item in items)
-    return (
-        "SELECT file_name, sum(group_rows), sum(size) FROM ("
-        "SELECT file_name, row_group_id, any_value(row_group_num_rows) AS group_rows, "
-        f"coalesce({size}, 0) AS size{more} FROM parquet_metadata({text_list(paths)}) "
-        f"GROUP BY ALL) WHERE {condition} GROUP BY file_name"
-    )
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Of files' ends: how large these columns are, where the condition on `bounds` is not false."""
+
+    read: set[str]
+    bounds: Mapping[str, int]
+    condition: str
+
+    def sql(self, source: str, file: str) -> str:
+        """One row for each file of which a row group is left: the column `file`, rows and bytes."""
+        is_read = " OR ".join(
+            f"lower(path_in_schema) = {quoted_text(name.lower())} "
+            f"OR starts_with(lower(path_in_schema), {quoted_text(name.lower() + _INNER)})"
+            for name in sorted(self.read)
+        )
+        size = f"sum(total_compressed_size) FILTER (WHERE {is_read})" if self.read else "0"
+        items = [
+            f"{sql} FILTER (WHERE path_in_schema = {quoted_text(name)}) AS {prefix}{number}"
+            for name, number in self.bounds.items()
+            for prefix, sql in _AGGREGATES.items()
+        ]
+        more = "".join(f", {item}" for item in items)
+        return (
+            f"SELECT {file}, sum(group_rows), sum(size) FROM ("
+            f"SELECT {file}, row_group_id, any_value(row_group_num_rows) AS group_rows, "
+            f"coalesce({size}, 0) AS size{more} FROM {source} "
+            f"GROUP BY ALL) WHERE {self.condition} GROUP BY {file}"
+        )
 
 
 def partition_paths(
-    connection: duckdb.DuckDBPyConnection,
-    paths: Sequence[str],
-    partitions: Sequence[Mapping[str, str | None]],
-    filters: Sequence[str],
+    connection: duckdb.DuckDBPyConnection, call: ParquetCall, filters: Sequence[str]
 ) -> list[str] | None:
-    """The files that filters on partitions leave; None when DuckDB's text cannot be evaluated."""
+    """The files that filters on partitions leave; None when DuckDB's text cannot be evaluated. The
+    text has the columns of the files, and inside of functions those of the view."""
+    partitions = call.partitions
     names = sorted({name for one in partitions for name in one})
+    values = [tuple(one.get(name) for name in names) for one in partitions]
+    distinct = list(dict.fromkeys(values))
     rows = ", ".join(
-        f"({', '.join([quoted_text(path), *(_value(one.get(name)) for name in names)])})"
-        for path, one in zip(paths, partitions, strict=True)
+        f"({', '.join([str(number), *map(_value, of)])})" for number, of in enumerate(distinct)
     )
-    columns = ", ".join(["path", *map(quoted_name, names)])
+    columns = ", ".join(["number", *map(quoted_name, names)])
     condition = " AND ".join(filters)
-    sql = f"SELECT path FROM (VALUES {rows}) t({columns}) WHERE {condition}"
+    viewed = ", ".join(["*", *call.named])
+    known = f"(SELECT {viewed} FROM (VALUES {rows}) t({columns}))"
+    sql = f"SELECT number FROM {known} WHERE {condition}"
     try:
-        return [str(path) for (path,) in connection.execute(sql).fetchall()]
+        left = {distinct[number] for (number,) in connection.execute(sql).fetchall()}
     except duckdb.Error:
         return None
+    return [path for path, of in zip(call.paths, values, strict=True) if of in left]
 
 
 def _value(text: str | None) -> str:

@@ -66,6 +66,12 @@ class SparkEstimator:
             tables = unknown_tables(one.name for one in tables)
         return StatementEstimate(tuple(zip(names, kinds, strict=True)), tables)
 
+    def prepare(self) -> None:
+        """Nothing is kept between statements."""
+
+    def release_files(self) -> None:
+        """There are none."""
+
     def close(self) -> None:
         """Nothing is kept between statements."""
 

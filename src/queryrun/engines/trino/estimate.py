@@ -89,6 +89,12 @@ class TrinoEstimator:
         scans = list(_scans(json.loads(self._query(prepared, _PLAN).text)))
         return StatementEstimate(columns, tuple(_tables(entries, scans)))
 
+    def prepare(self) -> None:
+        """Nothing is kept between questions."""
+
+    def release_files(self) -> None:
+        """There are none."""
+
     def close(self) -> None:
         """Nothing is kept between questions."""
 

@@ -13,16 +13,19 @@ def has_all(principal: Principal) -> bool:
     return principal.may(Scope.ADMIN_ALL)
 
 
-def tenant_of(request: ApiRequest, named: str | None) -> str:
+async def tenant_of(app: AppContext, request: ApiRequest, named: str | None) -> str:
     """The tenant that the request is about: the one it names, or its own.
 
     `Forbidden` for another than its own without `admin:all`, whether that tenant exists or not.
+    With it, `NotFound` for one that does not exist: an empty list would be a wrong answer.
     """
     own = request.principal.tenant_id
     if named in (None, "", own):
         return own
     if not has_all(request.principal):
         raise Forbidden("this client administers its own tenant; others need the scope 'admin:all'")
+    if named not in {one.id for one in await app.auth.tenants()}:
+        raise NotFound("tenant_id", f"there is no tenant {str(named)[:64]!r}")
     return str(named)
 
 

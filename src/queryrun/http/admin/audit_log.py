@@ -25,7 +25,7 @@ _TEXTS = ("tenant_id", "entity_id", "client_id", "subject", "remote_address")
 async def list_audit(app: AppContext, request: ApiRequest) -> Response:
     """Entries of one tenant, newest first; with `admin:all` those that belong to none, too. On
     PostgreSQL an entry is seen once it is in the chain, about a second after what it is about."""
-    required = _required(request)
+    required = await _required(app, request)
     size = page_size(request)
     listed = f"audit {sorted(required.items())} {has_all(request.principal)}"
     after = cursor_of(app, request, listed)
@@ -44,7 +44,7 @@ async def list_audit(app: AppContext, request: ApiRequest) -> Response:
     return JsonResponse({"next_page": cursor, "data": found})
 
 
-def _required(request: ApiRequest) -> dict[str, str]:
+async def _required(app: AppContext, request: ApiRequest) -> dict[str, str]:
     """What entries must have; the tenant always."""
     required = {}
     for name in ("event", "subject", "client_id", "tenant_id"):
@@ -53,7 +53,7 @@ def _required(request: ApiRequest) -> dict[str, str]:
     if required.get("event", AuditEvent.NODE_STARTED) not in set(AuditEvent):
         names = ", ".join(AuditEvent)
         raise InvalidRequest.of("event", f"'event' must be one of {names}")
-    required["tenant_id"] = tenant_of(request, required.get("tenant_id"))
+    required["tenant_id"] = await tenant_of(app, request, required.get("tenant_id"))
     return required
 
 

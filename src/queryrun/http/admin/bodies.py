@@ -22,6 +22,7 @@ DEFAULT_PAGE_SIZE = 30
 MAX_NAME_CHARS = 200
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 """Of tenants and entities, whose names become directories."""
+ORG = r"^[^,]*[^,\s][^,]*$"
 MAX_GRACE_S = 90 * 24 * 3600.0
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class ClientBody(msgspec.Struct, forbid_unknown_fields=True):
     org_ids: list[str] = []
     tenant_id: str | None = None
     id: str | None = None
+    expires_time: datetime | None = None
 
 
 class ChangeBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,15 +98,13 @@ def paged(
     key: Callable[[T], str],
     listed: str,
 ) -> tuple[list[T], str | None]:
-    """The page of `items` that the request names, and the cursor of the next. They are in the order
-    of their creation or names; a page continues behind the item of its cursor."""
-    size, start = page_size(request), 0
-    if (after := cursor_of(app, request, listed)) is not None:
-        start = next((n for n, one in enumerate(items, 1) if key(one) == after), len(items))
-    page = list(items[start : start + size])
-    if start + size >= len(items) or not page:
-        return page, None
-    return page, write_signed(key(page[-1]).encode(), listed, app.link_secret)
+    """The page of `items` that the request names, in the order of their keys, and the cursor of the
+    next: whatever was removed meanwhile, it continues behind the key of the last one."""
+    size, after = page_size(request), cursor_of(app, request, listed)
+    rest = sorted((one for one in items if after is None or key(one) > after), key=key)
+    if len(rest) <= size:
+        return rest, None
+    return rest[:size], write_signed(key(rest[size - 1]).encode(), listed, app.link_secret)
 
 
 def cursor_of(app: AppContext, request: ApiRequest, listed: str) -> str | None:

@@ -33,7 +33,8 @@ from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.http.times import iso
+from queryrun.http.signed_cursor import write_signed
+from queryrun.http.times import iso, utc
 from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run
 from queryrun.runs.revoke import cancel_runs_of
@@ -41,8 +42,6 @@ from queryrun.runs.state import HELD, RunState
 from queryrun.runs.store import RunQuery
 
 NO_STORE = {"cache-control": "no-store"}
-MAX_RUNNING = 1000
-"""Running and waiting statements of one list."""
 
 
 # --- tenants and entities -------------------------------------------------------------------
@@ -71,18 +70,16 @@ async def create_tenant(app: AppContext, request: ApiRequest) -> Response:
 
 async def list_entities(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's entities, by name."""
-    tenant_id = tenant_of(request, request.query_value("tenant_id"))
+    tenant_id = await tenant_of(app, request, request.query_value("tenant_id"))
     found = await entities_of(app, tenant_id)
-    page, next_page = b.paged(app, request, found, lambda one: one.id, f"entities {tenant_id}")
+    page, next_page = b.paged(app, request, found, lambda one: one.name, f"entities {tenant_id}")
     return JsonResponse({"next_page": next_page, "data": [_entity(one) for one in page]})
 
 
 async def create_entity(app: AppContext, request: ApiRequest) -> Response:
     """201, or 200 when the tenant has one of this name: a repeat changes nothing."""
     body = await b.body_of(app, request, b.EntityBody)
-    tenant_id, name = tenant_of(request, body.tenant_id), _name(body.name)
-    if tenant_id not in {one.id for one in await app.auth.tenants()}:
-        raise InvalidRequest.of("tenant_id", f"there is no tenant {tenant_id[:64]!r}")
+    tenant_id, name = await tenant_of(app, request, body.tenant_id), _name(body.name)
     for other in await app.auth.entities():
         if other.name.lower() == name.lower():
             if other.tenant_id == tenant_id and other.name == name:
@@ -101,7 +98,7 @@ async def create_entity(app: AppContext, request: ApiRequest) -> Response:
 
 async def list_clients(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's clients, oldest first; revoked ones too."""
-    tenant_id = tenant_of(request, request.query_value("tenant_id"))
+    tenant_id = await tenant_of(app, request, request.query_value("tenant_id"))
     entity_id = request.query_value("entity_id")
     found = [
         one
@@ -110,7 +107,7 @@ async def list_clients(app: AppContext, request: ApiRequest) -> Response:
         and (entity_id is None or entity_id in {entity.id for entity in one.entities})
     ]
     listed = f"clients {tenant_id} {entity_id}"
-    page, next_page = b.paged(app, request, found, lambda one: one.id, listed)
+    page, next_page = b.paged(app, request, found, _age, listed)
     return JsonResponse({"next_page": next_page, "data": [_client(one) for one in page]})
 
 
@@ -123,33 +120,37 @@ async def create_new_client(app: AppContext, request: ApiRequest) -> Response:
     """The client and its secret, which is shown only here. With an `id` that this tenant has used,
     200 and the client without a secret: a repeat changes nothing."""
     body = await b.body_of(app, request, b.ClientBody)
-    tenant_id = tenant_of(request, body.tenant_id)
-    client_id = b.check_id(body.id) if body.id is not None else str(uuid4())
-    if body.id is not None and (known := await app.auth.client(client_id)) is not None:
-        if known.tenant_id != tenant_id:
-            raise InvalidRequest.of("id", "'id' is taken: choose another")
-        return JsonResponse(_client(known))
-    scopes = frozenset(DEFAULT_SCOPES if body.scopes is None else body.scopes)
-    _check_scopes(request.principal, scopes)
-    entities = _named(await entities_of(app, tenant_id), body.entities)
-    name = body.name.strip()
-    if not 1 <= len(name) <= b.MAX_NAME_CHARS or not name.isprintable():
-        message = f"'name' must have 1 to {b.MAX_NAME_CHARS} printable characters"
-        raise InvalidRequest.of("name", message)
-    options = ClientOptions(name, entities, scopes, _orgs(body.org_ids), client_id)
+    tenant_id = await tenant_of(app, request, body.tenant_id)
+    options = ClientOptions(
+        _client_name(body.name),
+        _named(await entities_of(app, tenant_id), body.entities),
+        frozenset(DEFAULT_SCOPES if body.scopes is None else body.scopes),
+        _orgs(body.org_ids),
+        b.check_id(body.id) if body.id is not None else str(uuid4()),
+        None if body.expires_time is None else utc(body.expires_time, "expires_time"),
+    )
+    _check_scopes(request.principal, options.scopes)
+    if body.id is not None and (known := await app.auth.client(options.id)) is not None:
+        return JsonResponse(_client(_same(known, tenant_id, options)))
     await record(
         app,
         request,
         AuditEvent.CLIENT_CREATED,
-        client_id,
-        name=name,
+        options.id,
+        name=options.name,
         tenant=tenant_id,
-        entities=[entity.name for entity in entities],
-        scopes=sorted(scopes),
+        entities=[entity.name for entity in options.entities],
+        scopes=sorted(options.scopes),
         orgs=list(options.org_ids),
+        expires_time=None if options.expires_time is None else iso(options.expires_time),
     )
-    issued = await create_client(app.auth, options, app.now)
-    location = {"location": f"/admin/v1/clients/{client_id}"}
+    try:
+        issued = await create_client(app.auth, options, app.now)
+    except InvalidRequest:
+        if body.id is None or (known := await app.auth.client(options.id)) is None:
+            raise
+        return JsonResponse(_client(_same(known, tenant_id, options)))  # it came twice at once
+    location = {"location": f"/admin/v1/clients/{options.id}"}
     return JsonResponse(_issued(issued), 201, NO_STORE | location)
 
 
@@ -180,10 +181,10 @@ async def change_client(app: AppContext, request: ApiRequest) -> Response:
     if not isinstance(body.org_ids, UnsetType):
         changed = replace(changed, org_ids=_orgs(body.org_ids))
     if not isinstance(body.expires_time, UnsetType):
-        if body.expires_time is not None and body.expires_time.tzinfo is None:
-            message = "'expires_time' must have an offset, such as Z"
-            raise InvalidRequest.of("expires_time", message)
-        changed = replace(changed, expires_time=body.expires_time)
+        until = body.expires_time
+        changed = replace(
+            changed, expires_time=None if until is None else utc(until, "expires_time")
+        )
     if changed == client:
         return JsonResponse(_client(client))
     check_orgs(changed)
@@ -244,7 +245,7 @@ async def list_sources(app: AppContext, _request: ApiRequest) -> Response:
 
 async def list_running(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's statements that run or wait, oldest first; never their text."""
-    tenant_id = tenant_of(request, request.query_value("tenant_id"))
+    tenant_id = await tenant_of(app, request, request.query_value("tenant_id"))
     states = frozenset({RunState.ACCEPTED, *HELD})
     query = RunQuery(
         tenant_id,
@@ -252,12 +253,18 @@ async def list_running(app: AppContext, request: ApiRequest) -> Response:
         client_id=request.query_value("client_id"),
         states=states,
         oldest_first=True,
-        limit=MAX_RUNNING,
+        limit=b.page_size(request),
     )
-    found = (await app.runs.store.find(query)).runs
     listed = f"running {tenant_id} {query.entity_id} {query.client_id}"
-    page, next_page = b.paged(app, request, found, lambda run: run.id, listed)
-    return JsonResponse({"next_page": next_page, "data": [_running(run) for run in page]})
+    if (after := b.cursor_of(app, request, listed)) is not None:
+        created_ms, number = after.split(" ")
+        query = replace(query, after=(int(created_ms), int(number)))
+    page = await app.runs.store.find(query)
+    next_page = None
+    if page.next_after is not None:
+        position = f"{page.next_after[0]} {page.next_after[1]}"
+        next_page = write_signed(position.encode(), listed, app.link_secret)
+    return JsonResponse({"next_page": next_page, "data": [_running(run) for run in page.runs]})
 
 
 async def stop_run(app: AppContext, request: ApiRequest) -> Response:
@@ -288,6 +295,23 @@ def _name(text: str) -> str:
         message = "'name' must have 1 to 63 letters, digits, '_' or '-', a letter or digit first"
         raise InvalidRequest.of("name", message)
     return text
+
+
+def _client_name(text: str) -> str:
+    name = text.strip()
+    if not 1 <= len(name) <= b.MAX_NAME_CHARS or not name.isprintable():
+        message = f"'name' must have 1 to {b.MAX_NAME_CHARS} printable characters"
+        raise InvalidRequest.of("name", message)
+    return name
+
+
+def _same(known: Client, tenant_id: str, options: ClientOptions) -> Client:
+    """The client that a repeat has created before. Its scopes, orgs and expiry may have changed
+    since; another name or other entities are another client's."""
+    same = (known.tenant_id, known.name, set(known.entities))
+    if same != (tenant_id, options.name, set(options.entities)):
+        raise InvalidRequest.of("id", "'id' is taken by another client: choose another")
+    return known
 
 
 def _check_scopes(principal: Principal, scopes: frozenset[Scope]) -> None:
@@ -322,6 +346,11 @@ def _tenant(tenant: Tenant) -> dict[str, object]:
 
 def _entity(entity: Entity) -> dict[str, object]:
     return {"id": entity.id, "tenant_id": entity.tenant_id, "name": entity.name}
+
+
+def _age(client: Client) -> str:
+    """Clients in the order of their creation."""
+    return f"{iso(client.created_time)} {client.id}"
 
 
 def _client(client: Client) -> dict[str, object]:

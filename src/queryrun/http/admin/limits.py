@@ -13,7 +13,7 @@ from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
-from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, LimitValue
+from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, LimitKind, LimitValue
 
 
 class LimitBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -22,13 +22,14 @@ class LimitBody(msgspec.Struct, forbid_unknown_fields=True):
     level: Level
     subject: str
     name: str
-    value: int | None = None
+    value: int | float | None = None
+    """A whole number: JSON writes some of them with a point or an exponent."""
 
 
 async def list_limits(app: AppContext, request: ApiRequest) -> Response:
     """Those that were set over HTTP, of the tenant, its entities and its clients; with `admin:all`
     those of sources too."""
-    tenant_id = tenant_of(request, request.query_value("tenant_id"))
+    tenant_id = await tenant_of(app, request, request.query_value("tenant_id"))
     own = await _subjects(app, tenant_id)
     found = [
         one
@@ -50,11 +51,9 @@ async def set_limit(app: AppContext, request: ApiRequest) -> Response:
     if kind is None or body.level not in kind.levels:
         names = ", ".join(one.name for one in LIMITS.values() if body.level in one.levels)
         raise InvalidRequest.of(
-            "name", f"'name' of a limit of a {body.level} must be one of {names}"
+            "name", f"'name' of a limit of level {body.level} must be one of {names}"
         )
-    if body.value is not None and not kind.min_value <= body.value <= MAX_VALUE:
-        message = f"'value' must be from {kind.min_value} to {MAX_VALUE}, or null"
-        raise InvalidRequest.of("value", message)
+    value = _whole(body.value, kind)
     await _check_subject(app, request, body)
     await record(
         app,
@@ -63,9 +62,9 @@ async def set_limit(app: AppContext, request: ApiRequest) -> Response:
         body.subject,
         level=body.level.value,
         name=body.name,
-        value=body.value,
+        value=value,
     )
-    await app.limits.set_limit(body.level, body.subject, body.name, body.value)
+    await app.limits.set_limit(body.level, body.subject, body.name, value)
     if app.runs.limiter is not None:
         app.runs.limiter.forget()
     return JsonResponse(
@@ -75,9 +74,18 @@ async def set_limit(app: AppContext, request: ApiRequest) -> Response:
             "name": body.name,
             "unit": kind.unit,
             "period": kind.period.value,
-            "value": body.value,
+            "value": value,
         }
     )
+
+
+def _whole(value: float | None, kind: LimitKind) -> int | None:
+    if value is None:
+        return None
+    if not kind.min_value <= value <= MAX_VALUE or value != int(value):
+        message = f"'value' must be a whole number from {kind.min_value} to {MAX_VALUE}, or null"
+        raise InvalidRequest.of("value", message)
+    return int(value)
 
 
 async def _check_subject(app: AppContext, request: ApiRequest, body: LimitBody) -> None:

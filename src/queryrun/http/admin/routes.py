@@ -28,6 +28,13 @@ EVENT = Parameter(
 )
 SUBJECT = Parameter("subject", "query", {"type": "string"}, "Entries about what has this id alone.")
 PAGE = (p.LIST_PAGE_SIZE, p.CURSOR)
+CLIENT_LINKS: tuple[tuple[str, dict[str, object]], ...] = tuple(
+    (
+        operation[0].upper() + operation[1:],
+        {"operationId": operation, "parameters": {"client_id": "$response.body#/id"}},
+    )
+    for operation in ("getClient", "changeClient", "rotateClient", "revokeClient")
+)
 
 
 def _list(
@@ -65,8 +72,9 @@ def _change(
     *,
     creates: bool = False,
 ) -> Operation:
-    headers = ("location",) if name == "createClient" else ()
-    created = (ResponseDoc(201, "Created.", schema, headers=headers),) if creates else ()
+    is_client = name == "createClient"
+    headers, links = (("location",), CLIENT_LINKS) if is_client else ((), ())
+    created = ResponseDoc(201, "Created.", schema, headers=headers, links=links)
     return Operation(
         "POST",
         f"/admin/v1/{path}",
@@ -78,7 +86,7 @@ def _change(
         description + ADDITION,
         (*parameters, *p.EVERYWHERE),
         body,
-        (*created, ResponseDoc(200, "It is so.", schema)),
+        (*((created,) if creates else ()), ResponseDoc(200, "It is so.", schema)),
         WRITING_ERRORS,
     )
 
@@ -137,7 +145,7 @@ ADMIN_TABLE = (
         "AdminIssuedClient",
         "Create a client",
         "Its secret is in this response and nowhere else. With an `id` of the caller's choice a "
-        "repeat is a 200 without a secret.",
+        "repeat is a 200 without a secret; with another name or other entities it is a 400.",
         RequestBody("application/json", "AdminNewClient", (("one", _NEW_CLIENT),)),
         creates=True,
     ),
@@ -166,7 +174,8 @@ ADMIN_TABLE = (
         h.rotate_client,
         "AdminIssuedClient",
         "Give a client a new secret",
-        "The secret before stays valid for `grace_s`, no older one. Tokens stay valid.",
+        "Secrets before stay valid for `grace_s`, those of earlier rotations until their own end "
+        "if that is sooner: a repeat ends none that is in use. Tokens stay valid.",
         RequestBody("application/json", "AdminRotate", (("one", {"grace_s": 3600}),)),
         (CLIENT_ID,),
     ),

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
-from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME
+from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME, ORG
 from queryrun.http.shapes import Schema, reference, whole_object
+from queryrun.http.times import FAR_FUTURE, FAR_PAST
 from queryrun.runs.limits import LIMITS, MAX_VALUE, Level, Period
 
 _TEXT: Schema = {"type": "string"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _TIME_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_EXPIRES: Schema = {
+    **_TIME_OR_NULL,
+    "description": f"Counts as revoked from then on, in {FAR_PAST.year} to {FAR_FUTURE.year - 1}; "
+    "null: never.",
+}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NAME: Schema = {"type": "string", "pattern": NAME}
 _SCOPES: Schema = {"type": "array", "items": {"type": "string", "enum": list(Scope)}}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
+_ORGS: Schema = {"type": "array", "items": {**_TEXT, "pattern": ORG}}
 
 
 def _page(name: str) -> Schema:
@@ -153,19 +160,20 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
                 "minItems": 1,
                 "description": "read, submit and cancel when absent.",
             },
-            "org_ids": _TEXTS,
+            "org_ids": _ORGS,
             "tenant_id": {"type": ["string", "null"]},
             "id": {
                 "type": ["string", "null"],
                 "format": "uuid",
                 "description": "The client's id, chosen by the caller: a repeat changes nothing.",
             },
+            "expires_time": _EXPIRES,
         },
         "A new client.",
-        *("scopes", "org_ids", "tenant_id", "id"),
+        *("scopes", "org_ids", "tenant_id", "id", "expires_time"),
     ),
     "AdminChange": whole_object(
-        {"scopes": {**_SCOPES, "minItems": 1}, "org_ids": _TEXTS, "expires_time": _TIME_OR_NULL},
+        {"scopes": {**_SCOPES, "minItems": 1}, "org_ids": _ORGS, "expires_time": _EXPIRES},
         "What to change of a client; what is absent stays.",
         *("scopes", "org_ids", "expires_time"),
     ),

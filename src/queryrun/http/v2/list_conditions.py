@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from queryrun.auth.model import Principal
 from queryrun.errors import Problem
+from queryrun.http.times import FAR_FUTURE, FAR_PAST
 from queryrun.http.v2.filters import BadClauseError, Clause, Operator
 from queryrun.runs.state import RunState
 from queryrun.runs.store import RunQuery
@@ -24,10 +25,6 @@ SPELLINGS = {"cancelled": "canceled", "completed": "complete", "submitted": "pen
 """v1's spellings are accepted too (contract B2)."""
 
 TAG = re.compile(r"tags?\[([A-Za-z_][A-Za-z0-9_.-]*)\]")
-
-FAR_PAST = datetime(1970, 1, 1, tzinfo=UTC)
-FAR_FUTURE = datetime(9000, 1, 1, tzinfo=UTC)
-"""No run was created outside this span; inside it, adding to a time cannot overflow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signed
-from queryrun.http.times import iso
+from queryrun.http.times import iso, utc
+from queryrun.webhooks.message import secrets_of
 from queryrun.webhooks.model import (
     Delivery,
     DeliveryAttempt,
@@ -29,7 +30,7 @@ from queryrun.webhooks.model import (
     WebhookEvent,
     WebhookKind,
 )
-from queryrun.webhooks.secrets import new_secret
+from queryrun.webhooks.secrets import UnreadableSecretError, new_secret
 from queryrun.webhooks.store import MAX_PER_CLIENT
 from queryrun.webhooks.target import RefusedTargetError
 
@@ -37,6 +38,8 @@ NO_STORE = {"cache-control": "no-store"}
 MAX_DESCRIPTION_CHARS = 200
 MAX_CREDENTIAL_CHARS = 200
 MAX_GRACE_S = 7 * 24 * 3600.0
+MAX_SIGNATURES = 4
+"""Of secrets from before a rotation, on one message."""
 MAX_REPLAYED_IDS = 100
 _LISTED = "webhook deliveries"
 
@@ -169,10 +172,11 @@ async def rotate_webhook(app: AppContext, request: ApiRequest) -> Response:
         raise InvalidRequest.of("grace_s", message)
     known = await _find(app, request)
     secret = new_secret()
+    before = _before(app, known) if body.grace_s else None
     rotated = SealedSecrets(
         app.webhooks.sealer.seal(secret, known.id),
-        known.secrets.current if body.grace_s else None,
-        app.now() + timedelta(seconds=body.grace_s) if body.grace_s else None,
+        before,
+        None if before is None else app.now() + timedelta(seconds=body.grace_s),
         known.secrets.credentials,
     )
     event = AuditEvent.WEBHOOK_SECRET_ROTATED
@@ -181,6 +185,16 @@ async def rotate_webhook(app: AppContext, request: ApiRequest) -> Response:
         raise _not_found(known.id)
     changed = replace(known, secrets=rotated)
     return JsonResponse(_webhook(changed) | {"secret": secret}, headers=NO_STORE)
+
+
+def _before(app: AppContext, known: Webhook) -> str | None:
+    """What messages are signed with beside the new secret. Those in their grace stay: the response
+    of an earlier rotation may have been lost. None when nobody can read them any more."""
+    try:
+        kept = secrets_of(known, app.webhooks.sealer, app.now())
+    except UnreadableSecretError:
+        return None
+    return app.webhooks.sealer.seal(" ".join(kept[:MAX_SIGNATURES]), known.id)
 
 
 async def remove_webhook(app: AppContext, request: ApiRequest) -> Response:
@@ -238,8 +252,8 @@ async def replay(app: AppContext, request: ApiRequest) -> Response:
         ids=ids,
         webhook_id=_text("webhook_id", body.webhook_id or "", 64) or None,
         state=None if ids else body.state,
-        from_time=_utc(body.from_time),
-        before_time=_utc(body.before_time),
+        from_time=_utc(body.from_time, "from_time"),
+        before_time=_utc(body.before_time, "before_time"),
     )
     if query.state is DeliveryState.PENDING:
         raise InvalidRequest.of("state", "'state' must be dead or delivered: pending ones come")
@@ -373,9 +387,11 @@ def _position(app: AppContext, cursor: str) -> int:
         raise InvalidRequest.of("cursor", message) from error
 
 
-def _utc(time: datetime | None) -> datetime | None:
+def _utc(time: datetime | None, name: str) -> datetime | None:
     """A time without a zone is UTC."""
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+    if time is None:
+        return None
+    return utc(time.replace(tzinfo=UTC) if time.tzinfo is None else time, name)
 
 
 # --- what is returned -----------------------------------------------------------------------

@@ -16,16 +16,18 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from queryrun.engines.base import RowFilter
+from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.estimates import StatementEstimate
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
 from queryrun.services.base import ServiceProcess, ServiceProcesses
-from queryrun.services.estimate.frames import EstimateRequest, EstimateResponse
+from queryrun.services.copies.client import Write
+from queryrun.services.estimate.frames import Copied, EstimateRequest, EstimateResponse
 from queryrun.services.turns import TurnSlots
 from queryrun.sql.parameters import Parameter
+from queryrun.tables.text.requests import CopiesMade, CopiesRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +43,9 @@ MAX_RESIDENT_BYTES = 384 * 1024**2
 """A process that holds more than this afterwards is not kept."""
 _WORK_PREFIX = "worker-estimate-"
 """Begins as the workers' do: what a killed node leaves behind goes the same way."""
+
+_COPIES_LIMITS = EngineLimits(256 * 1024**2, threads=1, spill_dir="", spill_bytes=0)
+"""As planning has them: nothing of the node's slots is used."""
 
 SpecOf = Callable[[str, str, Sequence[str]], Awaitable[SourceSpec]]
 """(source, entity id, orgs) -> which data it is."""
@@ -80,6 +85,8 @@ class EstimateClient:
     fork_client: ForkClient
     spec_of: SpecOf
     options: EstimateOptions
+    write_copies: Write | None = None
+    """Who converts text files; None: each process does for itself, each time."""
     _idle: OrderedDict[int, _Opened] = field(default_factory=OrderedDict)
     _turns: TurnSlots = field(init=False)
     _processes: ServiceProcesses[EstimateResponse] = field(init=False)
@@ -147,6 +154,8 @@ class EstimateClient:
         try:
             async with asyncio.timeout(self.options.timeout_s):
                 response = await opened.process.request(encode(request))
+                while response is not None and response.copies is not None:
+                    response = await self._with_copies(opened, response.copies)
         except TimeoutError:
             _log.warning("estimate_timeout", timeout_s=self.options.timeout_s)
             message = f"the statement could not be planned within {self.options.timeout_s:.0f} s"
@@ -154,6 +163,17 @@ class EstimateClient:
         finally:
             await self._put_back(opened, is_reusable=response is not None)
         return response
+
+    async def _with_copies(self, opened: _Opened, needed: CopiesRequest) -> EstimateResponse | None:
+        """Its next response, once text files that it needs are converted. None: it broke the
+        protocol."""
+        if not needed.is_valid:
+            return None
+        made = CopiesMade()
+        if self.write_copies is not None:
+            handle = opened.process.child.handle
+            made = await self.write_copies(opened.source, needed, _COPIES_LIMITS, handle)
+        return await opened.process.request(encode(Copied(made)))
 
     def _taken(self, spec: SourceSpec) -> _Opened | None:
         """The process that was used last for this source, if one is idle and lives."""

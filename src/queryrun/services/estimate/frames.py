@@ -7,6 +7,7 @@ from queryrun.engines.estimates import StatementEstimate
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 from queryrun.sql.parameters import Parameter
+from queryrun.tables.text.requests import CopiesMade, CopiesRequest
 
 
 class EstimateRequest(Frame, frozen=True, tag="estimate"):
@@ -20,10 +21,24 @@ class EstimateRequest(Frame, frozen=True, tag="estimate"):
     parameters: tuple[Parameter, ...] = ()
 
 
+class Copied(Frame, frozen=True, tag="copied"):
+    """Node to process: the response to a request for copies."""
+
+    made: CopiesMade
+
+
+ToEstimate = EstimateRequest | Copied
+
+
 class EstimateResponse(Frame, frozen=True, tag="estimated"):
-    """Process to node: the estimate, or why the statement fails; `code` is a `FailureCode`."""
+    """Process to node: the estimate, or why the statement fails; `code` is a `FailureCode`.
+
+    With `copies` neither: text files are to be converted before it goes on, and the process, which
+    sees statements, may not write where copies are kept.
+    """
 
     estimate: StatementEstimate | None = None
+    copies: CopiesRequest | None = None
     code: str = ""
     message: str = ""
     line: int | None = None

@@ -20,15 +20,17 @@ import pyarrow as pa
 
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text import kinds
+from queryrun.tables.text.batches import below, first_rows, is_at_end, split_head
+from queryrun.tables.text.copy_writer import PARQUET_OPTIONS, CopyWriter, grouped
 from queryrun.tables.text.faults import FileFault, cut
 from queryrun.tables.text.json_records import UnknownKeyError
 from queryrun.tables.text.kinds import Facts
 from queryrun.tables.text.nested import InexactError, Shape, decoded
+from queryrun.tables.text.proven import TYPES, proven
 from queryrun.tables.text.rules import rule_sql
 from queryrun.tables.text.sources import Batches, Source
+from queryrun.tables.types import type_name
 
-HEAD_ROWS = 20_000
-"""From these the first guess at the types is made, and the columns of JSON are taken."""
 SAMPLE_ROWS = 5_000
 """Of delimited text: binding and counting take longer than a few thousand rows are worth."""
 FAMILY_ROWS = 1_000
@@ -36,11 +38,6 @@ FAMILY_ROWS = 1_000
 but most likely a fault of the file: see `Column.break_row`."""
 UNREAD = "UNREAD"
 """The kind of a column that a copy leaves out, since no statement has asked for it."""
-_PARQUET = (
-    "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw, ROW_GROUP_SIZE 122880, "
-    "DICTIONARY_SIZE_LIMIT 5000"
-)
-"""The second version's encodings of numbers are written and read in less time than the first's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,10 @@ class Converter:
 
     def interrupt(self) -> None:
         """Stop a conversion, from another thread; it raises `duckdb.InterruptException`."""
+        self._is_interrupted = True
         self._connection.interrupt()
+
+    _is_interrupted = False
 
     def close(self) -> None:
         """Release its memory."""
@@ -96,10 +96,10 @@ class Converter:
         with source.open() as (names, batches):
             if not names:
                 return Converted((), 0)
-            head, rest = _split_head(batches)
+            head, rest = split_head(batches)
             columns: list[Column] = []
             try:
-                is_whole, rest = _is_at_end(rest)
+                is_whole, rest = is_at_end(rest)
                 columns = self._columns(source, names, head, is_whole=is_whole)
                 check = not all(column.is_complete for column in columns)
                 if check and names_read is not None and not source.is_json:
@@ -196,12 +196,12 @@ class Converter:
     ) -> list[Column]:
         """With facts of the whole file where the first rows are all: then no value needs a test."""
         shapes = [Shape() for _ in names] if source.is_json else []
-        sample = head if source.is_json else _first_rows(head, SAMPLE_ROWS)
+        sample = head if source.is_json else first_rows(head, SAMPLE_ROWS)
         facts = self._facts(source, names, _observed(iter(sample), shapes))
         is_complete = is_whole and sum(b.num_rows for b in sample) == sum(b.num_rows for b in head)
         first = facts
         if not source.is_json and any(kinds.may_begin_as_family(fact) for fact in facts):
-            first = self._facts(source, names, iter(_first_rows(head, FAMILY_ROWS)))
+            first = self._facts(source, names, iter(first_rows(head, FAMILY_ROWS)))
         columns = []
         for index, (name, fact, begin) in enumerate(zip(names, facts, first, strict=True)):
             family = "" if source.is_json else kinds.family_of(begin)
@@ -210,7 +210,7 @@ class Converter:
         return columns
 
     def _facts(self, source: Source, names: Sequence[str], batches: Batches) -> list[Facts]:
-        return self.facts(source.is_json, len(names), _below(batches))
+        return self.facts(source.is_json, len(names), below(batches))
 
     def facts(self, is_json: bool, columns: int, values: Batches) -> list[Facts]:
         """The facts of each column; `values` have its number, from 0, as c and a text as v."""
@@ -240,22 +240,71 @@ class Converter:
         *,
         check: bool,
     ) -> int:
+        """The rows that were written; the engine writes what `proven` does not know."""
+        if source.is_json or any(
+            column.kind not in {*TYPES, UNREAD} or column.name.lower() in source.rules
+            for column in columns
+        ):
+            return self._write_tested(source, columns, batches, path, check=check)
+        groups = grouped(self._until_interrupted(batches))
+        first = next(groups, [])
+        if first and any(values is None for values in _proven(columns, first)):
+            every = itertools.chain(first, itertools.chain.from_iterable(groups))
+            return self._write_tested(source, columns, every, path, check=check)
+        read = [column for column in columns if column.kind != UNREAD]
+        schema = pa.schema([(column.name, TYPES[column.kind]) for column in read])
+        with CopyWriter(path, schema, first[:1]) as writer:
+            for group in itertools.chain([first] if first else [], groups):
+                found = _proven(columns, group)
+                others = [index for index, values in enumerate(found) if values is None]
+                if others:
+                    tested = self._tested(source, columns, group, others, check=check)
+                    for index, values in zip(others, tested.columns, strict=True):
+                        found[index] = values.cast(schema.types[index])
+                writer.write([values for values in found if values is not None])
+            return writer.rows
+
+    def _until_interrupted(self, batches: Batches) -> Batches:
+        for batch in batches:
+            if self._is_interrupted:
+                raise duckdb.InterruptException
+            yield batch
+
+    def _tested(
+        self,
+        source: Source,
+        columns: Sequence[Column],
+        group: Sequence[pa.RecordBatch],
+        positions: Sequence[int],
+        *,
+        check: bool,
+    ) -> pa.Table:
+        """These columns of the batches as the engine casts them, value by value."""
         read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
-        items = ", ".join(
-            f"{_item(source, column, index, is_checked=check)} AS {quoted_name(column.name)}"
-            for index, column in read
-        )
-        tried = "".join(
-            f", {cast} AS t{index}"
-            for index, column in read
-            if check and (cast := _tried(source, column, index))
-        )
+        chosen = [read[position] for position in positions]
+        rows = pa.Table.from_batches(group).select(list(positions))
+        with self._registered(rows.rename_columns([f"c{index}" for index, _ in chosen])) as name:
+            sql = _select(source, chosen, name, check=check)
+            with self._faults():
+                return self._connection.sql(sql).to_arrow_table()
+
+    def _write_tested(
+        self,
+        source: Source,
+        columns: Sequence[Column],
+        batches: Batches,
+        path: Path,
+        *,
+        check: bool,
+    ) -> int:
+        """The engine reads, tests and writes every value."""
+        read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
         types = [_arrow_type(column) for column in columns]
         fields = {f"c{index}": types[index] for index, _ in read}
         with self._stream(fields, _typed(batches, columns, types)) as stream:
             rows = self._execute(
-                f"COPY (SELECT {items} FROM (SELECT *{tried} FROM {stream})) "
-                f"TO {quoted_text(os.fspath(path))} ({_PARQUET})"
+                f"COPY ({_select(source, read, stream, check=check)}) "
+                f"TO {quoted_text(os.fspath(path))} ({PARQUET_OPTIONS})"
             )
         return int(str(rows[0][0]))
 
@@ -309,7 +358,7 @@ class ValueFault(FileFault):
     """A value that is not of the type that is defined; `row` counts from 0."""
 
     def __init__(self, file: str, name: str, index: int, row: int, value: str, kind: str) -> None:
-        problem = f"has '{cut(value)}', which is no {kind.lower()}"
+        problem = f"has '{cut(value)}', which is no {type_name(kind)}"
         advice = "correct it, or its definition (type, format or nulls) in tables.toml"
         super().__init__(file, problem, advice, column=name)
         self.index, self.row = index, row
@@ -323,6 +372,40 @@ def _without(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
         column if read else replace(column, kind=UNREAD)
         for column, read in zip(columns, is_read, strict=True)
     ]
+
+
+def _select(
+    source: Source, columns: Sequence[tuple[int, Column]], rows: str, *, check: bool
+) -> str:
+    """SQL that reads the columns, by their numbers, from texts in `rows`."""
+    items = ", ".join(
+        f"{_item(source, column, index, is_checked=check)} AS {quoted_name(column.name)}"
+        for index, column in columns
+    )
+    tried = "".join(
+        f", {cast} AS t{index}"
+        for index, column in columns
+        if check and (cast := _tried(source, column, index))
+    )
+    return f"SELECT {items} FROM (SELECT *{tried} FROM {rows})"
+
+
+def _proven(
+    columns: Sequence[Column], group: Sequence[pa.RecordBatch]
+) -> list[pa.ChunkedArray | None]:
+    """The columns of the batches that are `proven`, and None for each of the others."""
+    read = [column for column in columns if column.kind != UNREAD]
+    return [_proven_column(column, [b.column(i) for b in group]) for i, column in enumerate(read)]
+
+
+def _proven_column(column: Column, texts: Sequence[pa.Array]) -> pa.ChunkedArray | None:
+    chunks = []
+    for text in texts:
+        values = proven(text, column.kind, column.facts)
+        if values is None:
+            return None
+        chunks.append(values)
+    return pa.chunked_array(chunks, TYPES[column.kind])
 
 
 def _tried(source: Source, column: Column, index: int) -> str:
@@ -415,40 +498,3 @@ def _nested_array(texts: list[str | None], column: Column, kind: pa.DataType) ->
     if not fits:
         raise MismatchError
     return pa.array(values, kind)
-
-
-def _below(batches: Batches) -> Batches:
-    """The values of all columns one below the other, with the number of their column."""
-    for batch in batches:
-        numbers = [
-            pa.repeat(pa.scalar(index, pa.int32()), batch.num_rows)
-            for index in range(batch.num_columns)
-        ]
-        values = [pa.concat_arrays(numbers), pa.concat_arrays(batch.columns)]
-        yield pa.RecordBatch.from_arrays(values, ["c", "v"])
-
-
-def _split_head(batches: Batches) -> tuple[list[pa.RecordBatch], Batches]:
-    head: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        head.append(batch)
-        rows += batch.num_rows
-        if rows >= HEAD_ROWS:
-            break
-    return head, batches
-
-
-def _is_at_end(batches: Batches) -> tuple[bool, Batches]:
-    first = next(batches, None)
-    return first is None, batches if first is None else itertools.chain([first], batches)
-
-
-def _first_rows(batches: Sequence[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
-    found = []
-    for batch in batches:
-        found.append(batch.slice(0, rows))
-        rows -= batch.num_rows
-        if rows <= 0:
-            break
-    return found

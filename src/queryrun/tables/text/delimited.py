@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
+from queryrun.tables.definition import TableDefinition
 from queryrun.tables.text.faults import NOT_UTF8, NOT_UTF8_ADVICE, FileFault, cut
 from queryrun.tables.text.plain_rows import PlainRows
 from queryrun.tables.text.quotes import QuoteCheck
@@ -51,6 +52,21 @@ class Header:
 
     names: tuple[str, ...]
     layout: Layout
+
+
+def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
+    """The layout of an ending, with what the definition says of it."""
+    return replace(
+        layout,
+        delimiter=definition.delimiter or layout.delimiter,
+        quote=layout.quote if definition.quote is None else definition.quote,
+        escape=definition.escape,
+        header=layout.header if definition.header is None else definition.header,
+        names=definition.names,
+        nulls=definition.nulls,
+        is_header_defined=definition.header is not None or bool(definition.names),
+        is_defined=layout.is_defined or bool(definition.delimiter),
+    )
 
 
 def read_header(stream: TextStream, layout: Layout) -> Header:

@@ -147,7 +147,7 @@ def family_of(facts: Facts) -> str:
 def is_plainly_text(value: str) -> bool:
     """Whether a value is of no family by its first character, as `qr_class` has it: no SQL is
     needed to know it. False says nothing."""
-    return value >= ":" and value not in _BOOLEANS
+    return value >= ":" and value not in BOOLEANS
 
 
 SLASHED_FAMILY = "dates with slashes"
@@ -177,14 +177,14 @@ def breaks_family(facts: Facts, family: str) -> bool:
 
 # --- the classes in SQL ---------------------------------------------------------------------
 
-_PLAIN = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+PLAIN = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 _SCIENTIFIC = (
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-][0-9]+|-?(?:0|[1-9][0-9]*)\.[0-9]+[eE][0-9]+"
 )
 _JSON_SCIENTIFIC = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-]?[0-9]+"
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6}0*)?)?"
-_OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
-_BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
+OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+BOOLEANS = ("true", "false", "True", "False", "TRUE", "FALSE")
 _MAX_FAST_CHARS = 60
 """A plain number so short is not too small for a double."""
 
@@ -204,7 +204,7 @@ MACROS = (
     "CREATE OR REPLACE MACRO qr_number(v) AS CASE "
     f"WHEN regexp_full_match(v, '-?[1-9][0-9]*') AND qr_digits(v) <= {MAX_DIGITS} THEN 'I' "
     "WHEN qr_keeps(v) AND NOT regexp_full_match(v, '-?[1-9][0-9]*') THEN 'f' "
-    f"WHEN regexp_full_match(v, '{_PLAIN}') AND qr_digits(v) <= {MAX_DIGITS} THEN 'F' END",
+    f"WHEN regexp_full_match(v, '{PLAIN}') AND qr_digits(v) <= {MAX_DIGITS} THEN 'F' END",
     "CREATE OR REPLACE MACRO qr_slashed(v) AS CASE "
     "WHEN try_strptime(v, '%d/%m/%Y') IS NOT NULL AND try_strptime(v, '%m/%d/%Y') IS NOT NULL "
     "THEN 'a' WHEN try_strptime(v, '%d/%m/%Y') IS NOT NULL THEN 'y' "
@@ -214,7 +214,7 @@ MACROS = (
     "THEN CASE WHEN TRY_CAST(v AS DATE) IS NULL THEN 'x' ELSE 'd' END "
     f"WHEN regexp_full_match(v, '{_MOMENT}') "
     "THEN CASE WHEN TRY_CAST(v AS TIMESTAMP) IS NULL OR v[12:13] > '23' THEN 'x' ELSE 't' END "
-    f"WHEN regexp_full_match(v, '{_MOMENT}{_OFFSET}') "
+    f"WHEN regexp_full_match(v, '{_MOMENT}{OFFSET}') "
     "THEN CASE WHEN TRY_CAST(v AS TIMESTAMPTZ) IS NULL OR v[12:13] > '23' THEN 'x' ELSE 'o' END "
     "ELSE 'x' END",
     # A date and time as the engine prints it (or with a T), which is most of them. Years of five
@@ -224,10 +224,10 @@ MACROS = (
     "CAST(TRY_CAST(v AS TIMESTAMP) AS VARCHAR) = replace(v, 'T', ' '), false)",
     # `v` below ':' begins with a digit or a minus: anything else is no number and no date.
     "CREATE OR REPLACE MACRO qr_class(v) AS CASE WHEN v IS NULL OR v = '' THEN NULL "
-    f"WHEN v >= ':' THEN CASE WHEN v IN {_BOOLEANS} "
+    f"WHEN v >= ':' THEN CASE WHEN v IN {BOOLEANS} "
     "THEN 'b' ELSE 'x' END WHEN v < '-' THEN 'x' "
     "WHEN CAST(TRY_CAST(v AS BIGINT) AS VARCHAR) = v THEN 'i' "
-    f"WHEN regexp_full_match(v, '{_PLAIN}|{_SCIENTIFIC}') THEN coalesce(qr_number(v), 'x') "
+    f"WHEN regexp_full_match(v, '{PLAIN}|{_SCIENTIFIC}') THEN coalesce(qr_number(v), 'x') "
     "WHEN regexp_full_match(v, '[0-9]+') THEN 'z' "
     "WHEN v[5] = '-' THEN qr_time(v) "
     "WHEN length(v) = 10 AND regexp_full_match(v, '[0-9]{2}/[0-9]{2}/[0-9]{4}') "
@@ -237,7 +237,7 @@ MACROS = (
     "WHEN v[1] = '\"' THEN CASE WHEN v[6] = '-' THEN qr_time(v[2:]) ELSE 'x' END "
     "WHEN v[1] IN ('{', '[') THEN 'j' WHEN v IN ('true', 'false') THEN 'b' "
     "WHEN CAST(TRY_CAST(v AS BIGINT) AS VARCHAR) = v THEN 'i' "
-    f"WHEN regexp_full_match(v, '{_PLAIN}|{_JSON_SCIENTIFIC}') THEN coalesce(qr_number(v), 'n') "
+    f"WHEN regexp_full_match(v, '{PLAIN}|{_JSON_SCIENTIFIC}') THEN coalesce(qr_number(v), 'n') "
     "ELSE 'n' END",
 )
 """What a connection must be told before it can run the SQL made here."""
@@ -354,8 +354,8 @@ def _is_of(column: str, kind: str, is_json: bool, tried: str) -> str:
         return f"CAST({tried} AS VARCHAR) = {column}"
     if kind == "DOUBLE":
         return (
-            f"((length({column}) <= 15 AND regexp_full_match({column}, '{_PLAIN}')) "
-            f"OR (CAST({tried} AS VARCHAR) = {column} AND regexp_full_match({column}, '{_PLAIN}')) "
+            f"((length({column}) <= 15 AND regexp_full_match({column}, '{PLAIN}')) "
+            f"OR (CAST({tried} AS VARCHAR) = {column} AND regexp_full_match({column}, '{PLAIN}')) "
             f"OR CASE {classify} WHEN 'f' THEN true WHEN 'i' THEN "
             f"abs(CAST(TRY_CAST({column} AS BIGINT) AS HUGEINT)) <= {MAX_EXACT_INTEGER} "
             "ELSE false END)"
@@ -379,7 +379,7 @@ def _is_of(column: str, kind: str, is_json: bool, tried: str) -> str:
         digits = rf"0|[1-9][0-9]{{0,{whole}}}" if whole >= 0 else "0"
         return f"regexp_full_match({column}, '-?(?:{digits}){fraction}')"
     if kind == "BOOLEAN" and not is_json:
-        alternatives = (f"{column} = '{word}'" for word in _BOOLEANS)
+        alternatives = (f"{column} = '{word}'" for word in BOOLEANS)
         return f"({' OR '.join(alternatives)})"
     classes = {"BOOLEAN": "'b'", "DATE/d": "'y', 'a'", "DATE/m": "'m', 'a'"}
     return f"{classify} IN ({classes[kind]})"

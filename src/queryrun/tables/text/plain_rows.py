@@ -11,9 +11,6 @@ import io
 from queryrun.tables.text.faults import NOT_UTF8, NOT_UTF8_ADVICE
 from queryrun.tables.text.stream import TextStream
 
-PART_BYTES = 1024**2
-"""Read at a time: it stays in the processor's cache until it has been parsed."""
-
 
 class PlainRows(io.RawIOBase):
     """Whole lines of a stream, as long as they have no quote. What follows stays in the stream.
@@ -37,11 +34,10 @@ class PlainRows(io.RawIOBase):
 
         Empty at the first line with a quote, and at one that is longer than `size`.
         """
-        for length in (min(size, PART_BYTES), size):
-            lines = self._whole(self._stream.waiting(length))
-            if lines:
-                return self._valid(self._stream.read(lines))
-        return b""
+        data = self._stream.ready()
+        lines = self._whole(data) if len(data) <= size else 0
+        lines = lines or self._whole(self._stream.waiting(size))
+        return self._valid(self._stream.read(lines)) if lines else b""
 
     def _valid(self, lines: bytes) -> bytes:
         """Most text is ASCII, which is known of the whole sooner than of every value."""

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from queryrun.tables.definition import TableDefinition
-from queryrun.tables.model import displayed, unreadable
+from queryrun.tables.model import displayed, table_key, unreadable
 from queryrun.tables.partitions import partitioned
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot, changed
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.text import kinds, locate
 from queryrun.tables.text.convert import UNREAD, Column, Converted, Converter, ValueFault
-from queryrun.tables.text.delimited import Layout, RaggedFault
+from queryrun.tables.text.delimited import Layout, RaggedFault, defined_layout
 from queryrun.tables.text.faults import COLUMN_FAULT, NOT_UTF8, FileFault, cut, replace_line
 from queryrun.tables.text.nested import InexactError, Shape
+from queryrun.tables.text.request_once import RequestOnce, columns_named
 from queryrun.tables.text.small_files import MAX_FILE_BYTES, convert_small, write_parquet
 from queryrun.tables.text.sources import DelimitedSource, JsonSource, Source
 from queryrun.tables.text.store import CopyStore, Entry, key_of
@@ -120,6 +120,7 @@ class _Reading:
         then `TextContext.columns` did not name it."""
         self.order: list[str] = []
         """All columns, when some are not in the copy."""
+        self._request = RequestOnce(table_key(table.table.name), table.text)
 
     def close(self) -> None:
         """Release the converter."""
@@ -137,6 +138,8 @@ class _Reading:
             for file in files
             if not self._remember_some(file) and not self._recall(file, file.key)
         ]
+        if missing and self._request():
+            missing = [file for file in missing if not self._recall(file, file.key)]
         for file in self._without_small(missing):
             self._remember(file, file.key, self._convert)
         files = [file for file in files if file.converted.columns]
@@ -169,7 +172,7 @@ class _Reading:
 
     def _remember(self, file: _File, key: str, make: Callable[[_File, Path], Converted]) -> None:
         """What is known by this key, or `make` it known. A fault is known as well."""
-        if self._recall(file, key):
+        if self._recall(file, key) or (self._request() and self._recall(file, key)):
             return
         with self._store.writing() as path:
             try:
@@ -223,10 +226,12 @@ class _Reading:
 
         There is one such copy of a version: a statement that needs more columns has all converted.
         """
-        columns = self._context.columns
         is_long = file.file.identity.size_bytes >= SOME_COLUMNS_BYTES
         is_alone = len(self._table.files) == 1 and not self._table.table.partition_keys
-        if columns is None or not is_long or self._layout is None or not is_alone:
+        if not is_long or self._layout is None or not is_alone:
+            return False
+        columns = columns_named(self._context, file.source)
+        if columns is None:
             return False
         columns |= {self._table.table.deleted_column.lower()}
         if self._store.find(file.key):
@@ -362,11 +367,16 @@ class _Reading:
     def _examine(self, files: Sequence[_File]) -> None:
         """Types differ between files: what they have in common takes the facts of every value."""
         for file in files:
-            if all(column.is_complete for column in file.converted.columns):
+            if _is_complete(file) or (self._request.is_possible and self._is_examined(file)):
                 continue
             columns = self._converter.examine(file.source, file.converted.columns)
             file.converted = Converted(tuple(columns), file.converted.rows)
             self._store.add(file.key, Entry(file.converted))
+
+    def _is_examined(self, file: _File) -> bool:
+        """Whether who was asked has examined it meanwhile."""
+        self._request()
+        return self._recall(file, file.key) and _is_complete(file)
 
     def _kind(self, columns: Sequence[Column]) -> tuple[str, Shape | None]:
         if len({(column.kind, str(column.shape)) for column in columns}) == 1:
@@ -466,6 +476,10 @@ class _Reading:
         return f"Table '{table}', column '{cut(name)}': {problem}: {advice} in tables.toml"
 
 
+def _is_complete(file: _File) -> bool:
+    return all(column.is_complete for column in file.converted.columns)
+
+
 def _unread(converted: Converted) -> set[str]:
     return {column.name.lower() for column in converted.columns if column.kind == UNREAD}
 
@@ -480,18 +494,3 @@ def _store_of(table: TableSnapshot) -> CopyStore:
     if table.work_dir is None:
         raise unreadable(table.table.name, "there is no directory for its copy")
     return CopyStore(table.work_dir / f"table-{table.version}-copies", shared=shared)
-
-
-def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
-    """The layout of an ending, with what the definition says of it."""
-    return replace(
-        layout,
-        delimiter=definition.delimiter or layout.delimiter,
-        quote=layout.quote if definition.quote is None else definition.quote,
-        escape=definition.escape,
-        header=layout.header if definition.header is None else definition.header,
-        names=definition.names,
-        nulls=definition.nulls,
-        is_header_defined=definition.header is not None or bool(definition.names),
-        is_defined=layout.is_defined or bool(definition.delimiter),
-    )

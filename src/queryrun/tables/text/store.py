@@ -22,7 +22,7 @@ from queryrun.tables.text.faults import FileFault
 from queryrun.tables.text.kinds import Facts
 from queryrun.tables.text.nested import Shape
 
-FORMAT = 5
+FORMAT = 6
 """To be advanced when the meaning of what is kept changes: then nothing older is used."""
 DEFAULT_MAX_BYTES = 20 * 1024**3
 _EVICT_PARTS, _EVICT_EVERY = 20, 500

@@ -18,7 +18,7 @@ from isal import igzip
 
 from queryrun.tables.text.faults import FileFault
 
-CHUNK_BYTES = 1024**2
+CHUNK_BYTES = 2 * 1024**2
 HEAD_BYTES = 1024**2
 """The header must end within these."""
 _BOMS = (
@@ -108,6 +108,11 @@ class TextStream(io.RawIOBase):
             self._buffer += self._next()
         return self._buffer[:size]
 
+    def ready(self) -> bytes:
+        """A chunk or more, as it is kept: no copy is made. It stays to be read."""
+        self.waiting(CHUNK_BYTES)
+        return self._buffer
+
     def skip(self, count: int) -> None:
         """Pass over bytes of the head."""
         self._refuse_marks(self._buffer[:count], is_header=True)
@@ -154,14 +159,14 @@ class TextStream(io.RawIOBase):
         """A byte order mark behind the start is the seam of joined files: what follows may be a
         second header. Inside of a line it may be text, which some programs put there.
         """
-        text = self._tail + data
+        text = self._tail + data if b"\xef" in self._tail or b"\xef" in data else b""
         for match in _MARK.finditer(text):
             at = match.start()
             is_seam = is_header or self.is_of_one_column or text[at - 1 : at] in (b"\n", b"\r")
             if at and is_seam:
                 line = self.lines + line_breaks(data[: max(0, at - len(self._tail))])
                 self.fail(_SEAM, _SEAM_ADVICE, line)
-        self._tail = text[-3:]
+        self._tail = (self._tail + data[-3:])[-3:]
 
     def _next(self) -> bytes:
         """The next chunk, decoded; sets `_is_at_end` with the last."""

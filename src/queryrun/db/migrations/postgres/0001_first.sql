@@ -365,6 +365,12 @@ CREATE TABLE file_removals (
 );
 CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
 
+-- When the latest outage of this database ended, as the nodes saw it: no run is charged for one.
+CREATE TABLE store_outage (
+    id       integer PRIMARY KEY CHECK (id = 1),
+    ended_ms bigint NOT NULL
+);
+
 -- The nodes on this database, and what each last said of itself.
 CREATE TABLE nodes (
     node    text COLLATE "C" PRIMARY KEY,

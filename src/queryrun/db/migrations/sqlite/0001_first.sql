@@ -361,6 +361,12 @@ CREATE TABLE file_removals (
 ) WITHOUT ROWID;
 CREATE INDEX file_removals_recorded ON file_removals (recorded_ms, file_key);
 
+-- When the latest outage of this database ended, as the nodes saw it: no run is charged for one.
+CREATE TABLE store_outage (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    ended_ms INTEGER NOT NULL
+);
+
 -- Limits that were set over HTTP (runs/limits.py).
 CREATE TABLE limits (
     level   TEXT NOT NULL,

@@ -45,7 +45,8 @@ ON CONFLICT (tenant_id, name) DO NOTHING;
 -- name: add_client
 INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
 VALUES (%(id)s, %(tenant_id)s, %(name)s, %(scopes)s, %(org_ids)s, %(created_ms)s, %(revoked_ms)s,
-    %(expires_ms)s);
+    %(expires_ms)s)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: change_client
 -- Index: clients_id_key.
@@ -66,18 +67,24 @@ SELECT 1 FROM clients WHERE id = %(client_id)s FOR UPDATE;
 
 -- name: remove_old_secrets
 -- Index: client_secrets_pkey.
-DELETE FROM client_secrets WHERE client_id = %(client_id)s AND valid_until_ms IS NOT NULL;
+-- Of rotated secrets the ones that are valid longest stay.
+DELETE FROM client_secrets WHERE client_id = %(client_id)s AND valid_until_ms IS NOT NULL
+    AND digest NOT IN (SELECT digest FROM client_secrets
+        WHERE client_id = %(client_id)s AND valid_until_ms IS NOT NULL
+        ORDER BY valid_until_ms DESC LIMIT %(max_rotated)s);
 
 -- name: expire_secrets
--- Sets the end of the current secret. Index: client_secrets_pkey.
-UPDATE client_secrets SET valid_until_ms = %(valid_until_ms)s WHERE client_id = %(client_id)s;
+-- Sets the end of the current secret, and of rotated ones where it is sooner. Index:
+-- client_secrets_pkey.
+UPDATE client_secrets SET valid_until_ms = least(coalesce(valid_until_ms, %(valid_until_ms)s),
+    %(valid_until_ms)s) WHERE client_id = %(client_id)s;
 
 -- name: secret_digests
 -- The current secret first. Index: client_secrets_pkey.
 SELECT s.digest FROM client_secrets s JOIN clients c ON c.id = s.client_id
 WHERE s.client_id = %(client_id)s AND c.revoked_ms IS NULL
     AND (s.valid_until_ms IS NULL OR s.valid_until_ms > %(now_ms)s)
-ORDER BY s.valid_until_ms IS NOT NULL;
+ORDER BY s.valid_until_ms IS NOT NULL, s.valid_until_ms DESC;
 
 -- name: revoke_client
 -- A second revocation keeps the time of the first.

@@ -262,6 +262,15 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), expired AS MATERIALIZED (
 )
 SELECT count(*) FROM removed;
 
+-- name: record_outage
+-- Index: store_outage_pkey.
+INSERT INTO store_outage AS o (id, ended_ms) SELECT 1, {now} - %(age_ms)s
+ON CONFLICT (id) DO UPDATE SET ended_ms = greatest(o.ended_ms, excluded.ended_ms);
+
+-- name: outage_age
+-- Index: store_outage_pkey.
+SELECT {now} - ended_ms FROM store_outage WHERE id = 1;
+
 -- name: record_removals
 -- Index: file_removals_pkey.
 INSERT INTO file_removals (file_key, recorded_ms)

@@ -46,7 +46,8 @@ ON CONFLICT (tenant_id, name) DO NOTHING;
 
 -- name: add_client
 INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
-VALUES (:id, :tenant_id, :name, :scopes, :org_ids, :created_ms, :revoked_ms, :expires_ms);
+VALUES (:id, :tenant_id, :name, :scopes, :org_ids, :created_ms, :revoked_ms, :expires_ms)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: change_client
 -- Index: the unique one on clients (id).
@@ -62,18 +63,24 @@ INSERT INTO client_secrets (client_id, digest) VALUES (:client_id, :digest);
 
 -- name: remove_old_secrets
 -- Index: the primary key of client_secrets.
-DELETE FROM client_secrets WHERE client_id = :client_id AND valid_until_ms IS NOT NULL;
+-- Of rotated secrets the ones that are valid longest stay.
+DELETE FROM client_secrets WHERE client_id = :client_id AND valid_until_ms IS NOT NULL
+    AND digest NOT IN (SELECT digest FROM client_secrets
+        WHERE client_id = :client_id AND valid_until_ms IS NOT NULL
+        ORDER BY valid_until_ms DESC LIMIT :max_rotated);
 
 -- name: expire_secrets
--- Sets the end of the current secret. Index: the primary key of client_secrets.
-UPDATE client_secrets SET valid_until_ms = :valid_until_ms WHERE client_id = :client_id;
+-- Sets the end of the current secret, and of rotated ones where it is sooner. Index: the primary
+-- key of client_secrets.
+UPDATE client_secrets SET valid_until_ms = min(coalesce(valid_until_ms, :valid_until_ms),
+    :valid_until_ms) WHERE client_id = :client_id;
 
 -- name: secret_digests
 -- The current secret first. Index: the primary key of client_secrets.
 SELECT s.digest FROM client_secrets s JOIN clients c ON c.id = s.client_id
 WHERE s.client_id = :client_id AND c.revoked_ms IS NULL
     AND (s.valid_until_ms IS NULL OR s.valid_until_ms > :now_ms)
-ORDER BY s.valid_until_ms IS NOT NULL;
+ORDER BY s.valid_until_ms IS NOT NULL, s.valid_until_ms DESC;
 
 -- name: revoke_client
 -- A second revocation keeps the time of the first.

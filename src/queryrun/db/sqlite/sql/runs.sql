@@ -199,6 +199,13 @@ INSERT OR IGNORE INTO file_removals (file_key, recorded_ms)
 SELECT file_key, :now_ms FROM runs WHERE seq = :seq AND file_key IS NOT NULL
 UNION SELECT file_key, :now_ms FROM attempts WHERE run_seq = :seq AND file_key IS NOT NULL;
 
+-- name: record_outage
+INSERT INTO store_outage (id, ended_ms) VALUES (1, :ended_ms)
+ON CONFLICT (id) DO UPDATE SET ended_ms = max(ended_ms, excluded.ended_ms);
+
+-- name: outage_ended
+SELECT ended_ms FROM store_outage WHERE id = 1;
+
 -- name: record_removal
 INSERT OR REPLACE INTO file_removals (file_key, recorded_ms) VALUES (:file_key, :now_ms);
 

@@ -55,11 +55,12 @@ def _clients(targets: Targets, dialect: str, *, is_database: bool) -> list[httpx
     server = targets.fresh(environ)
     for entity, condition in CONDITIONS.items():
         _write(server.made.data_dir.parent / entity, condition, is_database=is_database)
-    restricted = [_client(targets, server, entity, ["north"]) for entity in CONDITIONS]
-    return [*restricted, _client(targets, server, "everybody", [])]
+    restricted = [new_org_client(targets, server, entity, ["north"]) for entity in CONDITIONS]
+    return [*restricted, new_org_client(targets, server, "everybody", [])]
 
 
-def _client(targets: Targets, server: Server, entity: str, orgs: list[str]) -> httpx.Client:
+def new_org_client(targets: Targets, server: Server, entity: str, orgs: list[str]) -> httpx.Client:
+    """A client of an entity that sees rows of these orgs; of all with none."""
     issued = clients.create(server.made.home, clients.NewClient([entity], orgs=orgs))
     return targets.client_of(server, issued)
 

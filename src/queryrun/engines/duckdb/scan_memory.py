@@ -1,0 +1,117 @@
+"""What a planning process remembers from one statement to the next, of one entity's files.
+
+The ends of Parquet files, by the identity of each file: a file that anybody has written to is
+looked at anew. And the marked views by which a plan tells which files a scan is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import duckdb
+
+from queryrun.engines.duckdb.parquet_calls import ParquetCall, marked
+from queryrun.engines.duckdb.tables import OfferedTable
+from queryrun.tables.identity import FileIdentity
+from queryrun.tables.sql import view_sql
+
+MAX_FILES = 1_000
+"""Of one scan whose ends are remembered; of more they are read every time."""
+MAX_CHUNKS = 100_000
+"""Columns of row groups that are remembered, of all files together: some 20 MB."""
+_COLUMNS = (
+    "row_group_id, row_group_num_rows, path_in_schema, total_compressed_size, "
+    "stats_min_value, stats_max_value, stats_null_count, num_values"
+)
+_TABLE = """CREATE OR REPLACE TEMP TABLE chunks (
+    file BIGINT, row_group_id BIGINT, row_group_num_rows BIGINT, path_in_schema VARCHAR,
+    total_compressed_size BIGINT, stats_min_value VARCHAR, stats_max_value VARCHAR,
+    stats_null_count BIGINT, num_values BIGINT)"""
+
+
+class RememberedEnds:
+    """The row groups of files, in a temporary table of a connection of its own: no statement of
+    anybody's sees it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._numbers: dict[FileIdentity, int] = {}
+        self._types: dict[FileIdentity, Mapping[str, str]] = {}
+        self._too_large: set[FileIdentity] = set()
+        self._next, self._chunks = 0, 0
+        connection.execute(_TABLE)
+
+    def numbers_of(self, files: Mapping[str, FileIdentity]) -> Mapping[str, int] | None:
+        """What `file` is in the table `chunks` for each path, once their ends have been read.
+
+        None when there are too many to be remembered. Raises `duckdb.Error`.
+        """
+        if len(files) > MAX_FILES or not self._too_large.isdisjoint(files.values()):
+            return None
+        unknown = {one: path for path, one in files.items() if one not in self._numbers}
+        if unknown and not self._read(unknown):
+            self._forget()
+            if not self._read({one: path for path, one in files.items()}):
+                self._forget()
+                self._too_large = set(files.values())
+                return None
+        return {path: self._numbers[one] for path, one in files.items()}
+
+    def types_of(self, file: FileIdentity | None) -> Mapping[str, str] | None:
+        """The file's columns; None when they are not known."""
+        return None if file is None else self._types.get(file)
+
+    def note_types(self, file: FileIdentity | None, types: Mapping[str, str]) -> None:
+        """Remember a file's columns."""
+        if file is not None:
+            if len(self._types) >= MAX_FILES:
+                self._types.clear()
+            self._types[file] = types
+
+    def _read(self, files: Mapping[FileIdentity, str]) -> bool:
+        """False when there is no room for all of it: then `_forget`, part of it may be there."""
+        room, paths = MAX_CHUNKS - self._chunks, list(files.values())
+        row = self.connection.execute(
+            f"INSERT INTO chunks SELECT list_position($1, file_name) - 1 + $2, {_COLUMNS} "
+            f"FROM parquet_metadata($1) LIMIT {room + 1}",
+            [paths, self._next],
+        ).fetchone()
+        self._chunks += int(row[0]) if row else 0
+        self._numbers |= {one: self._next + index for index, one in enumerate(files)}
+        self._next += len(files)
+        return self._chunks <= MAX_CHUNKS
+
+    def _forget(self) -> None:
+        self.connection.execute(_TABLE)
+        self._numbers.clear()
+        self._chunks = 0
+
+
+class MarkedViews:
+    """The tables' views on a connection of their own, each call in them marked with a number."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._made: dict[str, tuple[OfferedTable, int]] = {}
+        self._next = 0
+        self._files: object = None
+
+    def of(
+        self, files: object, tables: Iterable[tuple[OfferedTable, Sequence[ParquetCall]]]
+    ) -> dict[str, int]:
+        """Make the views that are not there yet; returns the first mark in each, by table.
+
+        `files`: another object when what a path stands for may have changed.
+        """
+        if files is not self._files:
+            self._made, self._files = {}, files
+        return {table.key: self._first_mark(table, calls) for table, calls in tables}
+
+    def _first_mark(self, table: OfferedTable, calls: Sequence[ParquetCall]) -> int:
+        made = self._made.get(table.key)
+        if made is None or made[0] != table:
+            source = marked(table.source, calls, self._next)
+            self.connection.execute(view_sql(table.name, source, table.condition))
+            made = self._made[table.key] = (table, self._next)
+            self._next += len(calls)
+        return made[1]

@@ -1,0 +1,1 @@
+"""Copies of text files, made by processes that no statement reaches."""
