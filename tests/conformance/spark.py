@@ -32,8 +32,12 @@ from tests.differential.suite import Recorded
 
 FIGURES = Path(__file__).parent / "spark_figures.json"
 _VERDICTS = CACHE / "spark_verdicts.jsonl"
-_SIZES = {"queries": 150, "functions": 350, "documentation": 100}
 SAMPLES = ("built with", "not looked at")
+_RANGES = {
+    "built with": {"queries": (0, 150), "functions": (0, 350), "documentation": (0, 100)},
+    "not looked at": {"queries": (300, 350), "functions": (500, 620), "documentation": (200, 240)},
+}
+"""In the order of a digest. Between the two are statements that were looked at on the way."""
 _LOCATION = Location("tpch", "tiny")
 _AT_ONCE = 4
 _TOGETHER = 12
@@ -69,11 +73,9 @@ class _BoundedSide(SparkSide):
 
 def sample(everything: Sequence[Statement], name: str) -> list[Statement]:
     """The statements of one sample; no statement is in both."""
-    number = SAMPLES.index(name)
     chosen: list[Statement] = []
-    for kind, size in _SIZES.items():
-        of_kind = sorted((s for s in everything if s.kind == kind), key=_order)
-        chosen += of_kind[number * size : (number + 1) * size]
+    for kind, (start, end) in _RANGES[name].items():
+        chosen += sorted((s for s in everything if s.kind == kind), key=_order)[start:end]
     return chosen
 
 

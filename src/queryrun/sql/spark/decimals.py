@@ -9,7 +9,6 @@ from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
 MAX_DIGITS = 38
-_TOO_LONG = "raise_error('A decimal with so many digits as a quotient is not supported')"
 _WHOLE_DIGITS = 20
 """What Spark leaves for the whole part of a quotient of two decimals of 38 digits."""
 
@@ -52,24 +51,19 @@ def _shifted(sql: str, digits: int) -> str:
     if digits <= 0:
         return sql
     factor = f"CAST({10**digits} AS DECIMAL({digits + 1},0))"
-    most = f"length(CAST(abs({{0}}) AS STRING)) > {MAX_DIGITS - digits}"
-
-    def shifted(x: str) -> str:
-        found = f"CAST(({x} * {factor}) AS DECIMAL(38,0))"
-        return f"(CASE WHEN {most.format(x)} THEN {_TOO_LONG} ELSE {found} END)"
-
-    return bound(sql, shifted, "z")
+    return f"CAST(({sql} * {factor}) AS DECIMAL(38,0))"
 
 
 def _rounded_quotient(v: str) -> str:
     """Of whole numbers `a` and `b`, whose remainder `r` says which way to round."""
+    failing = "raise_error('A decimal with so many digits as a quotient is not supported')"
     digits = f"length(CAST(abs({v}.a) AS STRING)) - length(CAST(abs({v}.b) AS STRING))"
     whole = f"CAST((CAST(({v}.a - {v}.r) AS DECIMAL(38,0)) / {v}.b) AS DECIMAL(38,0))"
     away = f"abs({v}.r) >= abs({v}.b) - abs({v}.r)"
     one = f"CAST(CASE WHEN {away} THEN sign({v}.a) * sign({v}.b) ELSE 0 END AS DECIMAL(1,0))"
     fits = f"{digits} <= {_WHOLE_DIGITS - 2}"
     found = f"CAST(({whole} + {one}) AS DECIMAL(38,0))"
-    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {_TOO_LONG} END)"
+    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {failing} END)"
 
 
 def unscaled(value: Typed) -> str:
