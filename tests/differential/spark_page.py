@@ -63,7 +63,9 @@ def on_spark(suite: list[Case]) -> list[str]:
 
 
 def _samples() -> list[str]:
-    """Trino's own statements, as far as they were drawn."""
+    """Trino's own statements, as far as they were drawn; nothing before `--figures` wrote them."""
+    if not FIGURES.is_file():
+        return []
     figures: dict[str, Any] = json.loads(FIGURES.read_text("utf-8"))
     lines = [
         "### Samples of Trino's own tests on Spark\n",

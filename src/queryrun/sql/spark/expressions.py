@@ -161,7 +161,8 @@ class SparkExpressions(CallCompiler):
         written = read_moment(node.text.strip())
         if written is None:
             self.refuse("Such a timestamp", node.at)
-        return Typed(moments.written_out(written).sql, moments.written_out(written).type, node.text)
+        moment = moments.written_out(written, node.text.strip())
+        return Typed(moment.sql, moment.type, node.text)
 
     def typed_literal(self, node: ast.TypedLiteral) -> Typed:
         if node.type == "json":

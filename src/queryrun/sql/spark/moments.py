@@ -64,11 +64,13 @@ def as_timestamp(sql: str) -> str:
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
     """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
     match = ZONED.match(written.strip())
-    found, zone = None, ""
+    found, zone, spelled = None, "", ""
     if match:
-        found, zone = read_moment(match["moment"].strip()), match["zone"]
+        spelled, zone = match["moment"].strip(), match["zone"]
+        found = read_moment(spelled)
     if found is None:
-        found, zone = read_moment(written.strip()), ""
+        spelled, zone = written.strip(), ""
+        found = read_moment(spelled)
     if found is None or (match and zone and abs(found.picos) >= MAX_ZONED):
         return None
     zone = zone_name(FROM_UTC.sub("", zone))
@@ -76,21 +78,21 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
         return None
     if "/" in zone and not zone_exists(zone):
         return None
-    moment = in_zone(written_out(found), zone, session_zone)
+    moment = in_zone(written_out(found, spelled), zone, session_zone)
     return Typed(moment.sql, moment.type, written)
 
 
-def written_out(found: Written) -> Typed:
-    """A moment that is written out, as a timestamp without a zone."""
+def written_out(found: Written, spelled: str = "") -> Typed:
+    """A moment that is written out, as a timestamp without a zone; `spelled` as it was."""
     kind = t.timestamp(found.precision)
     try:
         micros = timedelta(microseconds=found.picos // 10**6)
-        spelled = (datetime(1970, 1, 1) + micros).isoformat(" ")
+        moment = datetime(1970, 1, 1) + micros
     except OverflowError:
         raise UnsupportedCastError("A year of other than four digits") from None
     if t.is_fine(kind):
         return Typed(fine.literal(found.picos), kind)
-    return Typed(f"CAST('{spelled}' AS TIMESTAMP_NTZ)", kind)
+    return Typed(f"CAST({text(spelled or moment.isoformat(' '))} AS TIMESTAMP_NTZ)", kind)
 
 
 def zone_name(written: str) -> str:
