@@ -13,6 +13,7 @@ from queryrun.tables.model import TablePlan, unreadable
 from queryrun.tables.partitions import link_options, linked_paths
 from queryrun.tables.snapshot import TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
+from queryrun.tables.types import without_bounds
 
 _FILE = "queryrun_file"
 
@@ -123,7 +124,7 @@ def _projection(plan: TablePlan, present: set[str], *, is_empty: bool = False) -
             link = f"queryrun_p{column.partition_index}"
             source = link if link in present else "NULL"
         elif not is_empty and column.source.lower() in present:
-            source = quoted_name(column.source)
+            source = without_bounds(quoted_name(column.source), column.type)
         items.append(f"CAST({source} AS {column.type}) AS {quoted_name(column.name)}")
     return ", ".join(items)
 

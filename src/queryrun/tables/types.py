@@ -6,7 +6,8 @@ one, and a value that it cannot hold fails the statement that reads it, never an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
@@ -23,6 +24,9 @@ _CASTS = {
     "timestamp_s": "TIMESTAMP",
     "timestamp_ms": "TIMESTAMP",
 }
+_FLOATS = {"double", "float", "real"}
+_HAS_FLOATS = re.compile(r"\b(double|float|real)\b", re.IGNORECASE)
+"""In the name of a type. Names of its fields may say so in vain, which does no harm."""
 _LAST_MICRO = (2**63 + 499) // 1000
 """Of the nanoseconds that 64 bits count."""
 _MONTHS = "an interval has months; only intervals of days and seconds are read"
@@ -40,24 +44,49 @@ def readable(
     `described` is a relation with the same columns, or some of them, that is cheap to bind.
     `unreadable` says of which columns no value can be read, and why.
     """
-    return readable_as(connection.sql(f"FROM {described}"), table, relation, unreadable)
+    return _readable(
+        connection.sql(f"FROM {described}"), table, relation, unreadable, lambda sql, _: sql
+    )
 
 
 def readable_as(
     bound: DuckDBPyRelation, table: str, relation: str, unreadable: Mapping[str, str]
 ) -> str:
-    """`readable`, where a relation with the columns has been bound already: that opens a file."""
+    """`readable` of Parquet files, where a relation with the columns has been bound already: that
+    opens a file."""
+    return _readable(bound, table, relation, unreadable, without_bounds)
+
+
+def without_bounds(value: str, kind: str) -> str:
+    """The same value, of which DuckDB does not know the bounds that a Parquet file's end has.
+
+    They leave out NaN, and DuckDB concludes from them that there is none: `is_nan` would be false
+    of a NaN, and a filter would miss it. Of what has no floats the bounds are true and useful.
+    """
+    if kind.lower() in _FLOATS:
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE {value} END"
+    # What holds floats has their bounds with it through every CASE, and not through a list's end.
+    return f"([{value}] || [])[1]" if _HAS_FLOATS.search(kind) else value
+
+
+def _readable(
+    bound: DuckDBPyRelation,
+    table: str,
+    relation: str,
+    unreadable: Mapping[str, str],
+    finish: Callable[[str, str], str],
+) -> str:
+    """`finish` makes the SQL of a value, given that and its type, into what is read."""
     replaced = []
     for name, kind in zip(bound.columns, bound.types, strict=True):
         where = f"Table '{cut(table)}', column '{cut(name)}': "
+        value = quoted_name(name)
         if name in unreadable:
-            sql: str | None = (
-                f"CAST(error({quoted_text(COLUMN_FAULT + where + unreadable[name])}) AS VARCHAR)"
-            )
+            sql = f"CAST(error({quoted_text(COLUMN_FAULT + where + unreadable[name])}) AS VARCHAR)"
         else:
-            sql = converted(quoted_name(name), kind, where)
-        if sql is not None:
-            replaced.append(f"{sql} AS {quoted_name(name)}")
+            sql = finish(converted(value, kind, where) or value, str(kind))
+        if sql != value:
+            replaced.append(f"{sql} AS {value}")
     return f"(SELECT * REPLACE ({', '.join(replaced)}) FROM {relation})" if replaced else relation
 
 

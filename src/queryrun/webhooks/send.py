@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,8 @@ BODY_TIMEOUT_S = 1.0
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 1024
 _MAX_INTERIM = 4
+_STATUS = re.compile(r"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: |$)")
+"""Three ASCII digits: what else a receiver writes there is no number that can be kept."""
 
 
 class SendError(Exception):
@@ -122,10 +125,10 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     for _ in range(_MAX_INTERIM):
         raw = await reader.readuntil(b"\r\n\r\n")
         line, *rest = raw.decode("latin-1").split("\r\n")
-        parts = line.split(" ", 2)
-        if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
+        found = _STATUS.match(line)
+        if found is None:
             raise SendError("the response is not HTTP/1.1")
-        code = int(parts[1])
+        code = int(found[1])
         if not 100 <= code < 200 or code == 101:
             pairs = (field.partition(":") for field in rest if ":" in field)
             return code, {name.strip().lower(): value.strip() for name, _, value in pairs}

@@ -162,7 +162,7 @@ class Node:
         self.sql = statements(TEST_NOW)
         create_functions(self.connection, self.sql)
         self.pid = self.connection.info.backend_pid
-        self._store = PostgresRunStore(cast("Any", self))
+        self.store = PostgresRunStore(cast("Any", self))
         self._between: Callable[[], None] | None = None
         self._left = 0
 
@@ -191,7 +191,7 @@ class Node:
     def do(self, operation: Op, new: str = NEW) -> object:
         """Run it to its end; what it returned or raised, without what is random."""
         try:
-            operation(self._store, new).send(None)
+            operation(self.store, new).send(None)
         except StopIteration as done:
             return _plain(done.value)
         except QueryrunError as error:

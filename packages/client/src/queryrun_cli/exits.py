@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
+from queryrun_cli.hints import COMMAND, Words, hint
 from queryrun_cli.printable import printable
 from queryrun_client import ClientError, RunCanceled, RunFailed, StillRunning, Unreachable
 
@@ -19,11 +20,6 @@ UNREACHABLE = 5
 STILL_RUNNING = 6
 TOO_LATE = 7
 INTERRUPTED = 130
-
-_UNREACHABLE = (
-    "Does it run? `queryrun serve` starts a home's server; `queryrun config` prints which server "
-    "is used, and where that is set"
-)
 
 KINDS: dict[type[ClientError], int] = {
     RunFailed: FAILED,
@@ -54,11 +50,11 @@ def translated() -> Iterator[None]:
         raise typer.Exit(REFUSED) from None
 
 
-def describe(error: ClientError) -> str:
-    """The error in one line, with line and column in the statement if it has them."""
-    if isinstance(error, Unreachable):
-        return f"{error}. {_UNREACHABLE}"
-    return str(error)
+def describe(error: ClientError, words: Words = COMMAND) -> str:
+    """The error in one line, with line and column in the statement if it has them, and what to do
+    next."""
+    following = hint(error, words)
+    return f"{error}. {following}" if following else str(error)
 
 
 def note(text: str) -> None:

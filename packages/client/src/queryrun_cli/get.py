@@ -45,6 +45,8 @@ def decrypt_to(source: Path, key: Path, output: Path | None) -> Path:
 
     The target is created after the whole file was verified. Uses no server.
     """
+    with translated():
+        source.stat()
     target = output or _without_enc(source)
     with translated():
         private_key = PrivateKey(key.read_bytes(), _password(key))

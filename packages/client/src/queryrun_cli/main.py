@@ -110,9 +110,10 @@ def _sentence(error: Exception) -> str | None:
 
 def _sentence_of_client(error: Exception) -> str | None:
     """Imported late, for the same reason: only a command that has used the client gets here."""
+    from queryrun_cli.exits import describe
     from queryrun_client import ClientError
 
-    return str(error) if isinstance(error, ClientError) else None
+    return describe(error) if isinstance(error, ClientError) else None
 
 
 def _open_streams() -> None:

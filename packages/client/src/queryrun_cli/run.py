@@ -71,7 +71,7 @@ class RunOptions:
     def content(self) -> tuple[str, str]:
         """Format and compression to request from the server."""
         if self.prints_table:
-            return "json", "none"
+            return "csv", "none"
         return with_default(self.output or STDOUT, self.format)
 
 

@@ -7,20 +7,22 @@ left out, and the table says how many.
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from itertools import islice
+from pathlib import Path
 
-import msgspec
-
+from queryrun_cli.delimited import records_of
 from queryrun_cli.errors import CommandError
 from queryrun_cli.printable import printable
 from queryrun_client import Run
+from queryrun_client.plain import open_plain
 from queryrun_client.progress import counted
 
 MAX_ROWS = 1000
@@ -34,7 +36,8 @@ MAX_EXPANDED_ROWS = 10
 _GAP = "  "
 _NULL = "NULL"
 _ELLIPSIS = "…"
-_DECIMAL = re.compile(r"decimal\(\d+, *(\d+)\)", re.IGNORECASE)
+_NUMBERS = {"tinyint", "smallint", "integer", "bigint", "real", "double", "decimal"}
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|NaN|-?Infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,45 +186,26 @@ def _lines_of(table: TextTable, width: int, options: TableOptions) -> Iterator[s
 
 
 def table_of(run: Run, max_rows: int = MAX_ROWS) -> TextTable:
-    """The first rows of a complete run whose file is JSON Lines."""
-    rows = list(islice(run.rows(dict[str, msgspec.Raw]), max_rows))
+    """The first rows of a complete run whose file is CSV."""
+    with tempfile.TemporaryDirectory(prefix="queryrun-") as directory:
+        path = run.download(Path(directory) / "rows")
+        with open_plain(path) as file, io.TextIOWrapper(file, "utf-8", newline="\n") as text:
+            records = records_of(text)
+            header = next(records, [])
+            rows = list(islice(records, max_rows))
     columns = run.info.columns
-    names = [one.name for one in columns] if columns is not None else list(rows[0] if rows else ())
-    types = [one.type for one in columns] if columns is not None else [""] * len(names)
+    names = [one or "" for one in header] if columns is None else [one.name for one in columns]
+    types = [""] * len(names) if columns is None else [one.type for one in columns]
     headings = tuple(
-        Heading(printable(name), kind, _is_number([row[name] for row in rows]))
-        for name, kind in zip(names, types, strict=True)
+        Heading(printable(name), kind, _is_number(kind, [row[at] for row in rows]))
+        for at, (name, kind) in enumerate(zip(names, types, strict=True))
     )
-    scales = [scale_of(kind) for kind in types]
-    pairs = list(zip(names, scales, strict=True))
-    return TextTable(headings, tuple(tuple(cell(row[n], s) for n, s in pairs) for row in rows))
+    return TextTable(headings, tuple(tuple(map(cell, row)) for row in rows))
 
 
-def scale_of(kind: str) -> int:
-    """The digits behind the point of a decimal; 0 for every other type."""
-    found = _DECIMAL.fullmatch(kind)
-    return int(found[1]) if found else 0
-
-
-def cell(raw: msgspec.Raw, scale: int = 0) -> str:
-    """One value as the file has it: digits are copied, a text is without its quotes.
-
-    JSON has 12.3 for the decimal 12.30: `scale` is how many digits there are behind the point.
-    """
-    data = bytes(raw)
-    if data == b"null":
-        return _NULL
-    text = msgspec.json.decode(data, type=str) if data.startswith(b'"') else data.decode()
-    return printable(_padded_zeros(text, scale) if scale else text)
-
-
-def _padded_zeros(text: str, scale: int) -> str:
-    try:
-        digits = format(Decimal(text), "f")
-    except InvalidOperation:
-        return text
-    whole, _, fraction = digits.partition(".")
-    return f"{whole}.{fraction.ljust(scale, '0')}"
+def cell(value: str | None) -> str:
+    """One value as the file has it."""
+    return _NULL if value is None else printable(value)
 
 
 def width_of(text: str) -> int:
@@ -255,7 +239,9 @@ def print_paged(lines: Iterable[str]) -> None:
     subprocess.run([less, "-SFX"], input=text.encode(), check=False)  # noqa: S603 - a fixed command
 
 
-def _is_number(values: Sequence[msgspec.Raw]) -> bool:
-    """Whether every value is one, and not all are NULL."""
-    first = {bytes(value)[:1] for value in values} - {b"n"}
-    return bool(first) and first <= {b"%d" % digit for digit in range(10)} | {b"-"}
+def _is_number(kind: str, values: Sequence[str | None]) -> bool:
+    """By the column's type; where the server says none, whether every value is one."""
+    if kind:
+        return kind.partition("(")[0].lower() in _NUMBERS
+    texts = [value for value in values if value is not None]
+    return bool(texts) and all(map(_NUMBER.fullmatch, texts))

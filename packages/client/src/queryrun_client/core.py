@@ -110,7 +110,10 @@ class Core:
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         if credentials is None and options.token is None:
-            raise ClientError("give a client id and secret, or a token")
+            raise ClientError(
+                "give a client id and secret, or a token: QUERYRUN_CLIENT_ID and "
+                "QUERYRUN_CLIENT_SECRET, or QUERYRUN_TOKEN, or a profile of `queryrun login`"
+            )
         check_url(url)
         self.options = options
         self.api_version = find_api_version(api_version, url)

@@ -36,7 +36,13 @@ from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failur
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.scan_sizes import tables_read
-from queryrun.engines.duckdb.tables import DELETED, OfferedTable, Tables
+from queryrun.engines.duckdb.statement_tables import (
+    columns_read,
+    offer_tables,
+    refuse_ways_round,
+    without_values,
+)
+from queryrun.engines.duckdb.tables import OfferedTable, Tables
 from queryrun.engines.duckdb.usage import usage_of
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.engines.io_plan import io_plan
@@ -218,10 +224,10 @@ class DuckDBSession:
             return self._planned(statement, row_filter, values, to_read=to_read)
         except duckdb.Error as error:
             failure = self._cause_in_data(self.failure_of(error, self._relation_at(error)))
-            raise _without_values(failure, row_filter) from error
+            raise without_values(failure, row_filter) from error
         except RunFailed as failed:
             failure = self._cause_in_data(failed)
-            raise _without_values(failure, row_filter) from failed.__cause__
+            raise without_values(failure, row_filter) from failed.__cause__
 
     def _cause_in_data(self, failure: BaseException) -> BaseException:
         """A column that cannot be read fits nothing: the fault in its file is the cause."""
@@ -384,15 +390,15 @@ class DuckDBSession:
         outputs: list[Output] | None = None
         if self._is_trino:
             parsed = self._parsed = read(statement, values)
-            self._text.columns = _columns_read(parsed, row_filter)
+            self._text.columns = columns_read(parsed, row_filter)
             sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
             tree, named = self._checked(sql), parsed.needs.tables
             self._functions.install(self._instance, sql)
         else:
             sql, tree = statement, self._checked(statement)
             named = frozenset(table_key(table.name) for table in tree.tables)
-            _offer_tables(tables, tree)
-        _refuse_ways_round(tree, row_filter)
+            offer_tables(tables, tree)
+        refuse_ways_round(tree, row_filter)
         if not to_read:
             return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
         if row_filter.is_by_org:
@@ -501,40 +507,4 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _columns_read(parsed: Parsed, row_filter: RowFilter) -> frozenset[str] | None:
-    """The columns that a statement can read; None for all. A barrier copies them all."""
-    if parsed.needs.names is None or row_filter.is_by_org:
-        return None
-    return parsed.needs.names | {DELETED}
-
-
-def _offer_tables(tables: Tables, tree: Tree) -> None:
-    """Make views for the tables that the statement names; for all when it asks which exist."""
-    names = [named.name for named in tree.tables]
-    if tree.specials or any(t.schema.lower() == "information_schema" for t in tree.tables):
-        tables.offer_all()
-    tables.offer(names)
-    tables.hide_deleted(names, tree.columns)
-
-
-def _refuse_ways_round(tree: Tree, row_filter: RowFilter) -> None:
-    """A name with its schema in front would reach past the view that keeps other orgs' rows out."""
-    around = [t.name for t in tree.tables if t.schema.lower() not in _PLAIN_SCHEMAS]
-    if row_filter.is_by_org and around:
-        message = f"Name the table '{around[0]}' without its schema: rows are restricted by org"
-        raise RunFailed.of(FailureCode.NOT_ALLOWED, message)
-
-
-def _without_values(failure: BaseException, row_filter: RowFilter) -> BaseException:
-    """A fault in a file may be in a row that this client does not see."""
-    if not isinstance(failure, RunFailed) or failure.failure.code not in _ABOUT_DATA:
-        return failure
-    if not row_filter.is_by_org:
-        return failure
-    message = "A table's data could not be read; the operator can see why"
-    return RunFailed(Failure(failure.failure.code, message))
-
-
 _ABOUT_TYPES = {FailureCode.TYPE_MISMATCH, FailureCode.NAME_NOT_FOUND}
-_ABOUT_DATA = {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE}
-_PLAIN_SCHEMAS = {"", "information_schema"}

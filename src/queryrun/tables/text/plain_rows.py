@@ -34,6 +34,9 @@ class PlainRows(io.RawIOBase):
 
         Empty at the first line with a quote, and at one that is longer than `size`.
         """
+        fresh = self._stream.next_lines(self._quote, size)
+        if fresh:
+            return self._valid(fresh)
         data = self._stream.ready()
         lines = self._whole(data) if len(data) <= size else 0
         lines = lines or self._whole(self._stream.waiting(size))

@@ -24,6 +24,9 @@ _MIN_PRINTED, _MAX_PRINTED = 0.001, 1e15
 _HOURS_CHARS = 13
 """Of a date and hours without minutes, which Arrow takes for a time."""
 
+_POWERS = [pa.scalar(10**digits, pa.int64()) for digits in range(19)]
+"""By their number of zeros."""
+
 TYPES: Mapping[str, pa.DataType] = {
     "BIGINT": pa.int64(),
     "DOUBLE": pa.float64(),
@@ -74,12 +77,14 @@ def _integers(text: pa.StringArray) -> pa.Array | None:
     if not _has_only_digits(text):
         return None
     values = pc.cast(text, pa.int64())
-    sizes = pc.abs_checked(values)
-    bounds = pc.min_max(sizes)
+    bounds, sizes, signs = pc.min_max(values), values, 0
+    if bounds["min"].as_py() < 0:
+        sizes, signs = pc.abs_checked(values), pc.less(values, 0).true_count
+        bounds = pc.min_max(sizes)
     fewest, largest = (len(str(bounds[name].as_py())) for name in ("min", "max"))
-    chars = (len(values) - values.null_count) * fewest + pc.less(values, 0).true_count
-    for digits in range(fewest, largest):
-        chars += pc.greater_equal(sizes, pa.scalar(10**digits, pa.int64())).true_count
+    chars = (len(values) - values.null_count) * fewest + signs
+    for power in _POWERS[fewest:largest]:
+        chars += pc.greater_equal(sizes, power).true_count
     return values if chars == _size(text) else None
 
 

@@ -18,7 +18,7 @@ from isal import igzip
 
 from queryrun.tables.text.faults import FileFault
 
-CHUNK_BYTES = 2 * 1024**2
+CHUNK_BYTES = 1024**2
 HEAD_BYTES = 1024**2
 """The header must end within these."""
 _BOMS = (
@@ -112,6 +112,26 @@ class TextStream(io.RawIOBase):
         """A chunk or more, as it is kept: no copy is made. It stays to be read."""
         self.waiting(CHUNK_BYTES)
         return self._buffer
+
+    def next_lines(self, without: bytes, size: int) -> bytes:
+        """The next chunk up to the last line feed, behind what is left of the one before.
+
+        Empty, and nothing is read, when they have `without`, no line feed, or more than `size`
+        bytes. It saves the copies that `waiting` makes: of a long file these take as long as a
+        third of its parse.
+        """
+        if len(self._buffer) >= CHUNK_BYTES or self._is_at_end:
+            return b""
+        chunk = self._next()
+        end = chunk.rfind(b"\n") + 1
+        is_long = len(self._buffer) + len(chunk) > size
+        if not end or is_long or without in self._buffer or without in chunk:
+            self._buffer += chunk
+            return b""
+        lines = b"".join((self._buffer, memoryview(chunk)[:end]))
+        self._buffer = chunk[end:]
+        self._inspect(lines, is_last=False)
+        return lines
 
     def skip(self, count: int) -> None:
         """Pass over bytes of the head."""

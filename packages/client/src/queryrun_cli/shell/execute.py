@@ -40,7 +40,7 @@ def execute(session: Session, sql: str) -> None:
 
 
 def _options(session: Session, sql: str) -> SubmitOptions:
-    content_type = "json" if session.content == TABLE else session.content
+    content_type = "csv" if session.content == TABLE else session.content
     options = SubmitOptions(content_type=content_type, idempotency_key=str(uuid4()))
     if session.output is not None:
         options["content_encoding"] = session.output.compression

@@ -13,6 +13,7 @@ import typer
 from queryrun_cli import exits
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted
+from queryrun_cli.hints import SHELL
 from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
@@ -81,7 +82,7 @@ def _run_and_tell(session: Session, entry: str) -> None:
         exits.note(error.message)
     except ClientError as error:
         if not isinstance(error, _Printed):
-            exits.note(exits.describe(error))
+            exits.note(exits.describe(error, SHELL))
     except OSError as error:
         exits.note(f"{error.filename or 'files'}: {error.strerror or error}")
 

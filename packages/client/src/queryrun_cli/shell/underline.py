@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from queryrun_cli.exits import describe
+from queryrun_cli.hints import SHELL
 from queryrun_cli.printable import printable
 from queryrun_cli.table import padded, width_of
 from queryrun_client import ClientError, Refused, RunFailed
@@ -33,7 +34,7 @@ def error_lines(error: ClientError, sql: str, width: int = MAX_LINE) -> Iterator
         after = _beginning(after, budget - width_of(before) - width_of(wrong))
         yield f"{number}{before}{wrong}{after}".rstrip()
         yield " " * width_of(number + before) + "^" * max(1, width_of(wrong))
-    yield printable(f"error: {describe(error)}")
+    yield printable(f"error: {describe(error, SHELL)}")
 
 
 def _beginning(text: str, cells: int) -> str:
