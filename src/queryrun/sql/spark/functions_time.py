@@ -416,7 +416,7 @@ def offset(c: SparkCompiler, value: Typed, *, with_seconds: bool = False) -> str
     local = f"unix_micros(CAST({_reading(c, whole)} AS TIMESTAMP))"
     seconds = f"({local} - unix_micros({whole.sql})) div 1000000L"
 
-    def spelled(u: str) -> str:
+    def formatted(u: str) -> str:
         hours, minutes, rest = (
             f"lpad(CAST(abs({u}) {by} AS STRING), 2, '0')"
             for by in ("div 3600", "div 60 % 60", "% 60")
@@ -426,4 +426,4 @@ def offset(c: SparkCompiler, value: Typed, *, with_seconds: bool = False) -> str
             clock += f", if({u} % 60 = 0, '', concat(':', {rest}))"
         return f"if({u} = 0, 'Z', concat({clock}))"
 
-    return bound(seconds, spelled, "u5")
+    return bound(seconds, formatted, "u5")

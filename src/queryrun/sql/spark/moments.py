@@ -64,13 +64,13 @@ def as_timestamp(sql: str) -> str:
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
     """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
     match = ZONED.match(written.strip())
-    found, zone, spelled = None, "", ""
+    found, zone, formatted = None, "", ""
     if match:
-        spelled, zone = match["moment"].strip(), match["zone"]
-        found = read_moment(spelled)
+        formatted, zone = match["moment"].strip(), match["zone"]
+        found = read_moment(formatted)
     if found is None:
-        spelled, zone = written.strip(), ""
-        found = read_moment(spelled)
+        formatted, zone = written.strip(), ""
+        found = read_moment(formatted)
     if found is None or (match and zone and abs(found.picos) >= MAX_ZONED):
         return None
     zone = zone_name(FROM_UTC.sub("", zone))
@@ -78,12 +78,12 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
         return None
     if "/" in zone and not zone_exists(zone):
         return None
-    moment = in_zone(written_out(found, spelled), zone, session_zone)
+    moment = in_zone(written_out(found, formatted), zone, session_zone)
     return Typed(moment.sql, moment.type, written)
 
 
-def written_out(found: Written, spelled: str = "") -> Typed:
-    """A moment that is written out, as a timestamp without a zone; `spelled` as it was."""
+def written_out(found: Written, formatted: str = "") -> Typed:
+    """A moment that is written out, as a timestamp without a zone; `formatted` as it was."""
     kind = t.timestamp(found.precision)
     try:
         micros = timedelta(microseconds=found.picos // 10**6)
@@ -92,7 +92,7 @@ def written_out(found: Written, spelled: str = "") -> Typed:
         raise UnsupportedCastError("A year of other than four digits") from None
     if t.is_fine(kind):
         return Typed(fine.literal(found.picos), kind)
-    return Typed(f"CAST({text(spelled or moment.isoformat(' '))} AS TIMESTAMP_NTZ)", kind)
+    return Typed(f"CAST({text(formatted or moment.isoformat(' '))} AS TIMESTAMP_NTZ)", kind)
 
 
 def zone_name(written: str) -> str:
