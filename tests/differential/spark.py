@@ -22,7 +22,7 @@ from tests.differential.suite import Case, cases, recorded
 
 _AT_ONCE = 4
 """Most of a small statement's time is spent waiting."""
-_BATCH_SIZE = 100
+_BATCH_SIZE = 20
 """So many are asked before anything is printed and recorded."""
 
 

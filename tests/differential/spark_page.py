@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from typing import Any
 
 from queryrun.errors import RunFailed
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.translate import REGISTERED, to_spark
 from queryrun.sql.trino.compile_calls import known_functions
+from tests.conformance.spark import FIGURES, SAMPLES
 from tests.differential.outcome import EQUAL, REFUSED
 from tests.differential.spark_record import Record, read_record
 from tests.differential.suite import Case
@@ -26,7 +29,8 @@ _APPROXIMATED = (
     ("decimals", "divisions whose quotient has more than 19 digits, and casts of doubles to more than 15 digits, fail with `is not supported`"),
     ("`sequence`", "is not limited to 10,000 entries"),
     ("JSON as text", "`JSON_VALUE`, `JSON_QUERY`, `json_format`: where a number with a fraction, an object or a character beyond 16 bits would have to be spelled, the statement fails with `is not supported`; paths have members, elements and `[*]`"),
-    ("`time`", "has at most six digits; Spark 4.1 or newer for a column of a result"),
+    ("`time`", "with more than six digits, or with a zone, is text in a result; Spark 4.1 or newer for another column of a result"),
+    ("timestamps", "of more than six digits are text in a result; inside of its arrays, maps and rows they are refused"),
     ("`combinations`", "of at most 16 values"),
     ("functions with loops", "compute at least a thousand steps for each row"),
 )  # fmt: skip
@@ -45,15 +49,36 @@ def on_spark(suite: list[Case]) -> list[str]:
         f"Functions that are refused on Spark and not on DuckDB ({len(missing)}): "
         + ", ".join(f"`{name}`" for name in missing)
         + ".\n",
-        "Refused before anything is sent to Spark, examples from the suite:\n",
+        *_samples(),
+        "### Refused, examples from the suite\n",
+        "Before anything is sent to Spark:\n",
         "| statement | message |\n|---|---|",
         *_refused(suite, record),
         "",
-        "Approximated on Spark:\n",
+        "### Approximated on Spark\n",
         "| what | how |\n|---|---|",
         *(f"| {what} | {how} |" for what, how in _APPROXIMATED),
         "",
     ]
+
+
+def _samples() -> list[str]:
+    """Trino's own statements, as far as they were drawn; nothing before `--figures` wrote them."""
+    if not FIGURES.is_file():
+        return []
+    figures: dict[str, Any] = json.loads(FIGURES.read_text("utf-8"))
+    lines = [
+        "### Samples of Trino's own tests on Spark\n",
+        "Statements of [Trino's own tests](#trinos-own-tests), drawn by their digests in two samples that share none: "
+        "`python -m tests.conformance.spark`. The translation was built with the first one; the second one is of statements "
+        "that nobody had looked at before. Spark interprets them there, without compiling each to Java.\n",
+    ]
+    for name in SAMPLES:
+        lines += [f"The sample that was {name}:\n", *figures[name]["table"], ""]
+        for kind, found in figures[name]["left"].items():
+            rows = [f"| {count} | {kind} | {_cell(what)} |" for what, count in found]
+            lines += rows and ["| n | | cause |\n|---:|---|---|", *rows, ""]
+    return lines
 
 
 def _judged(suite: list[Case], record: Record) -> list[str]:

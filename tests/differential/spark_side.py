@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 from queryrun.engines.base import result_columns
+from queryrun.engines.spark.error_details import SparkErrorDetails
+from queryrun.engines.spark.failures import ErrorContext, failure_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.spark.session import SETTINGS
-from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
+from queryrun.sql.spark.translate import SparkTables, Translated, table_column, to_spark
 from queryrun.sql.spark.types import quoted
-from queryrun.sql.trino.scope import TableColumn
+from queryrun.sql.trino.scope import Location, TableColumn
 from queryrun.sql.trino.translate import Needs
 from queryrun.sql.trino.types import Type
 from tests.differential.engine_harness import OurResult, write_tables
@@ -29,13 +31,27 @@ _SMALL = {"spark.sql.shuffle.partitions": "1"}
 """Spares Spark work that pays for large tables only."""
 
 
+_INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
+"""Spares Spark the compiling of each statement to Java, which takes longer than to run it once."""
+
+
 class SparkSide:
     """Runs statements over one schema of a Spark, through its own session."""
 
-    def __init__(self, session: Any, schema: str, columns: Mapping[str, list[TableColumn]]) -> None:
+    def __init__(
+        self,
+        session: Any,
+        schema: str,
+        columns: Mapping[str, Sequence[TableColumn]],
+        location: Location | None = None,
+    ) -> None:
         self._session = session
         schemas = {table: f"{quoted(schema)}.{quoted(table)}" for table in columns}
-        self._tables = SparkTables(columns, schemas)
+        self._tables = SparkTables(columns, schemas, location)
 
     def tables(self, needs: Needs | None = None) -> SparkTables:
         """What there is."""
@@ -43,32 +59,67 @@ class SparkSide:
 
     def run(self, statement: str) -> OurResult:
         """Run one statement to its end."""
+        return self.run_together([statement])[0]
+
+    def run_together(self, statements: Sequence[str]) -> list[OurResult]:
+        """Run statements of one value each as columns of one; by halves where one of them fails."""
+        made = [self._translated(statement) for statement in statements]
+        sent = iter(self._sent([one for one in made if isinstance(one, Translated)]))
+        return [next(sent) if isinstance(one, Translated) else one for one in made]
+
+    def _translated(self, statement: str) -> Translated | OurResult:
+        try:
+            return to_spark(statement, self.tables)
+        except RunFailed as failed:
+            return OurResult([], [], [], failed.failure)
+
+    def _sent(self, made: Sequence[Translated]) -> list[OurResult]:
+        from pyspark.errors import PySparkException
+
+        if len(made) <= 1:
+            return [self._alone(one) for one in made]
+        items = ", ".join(f"({one.sql}) AS c{n}" for n, one in enumerate(made))
+        try:
+            found = self._session.sql(f"SELECT {items}").toArrow()
+            return [_result(one, [column]) for one, column in zip(made, found.columns, strict=True)]
+        except (PySparkException, ArithmeticError, ValueError):
+            half = len(made) // 2
+            return [*self._sent(made[:half]), *self._sent(made[half:])]
+
+    def _alone(self, made: Translated) -> OurResult:
         from pyspark.errors import PySparkException
 
         try:
-            translated = to_spark(statement, self.tables)
-            found = self._session.sql(translated.sql).toArrow()
-        except RunFailed as failed:
-            return OurResult([], [], [], failed.failure)
+            return _result(made, self._session.sql(made.sql).toArrow().columns)
         except PySparkException as error:
             return OurResult([], [], [], _failure(error))
-        kinds = [output.type for output in translated.columns]
-        cells = [
-            [_native(value, kind) for value in column.to_pylist()]
-            for column, kind in zip(found.columns, kinds, strict=True)
-        ]
-        rows = list(zip(*cells, strict=True))
-        headings = [output.heading for output in translated.columns]
-        names = [column.name for column in result_columns(headings, headings)]  # as the encoder
-        return OurResult(names, kinds, rows)
+        except (ArithmeticError, ValueError) as error:  # a year that Python does not have
+            message = f"{type(error).__name__}: {error}"
+            return OurResult([], [], [], Failure(FailureCode.INTERNAL_ERROR, message))
+
+
+def _result(translated: Translated, columns: Sequence[Any]) -> OurResult:
+    kinds = [output.type for output in translated.columns]
+    cells = [
+        [_native(value, kind) for value in column.to_pylist()]
+        for column, kind in zip(columns, kinds, strict=True)
+    ]
+    rows = list(zip(*cells, strict=True))
+    headings = [output.heading for output in translated.columns]
+    names = [column.name for column in result_columns(headings, headings)]  # as the encoder
+    return OurResult(names, kinds, rows)
 
 
 def _failure(error: Any) -> Failure:
-    """What Spark cannot do is refused; it reports that before it computes anything."""
-    condition, message = str(error.getCondition() or ""), str(error)[:300]
-    if condition.startswith("UNSUPPORTED_"):
-        return Failure(FailureCode.NOT_SUPPORTED, f"Spark: {condition}")
-    return Failure(FailureCode.INVALID_VALUE, f"{condition} {message}")
+    """As the engine has it: what Spark cannot do of a translated statement is refused."""
+    details = SparkErrorDetails(
+        status="INTERNAL",
+        message=str(error),
+        error_class=str(error.getCondition() or ""),
+        sql_state=str(error.getSqlState() or ""),
+        parameters=error.getMessageParameters() or {},
+    )
+    return failure_of(details, ErrorContext(is_translated=True)).failure
 
 
 def _native(value: Any, kind: Type) -> Any:
@@ -91,6 +142,30 @@ class _Schema:
 @contextmanager
 def spark_sides(url: str, directory: Path) -> Iterator[dict[str, SparkSide]]:
     """The suite's tables on the server at `url`, written into `directory`; gone afterwards."""
+    write_tables(directory / "data")
+    own = f"queryrun_{uuid4().hex[:12]}"
+    schemas = {
+        "default": _Schema(f"{own}_suite", directory / "data"),
+        TPCDS: _Schema(f"{own}_tpcds", TPCDS_FILES),
+    }
+    with _session(url, [target.schema for target in schemas.values()], {}) as session:
+        yield {name: _side(session, target) for name, target in schemas.items()}
+
+
+@contextmanager
+def spark_side(
+    url: str, files: Path, location: Location, made: type[SparkSide] = SparkSide
+) -> Iterator[SparkSide]:
+    """The tables of one directory on the server at `url`, in a place that Trino knows."""
+    own = f"queryrun_{uuid4().hex[:12]}"
+    with _session(url, [own], _INTERPRETED) as session:
+        found = _side(session, _Schema(own, files))
+        yield made(session, own, found.tables().columns, location)
+
+
+@contextmanager
+def _session(url: str, schemas: Sequence[str], more: Mapping[str, str]) -> Iterator[Any]:
+    """A session with our settings; these schemas are gone afterwards."""
     # The client package looks for a home beside the script, which a worker of xdist does not have.
     os.environ.setdefault("SPARK_HOME", str(HOME))
     logging.getLogger("SQLQueryContextLogger").disabled = True  # a screen of Java for an error
@@ -99,25 +174,19 @@ def spark_sides(url: str, directory: Path) -> Iterator[dict[str, SparkSide]]:
         from pyspark.sql import SparkSession
 
         session = SparkSession.builder.remote(url).create()
-    write_tables(directory / "data")
-    own = f"queryrun_{uuid4().hex[:12]}"
-    schemas = {
-        "default": _Schema(f"{own}_suite", directory / "data"),
-        TPCDS: _Schema(f"{own}_tpcds", TPCDS_FILES),
-    }
     try:
-        _prepare(session)
-        yield {name: _side(session, target) for name, target in schemas.items()}
+        _prepare(session, more)
+        yield session
     finally:
-        for target in schemas.values():
-            session.sql(f"DROP SCHEMA IF EXISTS {target.schema} CASCADE")
+        for schema in schemas:
+            session.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         session.stop()
 
 
-def _prepare(session: Any) -> None:
+def _prepare(session: Any, more: Mapping[str, str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a setting that is deprecated
-        for name, value in (SETTINGS | _SMALL).items():
+        for name, value in {**SETTINGS, **_SMALL, **more}.items():
             session.conf.set(name, value)
 
 

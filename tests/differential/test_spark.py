@@ -51,10 +51,10 @@ def test_no_statement_gave_a_different_result_on_spark(written: Record) -> None:
     assert not [case for case, verdict in verdicts.items() if verdict == DIFFERENT]
 
 
-def test_at_least_89_of_100_statements_were_equal_on_spark(written: Record) -> None:
+def test_at_least_90_of_100_statements_were_equal_on_spark(written: Record) -> None:
     """Of every group; what Spark has no form for, as MATCH_RECOGNIZE, counts as refused."""
     counts = Counter(entry.verdict for case in cases() if (entry := written.of(case)))
-    assert counts[EQUAL] >= 0.89 * counts.total(), "the others are refused by name"
+    assert counts[EQUAL] >= 0.90 * counts.total(), "the others are refused by name"
 
 
 def test_every_query_of_tpch_was_equal_on_spark(written: Record) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.spark import clocks, intervals, moments
+from queryrun.sql.spark import clocks, fine, intervals, moments
 from queryrun.sql.spark.binding import bound
-from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
+from queryrun.sql.spark.types import FINE, missing_type, quoted, spark_name, text
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import PATTERNS, CastSite
+from queryrun.sql.trino.fine import read_moment
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
 
+_CLOCKS = frozenset(["time", t.TIMETZ])
+_MICROS = 6
+"""Digits of a second that Spark's timestamps have."""
 _JAVA = {name: rf"^(?:{pattern})\z" for name, pattern in PATTERNS.items()}
 
 
@@ -22,18 +26,32 @@ def implicit(value: Typed, target: Type, zone: str) -> Typed:
         return value
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {spark_name(target)})", target)
-    if given.name == target.name and (t.is_moment(given) or given.name == "time"):
-        return Typed(value.sql, target, value.constant)  # microseconds throughout
+    if given.name in _CLOCKS and target.name in _CLOCKS:
+        if given.name == "time" and target.name == t.TIMETZ:
+            value = fine.zoned(value, zone)
+        elif given.name != target.name:
+            raise UnsupportedCastError(f"Bringing {given} to {target}")
+        return Typed(value.sql, target, value.constant)  # picoseconds throughout
     if t.is_moment(given):
-        local = moments.as_timestamp(value.sql) if given == t.DATE else value.sql
-        if target.name == t.TSTZ:
-            return Typed(moments.moment_at(local, target.zone or zone), target, value.constant)
-        return Typed(local, target, value.constant)
+        return _moment(value, target, zone)
     if "char" in {given.name, target.name}:
         return _between_chars(value, target)
     if _changes_moments(given, target):
         raise UnsupportedCastError(f"Bringing {given} to {target}")
     return Typed(f"CAST({value.sql} AS {spark_name(target)})", target, value.constant)
+
+
+def _moment(value: Typed, target: Type, zone: str) -> Typed:
+    """A date or timestamp as one with more digits, or with a zone."""
+    found = value
+    if value.type == t.DATE:
+        found = Typed(moments.as_timestamp(value.sql), t.timestamp(0))
+    if t.is_fine(found.type) and not t.is_fine(target):
+        raise UnsupportedCastError(f"Bringing {value.type} to {target}")
+    if target.name == t.TSTZ and found.type.name != t.TSTZ:
+        found = moments.in_zone(found, target.zone, zone)
+    sql = fine.picos(found) if t.is_fine(target) else found.sql
+    return Typed(sql, target, value.constant)
 
 
 def without_spaces(sql: str) -> str:
@@ -65,9 +83,13 @@ def _from_char(value: Typed, target: Type, site: CastSite) -> Typed:
 
 
 def _changes_moments(given: Type, target: Type) -> bool:
-    """Whether something nested in there would have to get a zone."""
-    if t.TSTZ in {given.name, target.name}:
-        return given.name not in {target.name, "unknown"}
+    """Whether something nested in there would have to get a zone, or to be carried otherwise."""
+    if given.name == "unknown":
+        return False
+    if {t.TSTZ, t.TIMETZ} & {given.name, target.name} and given.name != target.name:
+        return True
+    if t.is_moment(given) and t.is_fine(given) != t.is_fine(target):
+        return True
     return any(_changes_moments(a, b) for a, b in zip(given.parts, target.parts, strict=False))
 
 
@@ -90,8 +112,10 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
         raise UnsupportedCastError(f"Type {missing}")
     if given.name == "unknown":
         return Typed(f"CAST(NULL AS {spark_name(target)})", target)
-    if target.name == "time":
-        return clocks.to_time(value, target, site, moments.wall_clock(value, site.zone))
+    if target.name in _CLOCKS:
+        is_moment = given.name in {"timestamp", t.TSTZ}
+        local = moments.local(value, site.zone) if is_moment else value
+        return clocks.to_time(value, target, site, local)
     if target.name in {"timestamp", t.TSTZ} and given.name in {"timestamp", t.TSTZ}:
         return _between_moments(value, target, site)
     if t.bare(given) == t.bare(target):
@@ -194,10 +218,26 @@ def _real_text(x: str) -> str:
 _FLOATING_TEXT = {"double": _double_text, "real": _real_text}
 
 
-def _from_time(value: Typed, target: Type, site: CastSite) -> Typed:  # noqa: ARG001 - as others
-    if target.name != "varchar":
-        raise UnsupportedCastError(f"A cast from {value.type} to {target}")
-    return Typed(clocks.printed(value), target)
+def _from_time(value: Typed, target: Type, site: CastSite) -> Typed:
+    """A time as a text, or as that time of today."""
+    if target.name == "varchar":
+        return Typed(clocks.printed(value), target)
+    if target.name not in {"timestamp", t.TSTZ}:
+        raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
+    zone, precision = value.type.zone, target.params[0]
+    clock = clocks.to_precision(fine.unzoned(value), min(precision, value.type.params[0]))
+    today = Typed("current_timestamp()", t.timestamp_tz(6))
+    midnight = f"CAST(CAST({moments.wall_clock(today, site.zone)} AS DATE) AS TIMESTAMP)"
+    micros = f"unix_micros({midnight}) + {clock.sql} div 1000000L"
+    sql = f"CAST(timestamp_micros({micros}) AS TIMESTAMP_NTZ)"
+    digits = clock.type.params[0]
+    moment = Typed(sql, t.timestamp(min(6, digits)))
+    if digits > fine.DIGITS // 2:
+        rest = f"CAST({clock.sql} % 1000000L AS {FINE})"
+        moment = fine.refined(moment, rest, t.timestamp(digits))
+    if target.name == t.TSTZ:
+        moment = moments.in_zone(moment, zone, site.zone)
+    return fine.to_precision(moment, precision)
 
 
 def _from_interval(value: Typed, target: Type, site: CastSite) -> Typed:  # noqa: ARG001 - as others
@@ -222,8 +262,7 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "date":
         return _checked(value, target, "date", site)
     if target.name == "timestamp":
-        checked = _checked(value, target, "timestamp", site)
-        return Typed(moments.rounded(checked.sql, target.params[0]), target)
+        return _timestamp(value, target, site)
     if target.name == t.TSTZ:
         return _zoned(value, target, site)
     if target.name == "boolean":
@@ -240,6 +279,25 @@ def _from_varchar(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "varbinary":
         return Typed(f"encode({value.sql}, 'UTF-8')", target)
     raise UnsupportedCastError(f"A cast from varchar to {target}", is_mismatch=True)
+
+
+def _timestamp(value: Typed, target: Type, site: CastSite) -> Typed:
+    """All of its digits are read, whatever Spark keeps of them."""
+    precision = target.params[0]
+    if isinstance(value.constant, str) and (found := read_moment(value.constant.strip())):
+        return fine.to_precision(moments.written_out(found), precision)
+
+    def read(x: str) -> str:
+        coarse = Typed(f"regexp_replace({x}, '([.][0-9]{{6}})[0-9]{{1,6}}$', '$1')", t.VARCHAR)
+        whole = _checked(coarse, t.timestamp(6), "timestamp", site)
+        if precision < _MICROS:
+            return fine.rounded(whole.sql, precision)
+        digits = f"regexp_extract({x}, '[.][0-9]{{6}}([0-9]{{1,6}})$', 1)"
+        rest = f"CAST(rpad({digits}, 6, '0') AS {FINE})"
+        every = fine.refined(whole, rest, t.timestamp(fine.DIGITS))
+        return fine.to_precision(every, precision).sql
+
+    return Typed(bound(value.sql, read, "x"), target)
 
 
 def _uuid(value: Typed, site: CastSite) -> Typed:
@@ -275,28 +333,23 @@ def _zoned(value: Typed, target: Type, site: CastSite) -> Typed:
     found = moments.zoned_literal(value.constant, site.zone)
     if found is None:
         raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
-    sql = moments.rounded(found.sql, target.params[0], is_moment=True)
-    return Typed(sql, t.timestamp_tz(target.params[0], found.type.zone))
+    return fine.to_precision(found, target.params[0])
 
 
 def _between_moments(value: Typed, target: Type, site: CastSite) -> Typed:
-    given, precision = value.type, target.params[0]
-    sql = value.sql
+    given = value.type
     if given.name == t.TSTZ and target.name == "timestamp":
-        sql = moments.wall_clock(value, site.zone)
+        value = moments.local(value, site.zone)
     elif given.name == "timestamp" and target.name == t.TSTZ:
-        sql = moments.moment_at(sql, site.zone)
-    if precision < given.params[0]:
-        sql = moments.rounded(sql, precision, is_moment=target.name == t.TSTZ)
-    zone = given.zone if given.name == target.name else ""
-    return Typed(sql, Type(target.name, (precision,), zone=zone))
+        value = moments.in_zone(value, "", site.zone)
+    return fine.to_precision(value, target.params[0])
 
 
 def _from_moment(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
-    sql = moments.wall_clock(value, site.zone)
     if target.name == "varchar":
-        return Typed(_printed(sql, given, site), target)
+        return Typed(_printed(value, site), target)
+    sql = moments.wall_clock(value, site.zone)
     if target.name == "date":
         return Typed(f"CAST({sql} AS DATE)", target)
     if given.name == "date" and target.name in {"timestamp", t.TSTZ}:
@@ -304,10 +357,11 @@ def _from_moment(value: Typed, target: Type, site: CastSite) -> Typed:
     raise UnsupportedCastError(f"A cast from {given} to {target}")
 
 
-def _printed(sql: str, given: Type, site: CastSite) -> str:
+def _printed(value: Typed, site: CastSite) -> str:
+    given = value.type
     if given.name == "date":
-        return f"date_format({sql}, 'yyyy-MM-dd')"
-    formatted = moments.printed(sql, given.params[0])
+        return f"date_format({value.sql}, 'yyyy-MM-dd')"
+    formatted = moments.printed(moments.local(value, site.zone))
     if given.name == t.TSTZ:
         return f"({formatted} || {text(' ' + (given.zone or site.zone))})"
     return formatted
@@ -373,7 +427,8 @@ def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     if given.name == "array":
         item = _explicit(Typed("item", given.parts[0]), target.parts[0], site)
         return Typed(f"transform({value.sql}, item -> {item.sql})", target)
-    if all(
+    is_plain = not _changes_moments(given, target)
+    if is_plain and all(
         before == after or t.common(before, after) == after
         for before, after in zip(given.parts, target.parts, strict=True)
     ):
@@ -414,6 +469,7 @@ _FROM = {
     "uuid": _from_uuid,
     "char": _from_char,
     "time": _from_time,
+    t.TIMETZ: _from_time,
     t.DAYS.name: _from_interval,
     t.MONTHS.name: _from_interval,
 } | dict.fromkeys(

@@ -1,89 +1,139 @@
-"""Trino's TIME in Spark's SQL: microseconds since midnight, as a number, until it is a result."""
+"""Trino's TIME in Spark's SQL: picoseconds since midnight, as a number, until it is a result.
+
+With a zone they are those of UTC (`fine.py`).
+"""
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
+from queryrun.sql.spark import fine
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.clocks import PATTERN, UNITS
+from queryrun.sql.trino.clocks import PATTERN
+from queryrun.sql.trino.clocks import UNITS as _MICROS
+from queryrun.sql.trino.fine import DAY, clock_picos, zone_literal
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
-DAY = 86_400_000_000
-_MAX_DIGITS = 6
+__all__ = ["DAY", "UNITS"]
+
+UNITS = {name: micros * 10**6 for name, micros in _MICROS.items()}
+"""Picoseconds."""
+RESULT_DIGITS = 6
+"""As many has Spark's TIME; a finer one is a text in a result."""
 _WHOLE = rf"^(?:{PATTERN})\z"
+_ZONED = r"[+-][0-9]{1,2}:[0-9]{2}\z"
 
 
 def literal(written: str) -> Typed | None:
-    """`TIME '10:11:12.345'`; None where it is none at all."""
-    if not re.fullmatch(PATTERN, written):
-        return None
-    clock, _, digits = written.partition(".")
-    hour, minute, second = [*map(int, clock.split(":")), 0][:3]
-    micros = ((hour * 60 + minute) * 60 + second) * 10**6 + int(digits[:6].ljust(6, "0") or 0)
-    return Typed(f"{micros}L", t.time(len(digits)), written)
+    """`TIME '10:11:12.345'`, with a zone or without; None where it is none at all."""
+    total = clock_picos(written)
+    if total is not None:
+        return Typed(f"{total}L", t.time(len(written.partition(".")[2])), written)
+    return zone_literal(written)
 
 
-def rounded(sql: str, precision: int) -> str:
+def to_precision(value: Typed, precision: int) -> Typed:
     """Rounded half up to so many digits of a second; 24:00 is 00:00."""
-    unit = 10 ** (_MAX_DIGITS - precision)
-    return f"(({sql} + {unit // 2}) div {unit}L * {unit}L % {DAY}L)" if unit > 1 else sql
+    kind = replace(value.type, params=(precision,))
+    unit = 10 ** (fine.DIGITS - precision)
+    if precision >= value.type.params[0]:
+        return Typed(value.sql, kind)
+    return Typed(f"(({value.sql} + {unit // 2}L) div {unit}L * {unit}L % {DAY}L)", kind)
 
 
-def of_timestamp(local: str, precision: int) -> str:
-    """What the clock says there."""
-    return rounded(f"pmod(unix_micros(CAST({local} AS TIMESTAMP)), {DAY}L)", precision)
+def of_timestamp(local: Typed) -> Typed:
+    """What the clock says there, of a timestamp without a zone."""
+    whole = fine.coarse(local)
+    micros = f"pmod(unix_micros(CAST({whole.sql} AS TIMESTAMP)), 86400000000L)"
+    sql = f"({micros} * 1000000L)"
+    if t.is_fine(local.type):
+        sql = f"({sql} + CAST({fine.below(local)} AS BIGINT))"
+    return Typed(sql, t.time(local.type.params[0]))
 
 
 def printed(value: Typed) -> str:
-    """As Trino prints it."""
+    """As Trino prints it, with or without a zone."""
     digits = value.type.params[0]
-    form = "HH:mm:ss" + ("." + "S" * digits if digits else "")
-    return f"date_format(timestamp_micros({value.sql}), '{form}')"
+    form = "HH:mm:ss" + ("." + "S" * min(digits, 6) if digits else "")
+
+    def clock(u: str) -> str:
+        return f"date_format(timestamp_micros({u} div 1000000L), '{form}')"
+
+    def finer(u: str) -> str:
+        rest = f"substring(lpad(CAST({u} % 1000000L AS STRING), 6, '0'), 1, {digits - 6})"
+        return f"concat({clock(u)}, {rest})"
+
+    picos = fine.unzoned(value).sql
+    sql = bound(picos, finer, "u3") if digits > 6 else clock(picos)
+    return f"concat({sql}, {text(value.type.zone)})" if value.type.name == t.TIMETZ else sql
 
 
-def result(value: Typed) -> str:
+def result(value: Typed) -> Typed:
     """As a column of a result."""
-    return f"CAST({printed(value)} AS TIME({value.type.params[0]}))"
+    if value.type.name == t.TIMETZ or value.type.params[0] > RESULT_DIGITS:
+        return Typed(printed(value), t.VARCHAR)
+    return Typed(f"CAST({printed(value)} AS TIME({value.type.params[0]}))", value.type)
 
 
-def moved(value: Typed, micros: str) -> str:
-    """Later or earlier by so many microseconds, around midnight."""
-    return f"pmod({value.sql} + {micros}, {DAY}L)"
+def moved(value: Typed, picos: str) -> str:
+    """Later or earlier by so many picoseconds, less than a day, around midnight."""
+    return f"pmod({value.sql} + {picos}, {DAY}L)"
 
 
-def cut(value: Typed, unit: str) -> str:
-    """To whole units."""
+def cut(value: Typed, unit: str) -> Typed:
+    """To whole units, of the clock of its own zone."""
     size = UNITS[unit]
-    return f"({value.sql} div {size}L * {size}L)"
+    sql = f"({fine.unzoned(value).sql} div {size}L * {size}L)"
+    if value.type.name == "time":
+        return Typed(sql, value.type)
+    return Typed(fine.zoned(Typed(sql, t.time(fine.DIGITS)), value.type.zone).sql, value.type)
 
 
 def field(value: Typed, name: str) -> str:
     """The hour, minute, second or millisecond."""
     base = {"hour": 24, "minute": 60, "second": 60, "millisecond": 1000}[name]
-    return f"({value.sql} div {UNITS[name]}L % {base})"
+    return f"({fine.unzoned(value).sql} div {UNITS[name]}L % {base})"
 
 
-def to_time(value: Typed, target: t.Type, site: CastSite, local: str) -> Typed:
-    """A cast to TIME. `local`: what calendar and clock say, of a timestamp."""
-    precision = target.params[0]
-    if value.type.name == "time":
-        return Typed(rounded(value.sql, precision), target)
+def to_time(value: Typed, target: t.Type, site: CastSite, local: Typed) -> Typed:
+    """A cast to TIME, with a zone or without. `local`: what calendar and clock say."""
+    clock = _clock(value, target, site, local)
+    if target.name == "time":
+        return to_precision(fine.unzoned(clock), target.params[0])
+    if clock.type.name == "time":
+        zone = value.type.zone if value.type.name == t.TSTZ else ""
+        clock = fine.zoned(clock, zone or site.zone)
+    return to_precision(clock, target.params[0])
+
+
+def _clock(value: Typed, target: t.Type, site: CastSite, local: Typed) -> Typed:
+    """The clock of a value, with the digits that it has."""
+    if value.type.name in {"time", t.TIMETZ}:
+        return value
     if value.type.name in {"timestamp", t.TSTZ}:
-        return Typed(of_timestamp(local, precision), target)
+        return of_timestamp(local)
     if value.type.name != "varchar":
-        raise UnsupportedCastError(f"A cast from {value.type} to {target}")
-    return Typed(bound(value.sql, lambda x: _read(x, target, site), "x"), target)
+        raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
+    found = literal(value.constant.strip()) if isinstance(value.constant, str) else None
+    if found is not None and target.name in {t.TIMETZ, found.type.name}:
+        return found
+    if target.name == t.TIMETZ:
+        raise UnsupportedCastError(f"A cast from varchar to {target} (of anything but a literal)")
+    return Typed(bound(value.sql, lambda x: _read(x, target, site), "x"), t.time(fine.DIGITS))
 
 
 def _read(x: str, target: t.Type, site: CastSite) -> str:
-    moment = f"CAST(concat('1970-01-01 ', {x}) AS TIMESTAMP)"
-    found = rounded(f"unix_micros({moment})", target.params[0])
+    """All of its digits: what Spark reads, and what is below."""
+    coarse = f"regexp_replace({x}, '([.][0-9]{{6}})[0-9]+$', '$1')"
+    moment = f"CAST(concat('1970-01-01 ', {coarse}) AS TIMESTAMP)"
+    digits = f"regexp_extract({x}, '[.][0-9]{{6}}([0-9]{{1,6}})$', 1)"
+    found = f"(unix_micros({moment}) * 1000000L + CAST(rpad({digits}, 6, '0') AS BIGINT))"
     fits = f"{x} RLIKE {text(_WHOLE)}"
-    fine = f"{x} RLIKE '[.][0-9]{{7}}'"
-    beyond = "raise_error('A time with so many digits is not supported')"
+    zoned = f"{x} RLIKE {text(_ZONED)}"
+    refused = f"raise_error({text(f'A cast of a time with a zone to {target} is not supported')})"
     wrong = f"raise_error(concat('Value cannot be cast to time: ', {x}))"
     other = "" if site.is_safe else f" WHEN {x} IS NOT NULL THEN {wrong}"
-    return f"(CASE WHEN {fits} AND {fine} THEN {beyond} WHEN {fits} THEN {found}{other} END)"
+    return f"(CASE WHEN {fits} THEN {found} WHEN {zoned} THEN {refused}{other} END)"

@@ -102,25 +102,25 @@ def ordered(c: CallCompiler, value: Typed, at: int) -> str:
     name = c.fresh("p")
 
     def checked(u: str) -> str:
-        unfit = _unorderable(c, f"{u}.a", value.type)
+        unfit = unorderable(c, f"{u}.a", value.type)
         return f"(CASE WHEN {unfit} THEN {c.failing(what)} ELSE {u}.a END)"
 
     return all_bound({"a": value.sql}, checked, name)
 
 
-def _unorderable(c: CallCompiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
+def unorderable(c: CallCompiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
     """A condition for a value that has no place in Trino's order; empty where each has one."""
     found = [f"{sql} IS NULL"] if is_inside else []
     if is_inside and t.is_floating(kind):
         found.append(f"isnan({sql})")
     if kind.name == "array":
         item = c.fresh("p")
-        test = _unorderable(c, item, kind.parts[0], is_inside=True)
+        test = unorderable(c, item, kind.parts[0], is_inside=True)
         found.append(f"size(filter(coalesce({sql}, array()), {item} -> {test})) > 0")
     if kind.name == "row":
         there = f"{sql} IS NOT NULL AND "
         parts = [
-            _unorderable(c, c.row_field(Typed(sql, kind), n).sql, part, is_inside=True)
+            unorderable(c, c.row_field(Typed(sql, kind), n).sql, part, is_inside=True)
             for n, part in enumerate(kind.parts)
         ]
         found += [f"({there}({one}))" for one in parts if one]

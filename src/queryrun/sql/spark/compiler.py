@@ -16,6 +16,7 @@ from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
 from queryrun.sql.trino.grouping import aggregates_in
 from queryrun.sql.trino.scope import Column, Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.types import Type
 
 _ORDER_DOES_NOT_MATTER = frozenset(
     [
@@ -112,6 +113,18 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         if max(node.limit or 0, node.offset or 0) > MAX_LIMIT:
             self.refuse(f"LIMIT or OFFSET beyond {MAX_LIMIT}", node.at)
         return super().query(node, scope)
+
+    def _brought_to(
+        self, sql: str, outputs: Sequence[Output], kinds: Sequence[Type], at: int
+    ) -> str:
+        """A column that is in there twice gets two names: Spark's optimizer confuses them."""
+        found = super()._brought_to(sql, outputs, kinds, at)
+        headings = [output.heading.lower() for output in outputs if output.heading]
+        if len(set(headings)) == len(headings):
+            return found
+        alias, names = self.fresh("r"), numbered(outputs)
+        columns = ", ".join(f"{alias}.c{number}" for number in range(1, len(outputs) + 1))
+        return f"SELECT {columns} FROM ({found}) AS {alias}({names})"
 
     def _recursive_cte(self, cte: ast.Cte, scope: Scope, sql_name: str) -> str:
         body = cte.query.body

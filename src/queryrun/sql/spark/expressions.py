@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from queryrun.sql.spark import (
@@ -13,6 +14,7 @@ from queryrun.sql.spark import (
     clocks,
     comparisons,
     decimals,
+    fine,
     intervals,
     json_made,
     moments,
@@ -20,19 +22,19 @@ from queryrun.sql.spark import (
 )
 from queryrun.sql.spark.functions import SPARK
 from queryrun.sql.spark.functions_plain import CANNOT_FAIL
+from queryrun.sql.spark.moving import WHOLE_DAYS, shift_clock
 from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
 from queryrun.sql.trino import ast, ast_json
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler, Handler
 from queryrun.sql.trino.correlated import Use
+from queryrun.sql.trino.fine import read_moment
 from queryrun.sql.trino.intervals import second_millis, span_millis
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 from queryrun.sql.trino.types import Type
 
-_WHOLE_DAYS = "whole days"
-"""What is known of an interval that may be added to a date."""
 _DAY_UNITS = {"DAY": 0, "HOUR": 1, "MINUTE": 2, "SECOND": 3}
 _TRIED = {"+": "try_add", "-": "try_subtract", "*": "try_multiply", "%": "try_mod"}
 _STRICT = (
@@ -72,6 +74,9 @@ class SparkExpressions(CallCompiler):
 
     def cast_to(self, value: Typed, target: Type) -> Typed:
         return casts.implicit(value, target, self.zone)
+
+    def coarse(self, value: Typed, target: Type) -> Typed:
+        return fine.coarse(self.cast_to(value, target))
 
     def exact(self, value: Typed) -> str:
         return "CAST(NULL AS INT)" if value.type.name == "unknown" else value.sql
@@ -153,8 +158,11 @@ class SparkExpressions(CallCompiler):
             self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
         if found.type.zone:
             return Typed(found.sql, found.type, node.text)
-        sql = f"CAST({text(node.text.strip())} AS TIMESTAMP_NTZ)"
-        return Typed(sql, t.timestamp(found.type.params[0]), node.text)
+        written = read_moment(node.text.strip())
+        if written is None:
+            self.refuse("Such a timestamp", node.at)
+        moment = moments.written_out(written, node.text.strip())
+        return Typed(moment.sql, moment.type, node.text)
 
     def typed_literal(self, node: ast.TypedLiteral) -> Typed:
         if node.type == "json":
@@ -172,10 +180,10 @@ class SparkExpressions(CallCompiler):
             self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
         number = int(sign + node.text) if not sign else -int(node.text)
         if unit == "WEEK":
-            return Typed(f"make_dt_interval({number * 7})", t.DAYS, _WHOLE_DAYS)
+            return Typed(f"make_dt_interval({number * 7})", t.DAYS, WHOLE_DAYS)
         if unit in _DAY_UNITS:
             numbers = ["0"] * _DAY_UNITS[unit] + [str(number)]
-            whole = _WHOLE_DAYS if unit == "DAY" else None
+            whole = WHOLE_DAYS if unit == "DAY" else None
             return Typed(f"make_dt_interval({', '.join(numbers)})", t.DAYS, whole)
         if unit in {"YEAR", "MONTH"}:
             numbers = [str(number)] if unit == "YEAR" else ["0", str(number)]
@@ -313,30 +321,18 @@ class SparkExpressions(CallCompiler):
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"make_dt_interval(datediff({left.sql}, {right.sql}))", t.DAYS)
         if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
+            if t.is_fine(left.type) or t.is_fine(right.type):
+                return intervals.of_amount(fine.millis_between(left, right), t.DAYS)
             ends = [f"unix_micros(CAST({value.sql} AS TIMESTAMP))" for value in (left, right)]
             return intervals.between(f"{ends[0]} - {ends[1]}")
-        if "time" in {left.type.name, right.type.name}:
-            return self._shift_clock(op, left, right, at)
+        if {"time", t.TIMETZ} & {left.type.name, right.type.name}:
+            return shift_clock(self, op, left, right, at)
         spans = {t.DAYS, t.MONTHS}
         if op == "*" and right.type in spans and t.is_number(left.type):
             left, right = right, left
         if op in {"*", "/"} and left.type in spans and t.is_number(right.type):
             return self._scaled(op, left, right)
         return super()._shift(op, left, right, at)
-
-    def _shift_clock(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
-        """A time and an interval, which wraps around midnight; or two times."""
-        if op == "-" and left.type.name == right.type.name:
-            return intervals.between(f"{left.sql} - {right.sql}")
-        if op == "+" and left.type == t.DAYS:
-            left, right = right, left
-        if op not in {"+", "-"} or left.type.name != "time" or right.type != t.DAYS:
-            self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
-        precision = left.type.params[0]
-        if right.constant != _WHOLE_DAYS:
-            precision = max(precision, 3)
-        shift = f"{'-' if op == '-' else ''}({intervals.amount(right)} * 1000L)"
-        return Typed(clocks.moved(left, shift), t.time(precision))
 
     def _scaled(self, op: str, span: Typed, factor: Typed) -> Typed:
         if not t.is_integer(factor.type):
@@ -347,18 +343,24 @@ class SparkExpressions(CallCompiler):
         return Typed(found.sql, found.type, span.constant if op == "*" else None)
 
     def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
-        if moment.type.name == t.TSTZ and interval.type == t.DAYS:
-            return Typed(f"({moment.sql} {op} {interval.sql})", moment.type)
-        return super().shifted(moment, op, interval, at)
+        if moment.type == t.DATE or interval.type != t.DAYS:
+            return super().shifted(moment, op, interval, at)
+        if t.is_fine(moment.type):
+            return fine.shifted(moment, op, intervals.amount(interval))
+        kind = replace(moment.type, params=(max(moment.type.params[0], 3),))
+        return Typed(f"({moment.sql} {op} {interval.sql})", kind)
 
     def moved(self, moment: Typed, shift: str) -> Typed:
         if moment.type.name == "date":
             return Typed(f"CAST({moment.sql} {shift} AS DATE)", t.DATE)
+        whole = fine.coarse(moment)
         if moment.type.name == t.TSTZ:
-            local = moments.wall_clock(moment, self.zone)
+            local = moments.wall_clock(whole, self.zone)
             zone = moment.type.zone or self.zone
-            return Typed(moments.moment_at(f"({local} {shift})", zone), moment.type)
-        return Typed(f"({moment.sql} {shift})", moment.type)
+            found = Typed(moments.moment_at(f"({local} {shift})", zone), whole.type)
+        else:
+            found = Typed(f"({whole.sql} {shift})", whole.type)
+        return fine.refined(found, fine.below(moment), moment.type)
 
     def _concat_chars(self, left: Typed, right: Typed, at: int) -> Typed:
         found = super()._concat_chars(left, right, at)
@@ -392,7 +394,7 @@ class SparkExpressions(CallCompiler):
     def _time_literal(self, node: ast.TypedLiteral) -> Typed:
         found = clocks.literal(node.text)
         if found is None:
-            self.refuse("A time with a zone, or that is none,", node.at)
+            self.invalid(f"'{node.text}' is not a valid TIME literal", node.at)
         return found
 
     # --- nested values ---------------------------------------------------------------------

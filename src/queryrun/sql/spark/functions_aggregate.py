@@ -89,12 +89,23 @@ def _extreme(c: SparkCompiler, node: ast.Call) -> Typed:
     if kind.parts:
         c.refuse(f"{node.name} of {kind}", node.at)
     if len(args) == 1:
-        return Typed(c.aggregated(node, node.name, [c.exact(args[0])]), kind)
+        found = c.aggregated(node, node.name, [c.exact(args[0])])
+        if t.is_floating(kind) and node.name == "max":  # NaN only where there is nothing else
+            number = f"CASE WHEN NOT isnan({c.exact(args[0])}) THEN {c.exact(args[0])} END"
+            numbers = c.aggregated(node, "max", [number])
+            found = f"coalesce({numbers}, {found})"
+        return Typed(found, kind)
     if not isinstance(args[1].constant, int) or args[1].constant < 1:
         c.refuse(f"{node.name} with such a number of values", node.at)
     found = c.aggregated(node, "collect_list", [c.exact(args[0])])
     is_ascending = "true" if node.name == "min" else "false"
-    first = f"slice(sort_array({found}, {is_ascending}), 1, {args[1].constant})"
+    sorted_values = f"sort_array({found}, {is_ascending})"
+    if t.is_floating(kind) and node.name == "max":  # NaN comes last
+        numbers, others = (
+            f"filter({sorted_values}, u1 -> {test})" for test in ("NOT isnan(u1)", "isnan(u1)")
+        )
+        sorted_values = f"concat({numbers}, {others})"
+    first = f"slice({sorted_values}, 1, {args[1].constant})"
     return Typed(f"nullif({first}, CAST(array() AS ARRAY<{spark_name(kind)}>))", t.array(kind))
 
 
@@ -106,6 +117,9 @@ def _by(c: SparkCompiler, node: ast.Call) -> Typed:
     if args[1].type.name in {"row", "array", "map", "json"}:
         c.refuse(f"{node.name} ordered by {args[1].type}", node.at)
     values = [c.exact(arg) for arg in args]
+    if t.is_floating(args[1].type) and node.name == "max_by":  # NaN is less than any number
+        key = f"named_struct('a', NOT isnan({values[1]}), 'b', {values[1]})"
+        values[1] = f"CASE WHEN {values[1]} IS NOT NULL THEN {key} END"
     return Typed(c.aggregated(node, node.name, values), args[0].type)
 
 

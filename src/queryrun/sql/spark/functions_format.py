@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from queryrun.sql.spark import clocks, fine, moments
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import special
+from queryrun.sql.spark.functions_time import offset
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
@@ -18,7 +20,7 @@ _SPECIFIER = re.compile(
 _LETTERS = {
     "boolean": "sb", "tinyint": "sdxXo", "smallint": "sdxXo", "integer": "sdxXo",
     "bigint": "sdxXo", "double": "fe", "varchar": "sS", "unknown": "s", "decimal": "sf",
-    "date": "s",
+    "date": "s", "timestamp": "s", t.TSTZ: "s", "time": "s", t.TIMETZ: "s",
 }  # fmt: skip
 """Which conversions of a type come out alike: Spark's Java may be older than Trino's."""
 
@@ -65,10 +67,37 @@ def _converted(
         return _decimal(c, node, match, value)
     if t.is_integer(kind):
         return f"%{flags}{width}{digits}{letter}", f"CAST({value.sql} AS BIGINT)"
+    if kind.name in _CLOCKED:
+        return f"%{flags}{width}{digits}{letter}", _java_time(c, value)
     sql = f"CAST({value.sql} AS STRING)" if kind == t.DATE else c.exact(value)
     if kind == t.UNKNOWN:
         sql = "CAST(NULL AS STRING)"
     return f"%{flags}{width}{digits}{letter}", sql
+
+
+_CLOCKED = frozenset(["timestamp", t.TSTZ, "time", t.TIMETZ])
+_NANOS = 9
+"""Digits of a second that java.time has."""
+
+
+def _java_time(c: SparkCompiler, value: Typed) -> str:
+    """As java.time prints it: no seconds where there are none, digits of a second by threes."""
+    kind = value.type
+    if kind.name == t.TIMETZ:
+        return clocks.printed(value)
+    digits = next(n for n in (3, 6, _NANOS, _NANOS + 3) if kind.params[0] <= n)
+    if kind.name == "time":
+        printed = clocks.printed(clocks.to_precision(value, min(digits, _NANOS)))
+    else:
+        local = fine.to_precision(moments.local(value, c.zone), min(digits, _NANOS))
+        printed = moments.printed(local, "T")
+    by_threes = f"regexp_replace({printed}, '([.](?:[0-9]{{3}})*?)(?:000)*$', '$1')"
+    found = f"regexp_replace({by_threes}, '(?:(?<=:[0-9]{{2}}):00)?[.]$', '')"
+    if kind.name == t.TSTZ:
+        zone = kind.zone or c.zone
+        named = "" if zone[:1] in {"+", "-"} else f"[{zone}]"
+        found = f"concat({found}, {offset(c, value, with_seconds=True)}, {text(named)})"
+    return found
 
 
 def _decimal(

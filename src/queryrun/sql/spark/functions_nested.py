@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from queryrun.sql.spark.binding import bound
+from queryrun.sql.spark.comparisons import unorderable
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import special
 from queryrun.sql.spark.functions_text import grouped
@@ -109,6 +110,34 @@ def _map(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("map_from_entries")
 def _map_from_entries(c: SparkCompiler, node: ast.Call) -> Typed:
     return c.plain(node, c.args(node, 1))
+
+
+# --- looking for an element ------------------------------------------------------------------
+
+
+@special("contains", "array_position", "array_remove", "arrays_overlap")
+def _sought(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Fails where NaN, or a NULL inside of an element, is compared: Spark takes two for equal."""
+    args = c.args(node, 2)
+    found = c.plain(node, args)
+    if args[0].type.name != "array":
+        return found
+    element = args[0].type.parts[0]
+    if not element.parts and not t.is_floating(element):
+        return found
+    if element.name in {"map", "json"}:
+        c.refuse(f"{node.name} of {args[0].type}", node.at)
+    sought = args[1].sql if node.name == "arrays_overlap" else f"array({args[1].sql})"
+    both = [sought] if t.is_floating(element) else [args[0].sql, sought]
+    unfit = " OR ".join(_unfit(c, sql, element) for sql in both)
+    failing = c.failing(f"{node.name} with NaN, or NULL inside of an element, is not supported")
+    return Typed(f"(CASE WHEN {unfit} THEN {failing} ELSE {found.sql} END)", found.type)
+
+
+def _unfit(c: SparkCompiler, array: str, element: t.Type) -> str:
+    item = c.fresh("p")
+    is_unfit = f"isnan({item})" if t.is_floating(element) else unorderable(c, item, element)
+    return f"size(filter(coalesce({array}, array()), {item} -> coalesce({is_unfit}, false))) > 0"
 
 
 # --- functions that take a lambda -----------------------------------------------------------

@@ -141,8 +141,6 @@ to_unixtime(timestamp) -> double = (CAST(unix_micros(CAST({{0}} AS TIMESTAMP)) A
 to_unixtime(timestamp_tz) -> double = (CAST(unix_micros({{0}}) AS DOUBLE) / 1e6D)
 to_iso8601(date) -> varchar = CAST({{0}} AS STRING)
 uuid() -> uuid = uuid()
-now() -> timestamp_tz3 = date_trunc('MILLISECOND', current_timestamp())
-current_timestamp() -> timestamp_tz3 = date_trunc('MILLISECOND', current_timestamp())
 """)
 
 PLAIN["ceiling"] = PLAIN["ceil"]

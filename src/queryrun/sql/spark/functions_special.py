@@ -75,7 +75,11 @@ def _rounding(c: SparkCompiler, node: ast.Call) -> Typed:
         return _round_decimal(c, node, args)
     if node.name == "round" and args[0].type == t.DOUBLE:
         return _round_double(c, node, args)
-    if args[0].type == t.REAL and node.name in {"round", "truncate", "sign"}:
+    if node.name == "round" and args[0].type == t.REAL:  # in doubles as well
+        wide = Typed(f"CAST({args[0].sql} AS DOUBLE)", t.DOUBLE)
+        found = _round_double(c, node, [wide, *args[1:]])
+        return Typed(f"CAST({found.sql} AS FLOAT)", t.REAL)
+    if args[0].type == t.REAL and node.name in {"truncate", "sign"}:
         c.refuse(f"{node.name} of real", node.at)
     if node.name == "round" and len(args) == 2 and t.is_integer(args[0].type):
         return _round_integer(c, node, args)
@@ -142,9 +146,9 @@ def _round_to_digits(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typ
     precision, scale = value.type.params
     if node.name == "truncate":
         return _cut(value, digits.constant)
-    if digits.constant <= scale - precision:
-        c.refuse("round of a decimal to such a number of digits", node.at)
     kind = t.decimal(precision + 1, scale)
+    if digits.constant < scale - precision:
+        return Typed(f"CAST({value.sql} * 0 AS {spark_name(kind)})", kind)
     sql = value.sql if digits.constant >= scale else f"round({value.sql}, {digits.constant})"
     return Typed(f"CAST({sql} AS {spark_name(kind)})", kind)
 

@@ -71,7 +71,7 @@ def quoted_json(sql: str) -> str:
 
 def _document(c: CallCompiler, one: ast_json.JsonInput, node: ast_json.JsonMade) -> str:
     given = c.expr(one.value)
-    if isinstance(one.value, ast_json.JsonMade):
+    if isinstance(one.value, ast_json.JsonMade | ast_json.JsonQuery):
         return given.sql
     if given.type == t.UNKNOWN:
         return "CAST(NULL AS STRING)"

@@ -7,12 +7,14 @@ unchanged; what zone a value is read in is said by name, in the statement.
 
 from __future__ import annotations
 
-import re
+from datetime import datetime, timedelta
 
+from queryrun.sql.spark import fine
+from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import PATTERNS
-from queryrun.sql.trino.casts_time import ZONED
+from queryrun.sql.trino.casts_time import FROM_UTC, MAX_OFFSET, MAX_ZONED, ZONED, zone_exists
+from queryrun.sql.trino.fine import Written, offset_minutes, read_moment
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 UTC = "UTC"
@@ -20,6 +22,7 @@ UTC = "UTC"
 
 def wall_clock(value: Typed, session_zone: str) -> str:
     """What a calendar and a clock say at that moment, in the value's own zone."""
+    value = fine.coarse(value)
     if value.type.name != t.TSTZ:
         return value.sql
     zone = value.type.zone or session_zone
@@ -27,6 +30,22 @@ def wall_clock(value: Typed, session_zone: str) -> str:
         raise UnsupportedCastError("A time zone that differs from value to value")
     read = f"CAST({value.sql} AS TIMESTAMP_NTZ)"
     return read if zone == UTC else f"convert_timezone('UTC', {text(zone)}, {read})"
+
+
+def local(value: Typed, session_zone: str) -> Typed:
+    """The same with all of its digits, as a timestamp without a zone."""
+    if value.type.name != t.TSTZ:
+        return value
+    kind = t.timestamp(value.type.params[0])
+    whole = Typed(wall_clock(value, session_zone), t.timestamp(min(6, kind.params[0])))
+    return fine.refined(whole, fine.below(value), kind)
+
+
+def in_zone(moment: Typed, zone: str, session_zone: str) -> Typed:
+    """A wall clock's reading as the moment that it is in that zone, with all of its digits."""
+    kind = t.timestamp_tz(moment.type.params[0], zone)
+    whole = Typed(moment_at(fine.coarse(moment).sql, zone or session_zone), t.timestamp_tz(6, zone))
+    return fine.refined(whole, fine.below(moment), kind)
 
 
 def moment_at(sql: str, zone: str) -> str:
@@ -45,21 +64,35 @@ def as_timestamp(sql: str) -> str:
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
     """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
     match = ZONED.match(written.strip())
-    if match and re.fullmatch(PATTERNS["timestamp"], match["moment"].strip()):
-        moment, zone = match["moment"].strip(), match["zone"]
-    elif re.fullmatch(PATTERNS["timestamp"], written.strip()):
-        moment, zone = written.strip(), ""
-    else:
+    found, zone, formatted = None, "", ""
+    if match:
+        formatted, zone = match["moment"].strip(), match["zone"]
+        found = read_moment(formatted)
+    if found is None:
+        formatted, zone = written.strip(), ""
+        found = read_moment(formatted)
+    if found is None or (match and zone and abs(found.picos) >= MAX_ZONED):
         return None
-    precision = len(moment.partition(".")[2])
-    if re.match(r"[+-]?\d{5}", moment):
-        raise UnsupportedCastError("A year of more than four digits")
-    if precision > 6:
-        raise UnsupportedCastError("A timestamp that is finer than a microsecond")
-    zone = zone_name(zone)
-    local = f"CAST({text(moment)} AS TIMESTAMP_NTZ)"
-    kind = t.timestamp_tz(precision, zone)
-    return Typed(moment_at(local, zone or session_zone), kind, moment)
+    zone = zone_name(FROM_UTC.sub("", zone))
+    if zone[:1] in {"+", "-"} and abs(offset_minutes(zone)) > MAX_OFFSET:
+        return None
+    if "/" in zone and not zone_exists(zone):
+        return None
+    moment = in_zone(written_out(found, formatted), zone, session_zone)
+    return Typed(moment.sql, moment.type, written)
+
+
+def written_out(found: Written, formatted: str = "") -> Typed:
+    """A moment that is written out, as a timestamp without a zone; `formatted` as it was."""
+    kind = t.timestamp(found.precision)
+    try:
+        micros = timedelta(microseconds=found.picos // 10**6)
+        moment = datetime(1970, 1, 1) + micros
+    except OverflowError:
+        raise UnsupportedCastError("A year of other than four digits") from None
+    if t.is_fine(kind):
+        return Typed(fine.literal(found.picos), kind)
+    return Typed(f"CAST({text(formatted or moment.isoformat(' '))} AS TIMESTAMP_NTZ)", kind)
 
 
 def zone_name(written: str) -> str:
@@ -70,18 +103,18 @@ def zone_name(written: str) -> str:
     return f"{written[0]}{int(hours):02}:{minutes or '00'}"
 
 
-def rounded(sql: str, precision: int, *, is_moment: bool = False) -> str:
-    """A timestamp rounded half up to so many digits of a second."""
-    if precision >= 6:
-        return sql
-    half, unit = 5 * 10 ** (5 - precision), 10 ** (6 - precision)
-    micros = f"unix_micros(CAST({sql} AS TIMESTAMP))"
-    later = f"({micros} + {half})"
-    found = f"timestamp_micros({later} - pmod({later}, {unit}))"
-    return found if is_moment else f"CAST({found} AS TIMESTAMP_NTZ)"
-
-
-def printed(sql: str, precision: int) -> str:
+def printed(local: Typed, separator: str = " ") -> str:
     """A timestamp (no moment) as Trino prints it."""
-    fraction = "." + "S" * precision if precision else ""
-    return f"date_format({sql}, 'yyyy-MM-dd HH:mm:ss{fraction}')"
+    precision = local.type.params[0]
+    fraction = "." + "S" * min(precision, 6) if precision else ""
+    between = separator if separator == " " else f"\\'{separator}\\'"
+
+    def whole(sql: str) -> str:
+        return f"date_format({sql}, 'yyyy-MM-dd{between}HH:mm:ss{fraction}')"
+
+    def finer(u: str) -> str:
+        value = Typed(u, local.type)
+        rest = f"lpad(CAST({fine.below(value)} AS STRING), 6, '0')"
+        return f"concat({whole(fine.coarse(value).sql)}, substring({rest}, 1, {precision - 6}))"
+
+    return bound(local.sql, finer, "u4") if precision > 6 else whole(local.sql)

@@ -100,7 +100,7 @@ def to_spark(
     compiler.location = found.location
     with deeply(statement):
         sql, outputs = compiler.query(parsed.node, Scope())
-    sql, outputs = printing.with_text(sql, outputs, statement)
+    sql, outputs = printing.with_text(sql, outputs, statement, zone)
     if len(sql) > MAX_TRANSLATED_CHARS:
         message = "The statement is too complex to be translated"
         raise failure_at(FailureCode.NOT_SUPPORTED, message, statement, 0)

@@ -13,10 +13,12 @@ _SPARK = {
     "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "STRING",
     "char": "STRING", "varbinary": "BINARY",
     "date": "DATE", "timestamp": "TIMESTAMP_NTZ", t.TSTZ: "TIMESTAMP",
-    "json": "STRING", "time": "BIGINT", "uuid": "STRING", "unknown": "INT",
+    "json": "STRING", "time": "BIGINT", t.TIMETZ: "BIGINT", "uuid": "STRING", "unknown": "INT",
     "interval day to second": "INTERVAL DAY TO SECOND",
     "interval year to month": "INTERVAL YEAR TO MONTH",
 }  # fmt: skip
+FINE = "DECIMAL(27,0)"
+"""Carries a timestamp that is finer than a microsecond (`fine.py`)."""
 _FROM_SPARK = {
     "boolean": t.BOOLEAN, "tinyint": t.TINYINT, "byte": t.TINYINT, "smallint": t.SMALLINT,
     "short": t.SMALLINT, "int": t.INTEGER, "integer": t.INTEGER, "bigint": t.BIGINT,
@@ -32,6 +34,8 @@ def spark_name(kind: Type) -> str:
     """The Spark type that carries it. JSON and UUIDs are text there."""
     if kind.name == "decimal":
         return f"DECIMAL({kind.params[0]},{kind.params[1]})"
+    if t.is_fine(kind) and kind.name != "time":
+        return FINE
     if kind.name == "array":
         return f"ARRAY<{spark_name(kind.parts[0])}>"
     if kind.name == "map":
@@ -47,7 +51,7 @@ def spark_name(kind: Type) -> str:
 
 def missing_type(kind: Type) -> Type | None:
     """A type in there that no type of Spark's carries here."""
-    if t.is_fine(kind) or (not kind.parts and kind.name not in {*_SPARK, "decimal"}):
+    if not kind.parts and kind.name not in {*_SPARK, "decimal"}:
         return kind
     return next(filter(None, map(missing_type, kind.parts)), None)
 

@@ -21,12 +21,12 @@ from queryrun.sql.trino.cast_checks import (
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, picos, text
 from queryrun.sql.trino.types import Type
 
-_MAX_ZONED = 2**51 * 10**9
+MAX_ZONED = 2**51 * 10**9
 """Picoseconds: Trino keeps the milliseconds of a moment with a zone in 52 bits."""
 _ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
 _BLANKS = "||".join(f"chr({code})" for code in WHITE_SPACE)
-_FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
-_MAX_OFFSET = 14 * 60
+FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
+MAX_OFFSET = 14 * 60
 """Minutes from UTC."""
 _MICROS = 6
 """Digits of a second that DuckDB's timestamps have."""
@@ -146,14 +146,14 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
         found, zone = fine.read_moment(match["moment"].strip()), match["zone"]
     if found is None:
         found, zone = fine.read_moment(written.strip()), ""
-    if found is None or (match and abs(found.picos) >= _MAX_ZONED):
+    if found is None or (match and abs(found.picos) >= MAX_ZONED):
         return None
-    zone = _FROM_UTC.sub("", zone)
+    zone = FROM_UTC.sub("", zone)
     if "/" in zone and not zone_exists(zone):
         return None
     if zone[:1] in {"+", "-"}:
         hours, _, minutes = zone[1:].partition(":")
-        if int(hours) * 60 + int(minutes or 0) > _MAX_OFFSET:
+        if int(hours) * 60 + int(minutes or 0) > MAX_OFFSET:
             return None
         zone = f"{zone[0]}{int(hours):02}:{minutes or '00'}"
         utc = found.picos - fine.offset_minutes(zone) * 60 * 10**12

@@ -19,7 +19,7 @@ from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.grouping import names_in
 from queryrun.sql.trino.scope import Column, did_you_mean
-from queryrun.sql.trino.signatures import Signature, apply, repeats
+from queryrun.sql.trino.signatures import Signature, apply, duckdb_coarse, repeats
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
 
@@ -207,8 +207,8 @@ class CallCompiler(ExpressionCompiler):
     ) -> Typed | None:
         """The template with its arguments, each evaluated once from `index` on."""
         if index == len(args):
-            return apply(overloads, args, in_try=self.in_try, argument=self.argument)
-        if apply(overloads, args, in_try=self.in_try, argument=self.argument) is None:
+            return self._filled(overloads, args)
+        if self._filled(overloads, args) is None:
             return None
         if not repeats(overloads, args, index):
             return self._applied(overloads, args, index + 1)
@@ -218,6 +218,15 @@ class CallCompiler(ExpressionCompiler):
             return found or Typed("NULL", t.UNKNOWN)
 
         return self.once(args[index], use)
+
+    def _filled(self, overloads: Sequence[Signature], args: list[Typed]) -> Typed | None:
+        return apply(
+            overloads, args, in_try=self.in_try, argument=self.argument, coarse=self.coarse
+        )
+
+    def coarse(self, value: Typed, target: Type) -> Typed:
+        """A moment finer than a microsecond, without what is finer."""
+        return duckdb_coarse(value, target)
 
     def argument(self, value: Typed, target: Type) -> str:
         """An argument in the type that a parameter has."""

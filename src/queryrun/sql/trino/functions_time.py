@@ -364,7 +364,7 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
 
 def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
     if value.type == t.DAYS:
-        return _zone_of_interval(c, node)
+        return zone_of_interval(c, node)
     zone = c.constant_text(node, value, "a time zone")
     if zone[:1] in {"+", "-"}:
         hours, _, minutes = zone[1:].partition(":")
@@ -372,8 +372,8 @@ def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
     return zone
 
 
-def _zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
-    """`AT TIME ZONE INTERVAL '10' HOUR`, written out."""
+def zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
+    """The offset of `AT TIME ZONE INTERVAL '10' HOUR`, written out."""
     written = node.args[-1]
     negative = isinstance(written, ast.Unary) and written.op == "-"
     if isinstance(written, ast.Unary):

@@ -55,12 +55,18 @@ def duckdb_argument(value: Typed, target: Type) -> str:
     return exact(cast(value, target))
 
 
+def duckdb_coarse(value: Typed, target: Type) -> Typed:
+    """A moment finer than a microsecond without what is finer."""
+    return fine.coarse(cast(value, target))
+
+
 def apply(
     overloads: Sequence[Signature],
     args: Sequence[Typed],
     *,
     in_try: bool = False,
     argument: Callable[[Typed, Type], str] = duckdb_argument,
+    coarse: Callable[[Typed, Type], Typed] = duckdb_coarse,
 ) -> Typed | None:
     """The call as SQL by the overload that needs the fewest coercions; None: none fits."""
     best = _best(overloads, args)
@@ -68,7 +74,7 @@ def apply(
         return None
     signature, target, variables = best
     values = [
-        argument(*_whole(param, arg, want))
+        argument(*_whole(param, arg, want, coarse))
         for param, arg, want in zip(signature.params, args, target, strict=True)
     ]
     template = signature.template
@@ -80,11 +86,13 @@ def apply(
     return Typed(sql, _filled(signature.returns, variables))
 
 
-def _whole(param: Type, value: Typed, target: Type) -> tuple[Typed, Type]:
-    """Templates for moments take DuckDB's own types, which end at the microsecond."""
+def _whole(
+    param: Type, value: Typed, target: Type, coarse: Callable[[Typed, Type], Typed]
+) -> tuple[Typed, Type]:
+    """Templates for moments take the engine's own types, which end at the microsecond."""
     if param.name not in _MOMENTS or not t.is_fine(target):
         return value, target
-    value = fine.coarse(cast(value, target))
+    value = coarse(value, target)
     return value, value.type
 
 

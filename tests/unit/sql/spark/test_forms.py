@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
@@ -41,7 +43,7 @@ def test_rows_with_a_lambda_are_no_values_for_spark() -> None:
 def test_a_time_is_a_number_until_it_is_a_result() -> None:
     assert "AS TIME(3)" in translated("SELECT TIME '10:11:12.345'").sql
     assert "AS TIME" not in translated("SELECT hour(TIME '10:11:12.345')").sql
-    assert refusal("SELECT TIME '10:11:12.1234567'").failure.code is FailureCode.NOT_SUPPORTED
+    assert "AS TIME(" not in translated("SELECT TIME '10:11:12.1234567'").sql
 
 
 def test_an_open_range_of_a_number_is_refused() -> None:
@@ -63,3 +65,49 @@ def test_an_open_range_of_a_number_is_refused() -> None:
 )
 def test_what_spark_would_answer_otherwise_is_refused_by_name(call: str) -> None:
     assert refusal(f"SELECT {call} FROM orders").failure.code is FailureCode.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("expression", "carried"),
+    [
+        ("TIMESTAMP '2020-05-01 12:34:56.123456789'", "CAST(1588336496123456789000BD AS DECIMAL"),
+        ("TIMESTAMP '1960-05-01 12:34:56.123456789'", "CAST(-305119503876543211000BD AS DECIMAL"),
+        ("TIME '12:34:56.123456789012'", "45296123456789012L"),
+        ("TIME '01:00:00+02:00'", "CAST(82800000000000000 AS BIGINT)"),
+    ],
+)
+def test_what_spark_has_no_type_for_is_carried_in_picoseconds(
+    expression: str, carried: str
+) -> None:
+    found = translated(f"SELECT {expression}")
+    assert carried in found.sql
+    assert str(found.columns[0].type) == "varchar"
+
+
+def test_a_moment_in_picoseconds_is_never_cast_as_if_it_were_seconds() -> None:
+    moments = (
+        "TIMESTAMP '2020-01-01 00:00:00.123 UTC', TIMESTAMP '2020-01-01 00:00:00.123456789 UTC'"
+    )
+    nested = f"SELECT ARRAY[ROW(a)] || ARRAY[ROW(b)] FROM (VALUES ({moments})) t(a, b)"
+    assert refusal(nested).failure.code is FailureCode.NOT_SUPPORTED
+    cast = (
+        "CAST(ROW(TIMESTAMP '2020-01-01 00:00:00.123 UTC') AS ROW(a timestamp(9) with time zone))"
+    )
+    assert "unix_micros(CAST((x).`field0`" in translated(f"SELECT {cast}.a").sql
+
+
+def test_a_column_that_comes_twice_in_a_union_has_two_names_there() -> None:
+    sql = translated("SELECT 1, 2 UNION ALL SELECT id, id FROM orders").sql
+    assert re.search(r"SELECT (\w+)\.c1, \1\.c2 FROM \(", sql)
+
+
+def test_nan_is_less_than_any_number_for_max_and_max_by() -> None:
+    values = "(VALUES (1, nan())) t(x, y)"
+    assert "NOT isnan" in translated(f"SELECT max(y) FROM {values}").sql
+    assert "NOT isnan" in translated(f"SELECT max_by(x, y) FROM {values}").sql
+
+
+def test_looking_for_a_row_with_null_inside_fails() -> None:
+    for call in ("contains", "array_position", "array_remove"):
+        sql = translated(f"SELECT {call}(ARRAY[ROW(1, 2)], ROW(1, NULL))").sql
+        assert "raise_error" in sql
