@@ -115,10 +115,16 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         return super().query(node, scope)
 
     def _brought_to(
-        self, sql: str, outputs: Sequence[Output], kinds: Sequence[Type], at: int
+        self,
+        sql: str,
+        outputs: Sequence[Output],
+        kinds: Sequence[Type],
+        at: int,
+        *,
+        is_compared: bool,
     ) -> str:
         """A column that is in there twice gets two names: Spark's optimizer confuses them."""
-        found = super()._brought_to(sql, outputs, kinds, at)
+        found = super()._brought_to(sql, outputs, kinds, at, is_compared=is_compared)
         headings = [output.heading.lower() for output in outputs if output.heading]
         if len(set(headings)) == len(headings):
             return found
