@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -145,10 +146,12 @@ def test_request_rates_are_counted_over_all_nodes(cluster: Cluster) -> None:
         "client_id": cluster.made.issued.client.id,
         "client_secret": cluster.made.issued.secret,
     }
+    began_s = time.monotonic()
     statuses = [
         nodes[number % 2].http.post("/oauth/token", data=form).status_code for number in range(30)
     ]
-    assert statuses.count(429) >= 30 - 18 - 1, "one token may come back meanwhile"
+    come_back = int((time.monotonic() - began_s) / 3) + 1  # one of 20 a minute
+    assert statuses.count(429) >= 30 - 18 - come_back
     assert statuses.index(429) >= 18
 
 
