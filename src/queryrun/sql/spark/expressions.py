@@ -402,6 +402,9 @@ class SparkExpressions(CallCompiler):
     def compare_nested(self, op: str, left: Typed, right: Typed, at: int) -> str:
         return comparisons.compared(self, op, left, right, at)
 
+    def signed(self, op: str, value: Typed) -> Typed:
+        return Typed(f"({op}{self.exact(value)})", value.type)
+
     def canonical(self, value: Typed) -> Typed:
         """As it is: Spark refuses to group by maps, or to compare them."""
         return value

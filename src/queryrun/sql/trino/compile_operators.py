@@ -43,9 +43,13 @@ class OperatorCompiler(NameCompiler):
         value = self.expr(operand)
         if not t.is_number(value.type) and value.type not in {t.DAYS, t.MONTHS}:
             self.mismatch(f"Cannot negate {value.type}", node.at)
-        sql = f"({node.op}{self.exact(value)})"
-        if t.is_integer(value.type) and not isinstance(operand, ast.Name):
-            sql = f"CAST({sql} AS {self.type_name(value.type)})"  # of a constant it would get wider
+        return self.signed(node.op, value)
+
+    def signed(self, op: str, value: Typed) -> Typed:
+        """A number with a sign in front. DuckDB's type of a constant with one may be wider."""
+        sql = f"({op}{self.exact(value)})"
+        if t.is_integer(value.type):
+            sql = f"CAST({sql} AS {self.type_name(value.type)})"
         return Typed(sql, value.type)
 
     def binary(self, node: ast.Binary) -> Typed:
