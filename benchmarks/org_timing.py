@@ -70,12 +70,12 @@ def _row(server: Served, restricted: httpx.Client, number: int, name: str) -> li
     times: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(ROUNDS + 1):
         for is_restricted, http in ((True, restricted), (False, server.http)):
-            times[is_restricted].append(_took_ms(http, sql))
+            times[is_restricted].append(_duration_ms(http, sql))
     medians = (table.percentile(times[side][1:], 50) for side in (True, False))
     return [name, *(f"{median:.0f}" for median in medians)]
 
 
-def _took_ms(http: httpx.Client, sql: str) -> float:
+def _duration_ms(http: httpx.Client, sql: str) -> float:
     began = time.monotonic()
     run = http.post(
         "/v2/query_runs", json={"sql": sql, "content_type": "csv"}, headers={"prefer": "wait=60"}
