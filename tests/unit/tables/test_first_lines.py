@@ -74,7 +74,7 @@ def test_a_definition_says_that_there_is_no_header(reading: Reading) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(b"a,b\n1,2\n"), "is a gzip archive, not text: add .gz to its name"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), "is a gzip archive, not text: add .gz to its name"),
         (bz2.compress(b"a,b\n1,2\n"), "is a bzip2 archive, not text"),
         (_zip(), "is a workbook or archive, not text: save it as text"),
         (_parquet(), "is a Parquet file, not text: let its name end in .parquet"),
