@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from queryrun import errors as e
+from queryrun.auth.oidc_tokens import WrongSignatureError
 from queryrun.http import errors as r
 from queryrun.http.api_version import ApiVersion
 from queryrun.http.problems import RETRYABLE, STATUSES, TYPES, response_for, status_of
@@ -27,6 +28,7 @@ def kinds(of: type[e.RequestError]) -> Iterator[type[e.RequestError]]:
 SAMPLES: dict[type[e.RequestError], e.RequestError] = {
     e.InvalidRequest: e.InvalidRequest.of("sql", "'sql' is required"),
     e.Unauthenticated: e.Unauthenticated("the token is unknown"),
+    WrongSignatureError: WrongSignatureError("signed by another key"),
     e.Forbidden: e.Forbidden("not yours"),
     e.NotFound: e.NotFound("query_run_id", "could not be found"),
     e.NotCancellable: e.NotCancellable("id", "complete"),
