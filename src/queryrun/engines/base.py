@@ -97,13 +97,6 @@ class RowFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineProgress:
-    """How far a statement is: 0 to 100, or None while the engine cannot say."""
-
-    percent: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class TableRead:
     """What was read of one table. None: the engine does not say it by table."""
 
@@ -128,6 +121,18 @@ class EngineUsage:
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
     tables: tuple[TableRead, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProgress:
+    """How far a statement is: 0 to 100, or None while the engine cannot say.
+
+    `used` is what a remote engine has counted of it so far, which bounds what it will have used at
+    the end from below. An embedded engine says nothing: its process is measured.
+    """
+
+    percent: float | None
+    used: EngineUsage = EngineUsage()
 
 
 WORK_PREFIX = "queryrun-"

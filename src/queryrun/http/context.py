@@ -229,7 +229,7 @@ class AppContext:
     async def _is_valid(self, token_digest: str) -> bool:
         """Whether the token may still be used."""
         if self.external_logins is not None:
-            is_valid = self.external_logins.is_valid(token_digest, self.now())
+            is_valid = await self.external_logins.is_valid(token_digest, self.now())
             if is_valid is not None:
                 return is_valid
         client = await self.auth.client_of_token(token_digest, self.now())

@@ -47,6 +47,17 @@ CREATE TABLE tokens (
     session_until_ms INTEGER
 ) WITHOUT ROWID;
 
+-- Logins at another issuer whose tokens are not taken: none until allowed_ms is set, then only those
+-- that were issued from then on. They have no row in clients.
+CREATE TABLE revoked_logins (
+    tenant_id  TEXT NOT NULL REFERENCES tenants (id),
+    client_id  TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    revoked_ms INTEGER NOT NULL,
+    allowed_ms INTEGER,
+    PRIMARY KEY (tenant_id, client_id)
+) WITHOUT ROWID;
+
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
 -- statement) lives in run_requests, which is written once.
 CREATE TABLE runs (
@@ -219,6 +230,7 @@ CREATE TABLE usage_records (
     read_rows         INTEGER,
     spilled_bytes     INTEGER,
     written_bytes     INTEGER NOT NULL DEFAULT 0,
+    result_rows       INTEGER NOT NULL DEFAULT 0,
     downloads         INTEGER NOT NULL DEFAULT 0,
     downloaded_bytes  INTEGER NOT NULL DEFAULT 0,
     tables            TEXT,

@@ -101,8 +101,35 @@ WHERE digest = :digest AND session_until_ms IS NOT NULL AND expires_ms > :now_ms
 DELETE FROM tokens WHERE digest = :digest AND client_id = :client_id;
 
 -- name: revoked_since
--- Reads the whole table of clients, which is small.
-SELECT id FROM clients WHERE revoked_ms >= :since_ms;
+-- A revocation may be ahead of this clock: another one's. Reads the whole tables, which are small.
+SELECT tenant_id, id FROM clients WHERE revoked_ms >= :since_ms
+    OR expires_ms BETWEEN :since_ms AND :now_ms
+UNION ALL
+SELECT tenant_id, client_id FROM revoked_logins
+WHERE allowed_ms IS NULL AND revoked_ms >= :since_ms;
+
+-- name: revoke_login
+-- A second revocation keeps the time of the first. Index: the primary key of revoked_logins.
+INSERT INTO revoked_logins (tenant_id, client_id, subject, revoked_ms)
+VALUES (:tenant_id, :client_id, :subject, :revoked_ms)
+ON CONFLICT (tenant_id, client_id) DO UPDATE
+SET revoked_ms = excluded.revoked_ms, allowed_ms = NULL
+WHERE revoked_logins.allowed_ms IS NOT NULL;
+
+-- name: allow_login
+-- Index: the primary key of revoked_logins.
+UPDATE revoked_logins SET allowed_ms = :now_ms
+WHERE tenant_id = :tenant_id AND client_id = :client_id AND allowed_ms IS NULL;
+
+-- name: revoked_login
+-- For a request with a token of another issuer. Index: the primary key of revoked_logins.
+SELECT tenant_id, client_id, subject, revoked_ms, allowed_ms FROM revoked_logins
+WHERE tenant_id = :tenant_id AND client_id = :client_id;
+
+-- name: revoked_logins
+-- Index: the primary key of revoked_logins.
+SELECT tenant_id, client_id, subject, revoked_ms, allowed_ms FROM revoked_logins
+WHERE tenant_id = :tenant_id ORDER BY subject, client_id;
 
 -- name: remove_expired_tokens
 -- Reads the whole table, from time to time.
