@@ -107,6 +107,8 @@ LINES: tuple[Line, ...] = (
     Line("admin revoke-login alice"),
     Line("admin allow-login alice"),
     Line("admin sources"),
+    Line("admin nodes"),
+    Line("admin audit"),
     Line("admin runs"),
     Line(f"admin stop {RUN_ID}"),
     Line("webhooks ls"),
