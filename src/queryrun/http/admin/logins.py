@@ -78,8 +78,8 @@ async def _meant(app: AppContext, request: ApiRequest) -> tuple[ExternalLogins, 
 async def _record(
     app: AppContext, request: ApiRequest, event: AuditEvent, login: RevokedLogin
 ) -> None:
-    names = {"subject_login": login.subject, "tenant": login.tenant_id}
-    await record(app, request, event, login.client_id, **names)
+    whose, tenant = login.subject, login.tenant_id
+    await record(app, request, event, login.client_id, subject_login=whose, tenant=tenant)
 
 
 async def _response(app: AppContext, meant: RevokedLogin) -> Response:
