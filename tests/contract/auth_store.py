@@ -56,9 +56,16 @@ class AuthStoreContract:
         await store.add_tenant("tenant-2", "Two")
         assert await store.add_entity(MAIN) == MAIN
         assert await store.add_entity(Entity("entity-9", "tenant-1", "main")) == MAIN
-        namesake = Entity("entity-3", "tenant-2", "main")
-        assert await store.add_entity(namesake) == namesake
-        assert await store.entities() == [MAIN, namesake]
+
+    async def test_a_name_is_one_entitys_in_whichever_tenant_and_case(
+        self, store: AuthStore
+    ) -> None:
+        for tenant_id in ("tenant-1", "tenant-2"):
+            await store.add_tenant(tenant_id, tenant_id)
+        await store.add_entity(MAIN)
+        for tenant_id, name in (("tenant-2", "main"), ("tenant-2", "Main"), ("tenant-1", "MAIN")):
+            assert await store.add_entity(Entity("entity-3", tenant_id, name)) == MAIN
+        assert await store.entities() == [MAIN]
 
     async def test_a_client_reads_as_it_was_added(self, store: AuthStore) -> None:
         known = await with_client(store, client(entities=(OTHER, MAIN)))

@@ -37,6 +37,7 @@ ENVIRON = {
 SQL = "SELECT sum(i) AS s FROM range(300000) t(i)"
 RUNS_PER_KILL = 4
 TIMEOUT_S = 180.0
+UNLIMITED_S = float("inf")
 FIGURES = ("cpu_ms", "wall_ms", "written_bytes", "result_rows")
 Message = tuple[str, str, str]
 """A message's id, its run and its event."""
@@ -85,17 +86,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
-    """Kill a node `kills` times at random moments, then let everything finish, and count."""
-    chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
+def kill_again_and_again(
+    folder: Path, kills: int, seed: int = 1, limit_s: float = UNLIMITED_S
+) -> Outcome:
+    """Kill a node `kills` times at random moments, for `limit_s` at the longest, then let
+    everything finish, and count."""
+    chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - moments, not secrets
     harness = ServerHarness(init_home(folder / "home", entity="main", factor=None), folder / "log")
     try:
         with _receiving() as receiver:
             server = harness.serve(ENVIRON)
             url = f"http://127.0.0.1:{receiver.server_port}/"
             assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
-            for kill in range(kills):
-                _report(kill, kills)
+            for _ in _counted(kills, limit_s, outcome):
                 for _ in range(RUNS_PER_KILL):
                     server.submit(SQL)
                 time.sleep(chance.uniform(0, 0.4))
@@ -108,17 +111,18 @@ def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
     return outcome
 
 
-def kill_nodes_of_a_cluster(cluster: Cluster, kills: int, seed: int = 1) -> Outcome:
+def kill_nodes_of_a_cluster(
+    cluster: Cluster, kills: int, seed: int = 1, limit_s: float = UNLIMITED_S
+) -> Outcome:
     """The same with two nodes on one database: at random one of them is killed, while the other
     goes on, and a new one takes its place."""
-    chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
+    chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - moments, not secrets
     cluster.environ.update(ENVIRON)
     with _receiving() as receiver:
         nodes = [cluster.start(), cluster.start()]
         url = f"http://127.0.0.1:{receiver.server_port}/"
         assert nodes[0].http.post("/v2/webhooks", json={"url": url}).status_code == 201
-        for kill in range(kills):
-            _report(kill, kills)
+        for _ in _counted(kills, limit_s, outcome):
             for n in range(RUNS_PER_KILL):
                 nodes[n % 2].submit(SQL)
             time.sleep(chance.uniform(0, 0.4))
@@ -231,26 +235,32 @@ def _events(server: Server, run_id: str) -> list[str]:
     return events
 
 
-def _report(kill: int, kills: int) -> None:
-    """A long count says how far it is."""
-    if kill and kill % 20 == 0:
-        print(f"{kill} of {kills} kills", file=sys.stderr, flush=True)
+def _counted(kills: int, limit_s: float, outcome: Outcome) -> Iterator[None]:
+    """So many kills, or those that there is time for. A long count says how far it is."""
+    began_s = time.monotonic()
+    while outcome.kills < kills and time.monotonic() - began_s < limit_s:
+        yield
+        outcome.kills += 1
+        if outcome.kills % 20 == 0:
+            print(f"{outcome.kills} of {kills} kills", file=sys.stderr, flush=True)
 
 
-def main(kills: int, seed: int, *, is_cluster: bool) -> Outcome:
+def main(kills: int, seed: int, limit_s: float, *, is_cluster: bool) -> Outcome:
     """Kill, on SQLite or on two nodes over PostgreSQL, in a folder that is removed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if not is_cluster:
-            return kill_again_and_again(folder, kills, seed)
+            return kill_again_and_again(folder, kills, seed, limit_s)
         postgres = stack.enter_context(postgres_server.running())
         bucket = stack.enter_context(s3_server.running(folder / "s3")).new_bucket()
         cluster = Cluster.over(postgres, bucket, folder)
         stack.callback(cluster.close)
-        return kill_nodes_of_a_cluster(cluster, kills, seed)
+        return kill_nodes_of_a_cluster(cluster, kills, seed, limit_s)
 
 
 if __name__ == "__main__":
-    result = main(int(sys.argv[1]), int(sys.argv[2]), is_cluster="--cluster" in sys.argv)
+    count, first_seed, seconds = sys.argv[1:4]
+    is_of_a_cluster = "--cluster" in sys.argv
+    result = main(int(count), int(first_seed), float(seconds), is_cluster=is_of_a_cluster)
     print(result)
     sys.exit(not result.is_good)

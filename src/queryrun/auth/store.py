@@ -28,7 +28,8 @@ class AuthStore(Protocol):
         ...
 
     async def add_entity(self, entity: Entity) -> Entity:
-        """Create the entity, or return the existing one of the same tenant and name."""
+        """Create the entity, or return the one that has its name already, in whichever case and of
+        whichever tenant: entities are directories, so a name is one's alone."""
         ...
 
     async def entities(self) -> list[Entity]:

@@ -49,7 +49,7 @@ class PostgresAuthStore:
         return [Tenant(*row) for row in rows]
 
     async def add_entity(self, entity: Entity) -> Entity:
-        """Create the entity, or return the existing one of the same tenant and name."""
+        """Create the entity, or return the one that has its name already."""
 
         def unit(connection: Connection) -> Entity:
             values = entity_values(entity)

@@ -50,7 +50,7 @@ class SqliteAuthStore:
         return [Tenant(*row) for row in rows]
 
     async def add_entity(self, entity: Entity) -> Entity:
-        """Create the entity, or return the existing one of the same tenant and name."""
+        """Create the entity, or return the one that has its name already."""
 
         def unit(connection: sqlite3.Connection) -> Entity:
             values = entity_values(entity)

@@ -13,6 +13,8 @@ CREATE TABLE entities (
     name      text NOT NULL,
     UNIQUE (tenant_id, name)
 );
+-- Entities are directories: whoever has one has it alone, also where case does not count.
+CREATE UNIQUE INDEX entities_directory ON entities (lower(name));
 
 CREATE TABLE clients (
     seq        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -23,6 +23,8 @@ CREATE TABLE clients (
     revoked_ms INTEGER,
     expires_ms INTEGER
 );
+-- Entities are directories: whoever has one has it alone, also where case does not count.
+CREATE UNIQUE INDEX entities_directory ON entities (lower(name));
 
 CREATE TABLE client_entities (
     client_id TEXT NOT NULL REFERENCES clients (id),

@@ -32,15 +32,15 @@ SELECT id, name FROM tenants ORDER BY name COLLATE "C", id COLLATE "C";
 SELECT id, tenant_id, name FROM entities ORDER BY name COLLATE "C", id COLLATE "C";
 
 -- name: entity_by_name
--- Index: the unique one on entities (tenant_id, name).
-SELECT id, tenant_id, name FROM entities WHERE tenant_id = %(tenant_id)s AND name = %(name)s;
+-- Index: entities_directory.
+SELECT id, tenant_id, name FROM entities WHERE lower(name) = lower(%(name)s);
 
 -- name: add_tenant
 INSERT INTO tenants (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT (id) DO NOTHING;
 
 -- name: add_entity
 INSERT INTO entities (id, tenant_id, name) VALUES (%(id)s, %(tenant_id)s, %(name)s)
-ON CONFLICT (tenant_id, name) DO NOTHING;
+ON CONFLICT DO NOTHING;
 
 -- name: add_client
 INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
