@@ -70,8 +70,9 @@ def _left(server: Server) -> list[str]:
     return [str(path)[-100:] for path in found]
 
 
-@attack("workers", "what a taken-over worker says to its node, and leaves behind", before="no response for 60 s",
-        bar=0, unit="runs, files and figures of others, or of the node, that suffer",
+@attack("workers", "what a taken-over worker says to its node, and leaves behind",
+        before="no response for 60 s", bar=0,
+        unit="runs, files and figures of others, or of the node, that suffer",
         timeout_s=400)  # fmt: skip
 def frames(targets: Targets) -> Outcome:
     """Figures beyond every bound, floods, halves of frames, directories where a file should be.

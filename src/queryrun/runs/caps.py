@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from queryrun.errors import Failure, FailureCode
-from queryrun.runs.limits import Limited, LimitState, shown_to
+from queryrun.runs.limits import Limited, LimitState, visible_to
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.usage import AttemptUsage
 
@@ -71,7 +71,7 @@ class Caps:
             left = state.limit.value if state.left is None else state.left
             tells_use = not request.org_ids or figure in _OF_THE_RESULT
             value = left * 1000 if figure == "cpu" else left
-            cap = Cap(figure, value, shown_to(request, state), tells_use)
+            cap = Cap(figure, value, visible_to(request, state), tells_use)
             if figure not in found or cap.value < found[figure].value:
                 found[figure] = cap
         return cls(found)

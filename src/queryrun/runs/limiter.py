@@ -26,9 +26,9 @@ from queryrun.runs.limits import (
     Period,
     figure_of,
     period_of,
-    shown_to,
     subjects_of,
     tightest,
+    visible_to,
 )
 from queryrun.runs.store import ClaimLimits, OwnRunning, QueueLimits, RunStore
 from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
@@ -108,7 +108,7 @@ class Limiter:
             return
         for state in await self.states(request, values, periods=(Period.DAY, Period.MONTH)):
             if state.left == 0:
-                raise LimitReached(shown_to(request, state), self.now())
+                raise LimitReached(visible_to(request, state), self.now())
         for one in values:
             if one.value == 0 and one.name in ("queued", "rows", "result_bytes", "time_s"):
                 raise LimitReached(LimitState(one), self.now())
@@ -168,10 +168,10 @@ class Limiter:
             return None
         for state in await self.states(request):
             if state.limit.name == "read_bytes" and estimate.read_bytes > state.limit.value:
-                return shown_to(request, state)
+                return visible_to(request, state)
             is_added_up = state.limit.kind.figure == "read_bytes" and state.left is not None
             if is_added_up and estimate.read_bytes > (state.left or 0):
-                return shown_to(request, state)
+                return visible_to(request, state)
         return None
 
     async def counts_reads(self, request: Limited) -> bool:
@@ -248,7 +248,7 @@ class Limiter:
         counts = await self.limits.count_submit(limited, is_counted=is_counted)
         for one, count in zip(limited, counts, strict=True):
             if count.used >= one.value:
-                state = shown_to(request, LimitState(one, count.used))
+                state = visible_to(request, LimitState(one, count.used))
                 refusal = LimitReached(state, self.now())
                 refusal.retry_after_s = int(count.again_s) + 1 if one.value else _MINUTE_S
                 raise refusal

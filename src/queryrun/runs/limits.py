@@ -236,7 +236,7 @@ _OF_RESULTS = frozenset({"runs", "written_bytes", "downloaded_bytes"})
 _OF_OWN_ROWS = frozenset({"stored_bytes", "submits_per_minute"})
 
 
-def shown_to(request: Limited, state: LimitState) -> LimitState:
+def visible_to(request: Limited, state: LimitState) -> LimitState:
     """What this caller is told of a limit. A client of orgs is told what its own runs have used,
     and of that nothing that rows have a part in which it may not see: reading them is counted."""
     kind = state.limit.kind

@@ -62,7 +62,7 @@ class Quotas:
         ):
             if limit and used + size > limit:
                 raise QuotaFull(
-                    f"your {who} keeps {_shown(request, who, used)} of statements, and may keep "
+                    f"your {who} keeps {_visible(request, who, used)} of statements, and may keep "
                     f"{limit}; they are removed with their runs after the retention",
                     _RETRY_AFTER_S,
                 )
@@ -123,14 +123,14 @@ class ResultRoom:
 def _rooms(request: RunRequest, who: str, used: Usage, quota: Quota) -> list[ResultRoom]:
     rooms = []
     if quota.results:
-        kept = _shown(request, who, used.result_bytes)
+        kept = _visible(request, who, used.result_bytes)
         reason = (
             f"The result does not fit: your {who} keeps {kept} of result files and may keep "
             f"{quota.results}. Files are removed after the retention"
         )
         rooms.append(ResultRoom(quota.results - used.result_bytes, reason))
     if quota.written:
-        written = _shown(request, who, used.written_bytes)
+        written = _visible(request, who, used.written_bytes)
         reason = (
             f"The result does not fit: your {who} has written {written} of result files today "
             f"(UTC) and may write {quota.written}"
@@ -139,6 +139,6 @@ def _rooms(request: RunRequest, who: str, used: Usage, quota: Quota) -> list[Res
     return rooms
 
 
-def _shown(request: RunRequest, who: str, size_bytes: int) -> str:
+def _visible(request: RunRequest, who: str, size_bytes: int) -> str:
     """To a client of orgs nothing of the results of others."""
     return "too much" if request.org_ids and who == "entity" else f"{size_bytes} bytes"

@@ -13,7 +13,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.times import iso
 from queryrun.runs.limiter import smaller
-from queryrun.runs.limits import Level, LimitScope, LimitState, LimitValue, shown_to
+from queryrun.runs.limits import Level, LimitScope, LimitState, LimitValue, visible_to
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.state import HELD, RunState
 from queryrun.runs.store import RunQuery
@@ -32,8 +32,10 @@ async def get_limits(app: AppContext, request: ApiRequest) -> Response:
     scope = LimitScope(who.tenant_id, who.entity_id, who.client_id, source, who.org_ids)
     limiter = app.runs.limiter
     states = [] if limiter is None else await limiter.states(scope)
-    shown = [shown_to(scope, one) for one in states if one.limit.name not in ("running", "queued")]
-    data = [limit_object(one) for one in shown]
+    visible = [
+        visible_to(scope, one) for one in states if one.limit.name not in ("running", "queued")
+    ]
+    data = [limit_object(one) for one in visible]
     of_source = await _of_source(app, scope, policy, states)
     return JsonResponse({"source": source, "data": [*data, *of_source]})
 
