@@ -413,6 +413,7 @@ def usage(
 
 
 def completion(
+    context: typer.Context,
     shell: Annotated[
         str, typer.Argument(help="bash, zsh or fish.", autocompletion=completing.shells)
     ],
@@ -423,7 +424,7 @@ def completion(
     """
     from queryrun_cli.completion_script import print_script
 
-    print_script(shell)
+    print_script(context, shell)
 
 
 def help(

@@ -1,4 +1,4 @@
-"""`queryrun completion SHELL`: the function with which a shell of the system completes our words."""
+"""`queryrun completion SHELL`: what lets a shell of the system complete our words."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ _FIRST_TAB = '[ "$funcstack[1]" = "_queryrun" ] && _queryrun_completion "$@"'
 """zsh loads a file of its `fpath` at the first Tab, which would only define the function."""
 
 
-def print_script(shell: str) -> None:
+def print_script(context: typer.Context, shell: str) -> None:
     """Print it, to be evaluated or to be kept in a file. `typer.BadParameter` for another shell."""
     if shell not in SHELLS:
         raise typer.BadParameter(f"use one of {', '.join(SHELLS)}", param_hint="SHELL")
-    typer.echo(_script(shell))
+    typer.echo(_script(context, shell))
     if shell == "zsh":
         typer.echo(_FIRST_TAB)
 
 
-def _script(shell: str) -> str:
+def _script(context: typer.Context, shell: str) -> str:
     """The program prints it when it is asked in the way in which shells ask it."""
-    from queryrun_cli.main import program
-
     os.environ[VARIABLE] = f"source_{shell}"
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
-        program()(prog_name="queryrun")
+        context.find_root().command.main([], prog_name="queryrun")
     return printed.getvalue().strip()
