@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+
 import pytest
 
 from queryrun.tables.text import stream
