@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_what_is_no_plain_file_is_no_result(
     path = tmp_path / KEY
     path.unlink()
     with socket.socket(socket.AF_UNIX) as listener:
-        put_there = {
+        put_there: dict[str, Callable[[], object]] = {
             "link": lambda: path.symlink_to("/etc/passwd"),
             "directory": path.mkdir,
             "pipe": lambda: os.mkfifo(path),
