@@ -125,6 +125,14 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFile:
+    """Whose a result file is, and what was committed. `size_bytes` None: nobody knows."""
+
+    entity_id: str
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HttpThreads:
     """Threads for blocking work, by kind: downloads wait for downloads alone."""
 
@@ -140,10 +148,10 @@ class HttpThreads:
         default_factory=lambda: TurnSlots(DOWNLOAD_THREADS, max_waiting_per_key=2000)
     )
     """Whose chunk is read next: entities in turn, whoever has more downloads."""
-    entities_of_runs: RecentResults[str, str] = field(
+    known_files: RecentResults[str, KnownFile] = field(
         default_factory=lambda: RecentResults(MAX_KNOWN_RUNS)
     )
-    """Whose file a link leads to; the link itself does not say."""
+    """What is known of files by their keys; a link itself does not say it."""
     previews: BoundedThreads = field(
         default_factory=lambda: BoundedThreads("rows", threads=MAX_TEXT_PREVIEWS, max_waiting=0)
     )
