@@ -240,7 +240,7 @@ def subjects_of(request: Limited) -> tuple[tuple[Level, str], ...]:
     )
 
 
-_OF_RESULTS = frozenset({"runs", "written_bytes", "downloaded_bytes"})
+_OF_RESULTS = frozenset({"runs", "written_bytes", "result_rows", "downloaded_bytes"})
 _OF_OWN_ROWS = frozenset({"stored_bytes", "submits_per_minute"})
 
 
