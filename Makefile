@@ -26,7 +26,7 @@ help: ## this list
 setup: $(VENV)/.installed ## build .venv from the lock file
 
 $(VENV)/.installed: requirements.lock pyproject.toml packages/client/pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
 	  -e packages/client -e .

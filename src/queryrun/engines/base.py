@@ -6,7 +6,9 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
+
+from msgspec import Meta
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -103,13 +105,19 @@ class EngineProgress:
     percent: float | None
 
 
+MAX_FIGURE = 2**50
+"""More than any attempt reads, writes or takes: what says more is broken. The database adds
+thousands of them up."""
+MAX_TABLE_NAME_CHARS = 4096
+
+
 @dataclass(frozen=True, slots=True)
 class TableRead:
     """What was read of one table. None: the engine does not say it by table."""
 
-    name: str
-    read_bytes: int | None = None
-    read_rows: int | None = None
+    name: Annotated[str, Meta(max_length=MAX_TABLE_NAME_CHARS)]
+    read_bytes: Annotated[int, Meta(ge=0, le=MAX_FIGURE)] | None = None
+    read_rows: Annotated[int, Meta(ge=0, le=MAX_FIGURE)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from queryrun.runs.limits import (
     period_of,
     subjects_of,
     tightest,
+    visible_to,
 )
 from queryrun.runs.store import ClaimLimits, OwnRunning, QueueLimits, RunStore
 from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
@@ -107,11 +108,11 @@ class Limiter:
             return
         for state in await self.states(request, values, periods=(Period.DAY, Period.MONTH)):
             if state.left == 0:
-                raise LimitReached(state, self.now())
+                raise LimitReached(visible_to(request, state), self.now())
         for one in values:
             if one.value == 0 and one.name in ("queued", "rows", "result_bytes", "time_s"):
                 raise LimitReached(LimitState(one), self.now())
-        await self._count_submit(values, is_counted=is_counted)
+        await self._count_submit(request, values, is_counted=is_counted)
 
     async def queue_limits(self, request: Limited, given: QueueLimits) -> QueueLimits:
         """How many runs may wait, with the source's own limits `given`."""
@@ -167,10 +168,10 @@ class Limiter:
             return None
         for state in await self.states(request):
             if state.limit.name == "read_bytes" and estimate.read_bytes > state.limit.value:
-                return state
+                return visible_to(request, state)
             is_added_up = state.limit.kind.figure == "read_bytes" and state.left is not None
             if is_added_up and estimate.read_bytes > (state.left or 0):
-                return state
+                return visible_to(request, state)
         return None
 
     async def counts_reads(self, request: Limited) -> bool:
@@ -238,14 +239,17 @@ class Limiter:
         page = await self.usage.report(query)
         return self._totals.put(key, page.rows[0][1] if page.rows else NO_USAGE)
 
-    async def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
+    async def _count_submit(
+        self, request: Limited, values: Sequence[LimitValue], *, is_counted: bool
+    ) -> None:
         limited = [one for one in values if one.name == _PER_MINUTE]
         if not limited:
             return
         counts = await self.limits.count_submit(limited, is_counted=is_counted)
         for one, count in zip(limited, counts, strict=True):
             if count.used >= one.value:
-                refusal = LimitReached(LimitState(one, count.used), self.now())
+                state = visible_to(request, LimitState(one, count.used))
+                refusal = LimitReached(state, self.now())
                 refusal.retry_after_s = int(count.again_s) + 1 if one.value else _MINUTE_S
                 raise refusal
 

@@ -8,7 +8,7 @@ period says (`runs/limiter.py`, `runs/caps.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -174,6 +174,11 @@ class Limited(Protocol):
         """The source."""
         ...
 
+    @property
+    def org_ids(self) -> tuple[str, ...]:
+        """The orgs whose rows it may see; none when all."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LimitScope:
@@ -183,6 +188,7 @@ class LimitScope:
     entity_id: str
     client_id: str
     source: str
+    org_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +230,20 @@ def subjects_of(request: Limited) -> tuple[tuple[Level, str], ...]:
         (Level.CLIENT, request.client_id),
         (Level.SOURCE, request.source),
     )
+
+
+_OF_RESULTS = frozenset({"runs", "written_bytes", "downloaded_bytes"})
+_OF_OWN_ROWS = frozenset({"stored_bytes", "submits_per_minute"})
+
+
+def visible_to(request: Limited, state: LimitState) -> LimitState:
+    """What this caller is told of a limit. A client of orgs is told what its own runs have used,
+    and of that nothing that rows have a part in which it may not see: reading them is counted."""
+    kind = state.limit.kind
+    is_of_own_rows = kind.figure in _OF_RESULTS or kind.name in _OF_OWN_ROWS
+    if not request.org_ids or (state.limit.level is Level.CLIENT and is_of_own_rows):
+        return state
+    return replace(state, used=None)
 
 
 def figure_of(kind: LimitKind, totals: UsageTotals) -> int:

@@ -79,6 +79,7 @@ LINES: tuple[Line, ...] = (
     Line("config", Uses.NOTHING),
     Line("usage"),
     Line("usage --csv"),
+    Line("completion zsh", Uses.NOTHING),
     Line("help run", Uses.NOTHING),
     Line("init --home {new}", Uses.NEW),
     Line("init --home {new} --sample-data --factor 0.01", Uses.NEW),
