@@ -249,3 +249,10 @@ def test_the_catalog_says_of_a_file_what_a_run_says(reading: Reading) -> None:
         catalog.columns("t")
     assert failed.value.failure.message == reading.failure("SELECT 1 FROM t").message
     assert "'t.parquet' is damaged, or no Parquet file" in failed.value.failure.message
+
+
+def test_a_name_of_the_engines_is_refused_with_what_to_do(reading: Reading) -> None:
+    put(reading, {"pg_stats.csv": "a\n1\n", "stats.csv": "a\n1\n"})
+    assert "rename it" in reading.failure("SELECT a FROM pg_stats").message
+    (reading.data / "tables.toml").write_text('[tables.stats_of_pg]\nfiles = "pg_stats.csv"\n')
+    assert reading.rows("SELECT a FROM stats_of_pg") == [(1,)]
