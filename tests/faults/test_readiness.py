@@ -159,7 +159,7 @@ def test_an_older_copy_that_is_written_over_the_database_is_noticed(harness: Ser
         other.execute("PRAGMA wal_checkpoint(PASSIVE)")
     assert submitted(server) == 201
     database.write_bytes(backup)
-    assert submitted(server) == 503
+    assert submitted(server) in {401, 503}, "the backup may be older than the token"
     assert "was replaced" in until(server, lambda found: "store" in found)["store"]
 
 
