@@ -36,7 +36,13 @@ def test_what_its_own_process_and_others_write_changes_nothing(
         if number % 20 == 0:
             database.execute("PRAGMA wal_checkpoint(PASSIVE)")
         files.check()
-    database.execute("VACUUM")
+    with closing(sqlite3.connect(tmp_path / "queryrun.db", isolation_level=None)) as other:
+        other.execute("DELETE FROM runs")
+        other.execute("VACUUM")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    files.check()
+    database.execute("INSERT INTO runs VALUES ('1')")
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)")
     files.check()
     files.close()
 

@@ -19,8 +19,9 @@ from queryrun.errors import Unavailable
 _FIRST_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
-_COUNTER_OFFSET, _COUNTER_BYTES = 24, 4
-"""Where it has its change counter, which never goes back: a checkpoint writes it with page 1."""
+_AGE_OFFSET, _AGE_BYTES = 24, 8
+"""Where it has its change counter and its number of pages, each 4 bytes, the highest first. Read as
+one number, they never become less: pages are given back by VACUUM alone, which counts a change."""
 _PROBE_BYTES = 64 * 1024
 """More than the memory of a log's index, which SQLite needs first."""
 _SIDE_FILES = ("-wal", "-shm")
@@ -40,7 +41,7 @@ class DatabaseFiles:
         self.path = path
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        stored, self._counter = self._header()
+        stored, self._age = self._header()
         written = (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")
         self._ids = {stored, written} - {b""}
         self._known = {name: _identity(name) for name in self._names()}
@@ -54,12 +55,12 @@ class DatabaseFiles:
                 raise _gone(name, cause_of(error) or Cause.OTHER) from error
             if found != known:
                 raise _gone(name, Cause.REPLACED)
-        stored, counter = self._header()
+        stored, age = self._header()
         if stored not in self._ids:
             raise _gone(self.path, Cause.REPLACED) if stored else _emptied(self.path)
-        if counter < self._counter and self._header()[1] < self._counter:
+        if age < self._age and self._header()[1] < self._age:
             raise _gone(self.path, Cause.REPLACED)  # an older copy was written over it
-        self._counter = max(counter, self._counter)
+        self._age = max(age, self._age)
 
     def close(self) -> None:
         """Release the descriptor. Call it after the last connection was closed."""
@@ -90,17 +91,17 @@ class DatabaseFiles:
         return [self.path, *(name for name in side_files if name.exists())]
 
     def _header(self) -> tuple[bytes, int]:
-        """The application id and the change counter; no id when the file is too short for one. One
-        read says all: each call lets another thread have the interpreter, and this is done around
-        every commit."""
+        """The application id, and what grows with changes; no id when the file is too short for
+        one. One read says all: each call lets another thread have the interpreter, and this is done
+        around every commit."""
         try:
             first = os.pread(self._file, _FIRST_BYTES, 0)
         except OSError as error:
             raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
         if len(first) < _FIRST_BYTES:
             return b"", 0
-        counter = first[_COUNTER_OFFSET : _COUNTER_OFFSET + _COUNTER_BYTES]
-        return first[_ID_OFFSET : _ID_OFFSET + _ID_BYTES], int.from_bytes(counter, "big")
+        age = first[_AGE_OFFSET : _AGE_OFFSET + _AGE_BYTES]
+        return first[_ID_OFFSET : _ID_OFFSET + _ID_BYTES], int.from_bytes(age, "big")
 
 
 def machine_error(database: Path, cause: Cause | None) -> OSError | None:
