@@ -98,6 +98,8 @@ def test_a_runaway_is_stopped_and_the_screen_proves_it(console: Console) -> None
     console.open()
     console.sign_in()
     console.run(RUNAWAY, "Running")
+    # Before it, no worker has a statement: such a stop is proven too, and has fewer steps.
+    expect(page.locator(".run")).to_contain_text("executing")
     page.get_by_role("button", name="Stop", exact=True).click()
     page.locator(".run .state", has_text="Proven stopped").wait_for()
     steps = page.locator(".timeline li.done")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import random
-import socket
 import sys
 import time
 import zlib
@@ -18,7 +17,7 @@ from collections.abc import Callable
 
 from tests.attack.registry import Outcome, attack
 from tests.attack.targets import Targets, memory_mib
-from tests.attack.wire import HEALTH, connect, exchange, flood, status_of
+from tests.attack.wire import HEALTH, connect, exchange, flood, read_all, status_of
 from tests.e2e.conftest import Server
 
 CASES, QUICK_CASES = 2_000, 24
@@ -210,18 +209,8 @@ def faults(server: Server, seed: int, slowest_s: float = SLOWEST_S) -> list[str]
             found.append(f"{seed}: another request took {time.monotonic() - began_s:.1f} s")
         if status_of(health) != 200:
             found.append(f"{seed}: another request got {health[:60]!r}")
-        found += [f"{seed}: {line!r}" for line in _server_errors(_received(stream))]
+        found += [f"{seed}: {line!r}" for line in _server_errors(read_all(stream, READ_S))]
     return found
-
-
-def _received(stream: socket.socket) -> bytes:
-    """What comes until the server closes, or is silent."""
-    received = bytearray()
-    stream.settimeout(READ_S)
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        while chunk := stream.recv(65536):
-            received += chunk
-    return bytes(received)
 
 
 def _server_errors(received: bytes) -> list[bytes]:
@@ -272,7 +261,7 @@ def is_smuggled(server: Server, seed: int) -> bool:
     """Whether more is answered than the one request and the marker behind it."""
     with contextlib.suppress(ConnectionError), connect(server) as stream:
         flood(stream, hidden(seed) + MARKER % seed)
-        return len(_statuses(_received(stream))) > 2
+        return len(_statuses(read_all(stream, READ_S))) > 2
     return False
 
 

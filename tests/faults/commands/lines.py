@@ -104,6 +104,8 @@ LINES: tuple[Line, ...] = (
     Line("admin set-limit tenant t runs_per_day 5"),
     Line(f"admin revoke-client {RUN_ID}"),
     Line("admin sources"),
+    Line("admin nodes"),
+    Line("admin audit"),
     Line("admin runs"),
     Line(f"admin stop {RUN_ID}"),
     Line("webhooks ls"),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -176,16 +177,26 @@ async def test_a_process_ends_with_the_one_that_asked_whoever_ended_that(tmp_pat
     assert children() == set()
 
 
+@asynccontextmanager
+async def _pool_of(tmp_path: Path, roles: Roles) -> AsyncIterator[WorkerPool]:
+    """Workers in these roles, and a client that has their copies made; both are closed."""
+    pool = WorkerPool(PoolOptions(tmp_path / "spill", results=tmp_path / "results"), roles)
+    await pool.start()
+    copies = CopiesClient(pool.fork_client, tmp_path / "spill")
+    pool.write_copies = copies.write
+    try:
+        yield pool
+    finally:
+        await copies.close()
+        await pool.close()
+
+
 @pytest.mark.parametrize("options", [{}, {ORGS: '["north"]'}], ids=["of all rows", "of orgs"])
 async def test_a_run_has_copies_made_that_a_later_one_reads(
     tmp_path: Path, options: dict[str, str]
 ) -> None:
     config = config_of(tmp_path, **options)
-    pool = WorkerPool(PoolOptions(tmp_path / "spill", results=tmp_path / "results"), CHILD_ROLES)
-    await pool.start()
-    copies = CopiesClient(pool.fork_client, tmp_path / "spill")
-    pool.write_copies = copies.write
-    try:
+    async with _pool_of(tmp_path, CHILD_ROLES) as pool:
         for _ in range(2):
             worker = await pool.take(config)
             outcome = await worker.execute(statement("SELECT count(*) FROM t"), lambda _: None)
@@ -194,18 +205,11 @@ async def test_a_run_has_copies_made_that_a_later_one_reads(
             known = {path: path.stat().st_ino for path in (tmp_path / "copies").iterdir()}
             assert len(known) == 2
         assert known == {path: path.stat().st_ino for path in known}
-    finally:
-        await copies.close()
-        await pool.close()
 
 
 async def test_a_stop_leaves_no_process_that_converts(tmp_path: Path) -> None:
     config = config_of(tmp_path)
-    pool = WorkerPool(PoolOptions(tmp_path / "spill", results=tmp_path / "results"), HANGING)
-    await pool.start()
-    copies = CopiesClient(pool.fork_client, tmp_path / "spill")
-    pool.write_copies = copies.write
-    try:
+    async with _pool_of(tmp_path, HANGING) as pool:
         worker = await pool.take(config)
         running = asyncio.ensure_future(
             worker.execute(statement("SELECT count(*) FROM t"), lambda _: None)
@@ -216,18 +220,11 @@ async def test_a_stop_leaves_no_process_that_converts(tmp_path: Path) -> None:
         await asyncio.wait([running])
         assert isinstance(running.exception(), WorkerDied) or not isinstance(running.result(), Done)
         assert not list((tmp_path / "spill").glob("worker-copies-*"))
-    finally:
-        await copies.close()
-        await pool.close()
 
 
 async def test_a_worker_that_sends_text_for_a_digest_is_killed(tmp_path: Path) -> None:
     config = config_of(tmp_path)
-    pool = WorkerPool(PoolOptions(tmp_path / "spill", results=tmp_path / "results"), TAKEN_OVER)
-    await pool.start()
-    copies = CopiesClient(pool.fork_client, tmp_path / "spill")
-    pool.write_copies = copies.write
-    try:
+    async with _pool_of(tmp_path, TAKEN_OVER) as pool:
         worker = await pool.take(config)
         with pytest.raises(WorkerDied):
             await worker.execute(statement("../../other/t.csv"), lambda _: None)
@@ -237,26 +234,16 @@ async def test_a_worker_that_sends_text_for_a_digest_is_killed(tmp_path: Path) -
         assert isinstance(outcome, Done), "a digest of nothing is answered, and nothing is made"
         assert list((tmp_path / "copies").iterdir()) == []
         pool.give_back(worker)
-    finally:
-        await copies.close()
-        await pool.close()
 
 
 async def test_a_run_whose_process_crashes_converts_for_itself(tmp_path: Path) -> None:
     config = config_of(tmp_path)
-    pool = WorkerPool(PoolOptions(tmp_path / "spill", results=tmp_path / "results"), CRASHING)
-    await pool.start()
-    copies = CopiesClient(pool.fork_client, tmp_path / "spill")
-    pool.write_copies = copies.write
-    try:
+    async with _pool_of(tmp_path, CRASHING) as pool:
         worker = await pool.take(config)
         outcome = await worker.execute(statement("SELECT count(*) FROM t"), lambda _: None)
         assert isinstance(outcome, Done), outcome
         assert list((tmp_path / "copies").iterdir()) == []
         pool.give_back(worker)
-    finally:
-        await copies.close()
-        await pool.close()
 
 
 async def test_a_dry_run_has_copies_made_as_a_run_has(

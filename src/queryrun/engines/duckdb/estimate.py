@@ -58,8 +58,7 @@ class DuckDBEstimator:
         self, statement: str, row_filter: RowFilter, values: Sequence[Value] = ()
     ) -> StatementEstimate:
         """Plan the statement, and add up what its scans read."""
-        if not self._left:
-            self._reopen()
+        self.prepare()
         self._left -= 1
         try:
             return self._estimate(statement, row_filter, values)
@@ -69,7 +68,8 @@ class DuckDBEstimator:
     def prepare(self) -> None:
         """Open another engine when this one has served its statements."""
         if not self._left:
-            self._reopen()
+            self._session.close()
+            self._open()
 
     def release_files(self) -> None:
         """Close the files of the tables that are kept."""
@@ -86,10 +86,6 @@ class DuckDBEstimator:
         self._marked = MarkedViews(self._session.spare_connection())
         self._ends = RememberedEnds(self._session.spare_connection())
         self._left = STATEMENTS_PER_ENGINE
-
-    def _reopen(self) -> None:
-        self._session.close()
-        self._open()
 
     def _estimate(
         self, statement: str, row_filter: RowFilter, values: Sequence[Value]

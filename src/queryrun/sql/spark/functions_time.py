@@ -17,7 +17,7 @@ from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.casts_time import zone_exists
 from queryrun.sql.trino.clocks import UNITS
 from queryrun.sql.trino.fine import Written, offset_minutes, offset_name
-from queryrun.sql.trino.functions_time import zone_of_interval
+from queryrun.sql.trino.functions_time import zone_argument
 from queryrun.sql.trino.typed import Typed
 
 _FIELDS = {
@@ -220,7 +220,7 @@ def _parse_datetime(c: SparkCompiler, node: ast.Call) -> Typed:
 def _from_unixtime(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
-    zone = _zone(c, node, args[1]) if len(args) == 2 else ""
+    zone = zone_argument(c, node, args[1]) if len(args) == 2 else ""
     sql = f"timestamp_millis(CAST(floor({seconds} * 1000 + 0.5D) AS BIGINT))"
     return Typed(sql, t.timestamp_tz(3, zone))
 
@@ -279,12 +279,6 @@ def _last_day(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(f"last_day({_reading(c, value)})", t.DATE)
 
 
-def _zone(c: SparkCompiler, node: ast.Call, value: Typed) -> str:
-    if value.type == t.DAYS:
-        return zone_of_interval(c, node)
-    return moments.zone_name(c.constant_text(node, value, "a time zone"))
-
-
 def _checked_zone(c: SparkCompiler, zone: str, sql: str) -> str:
     """Converting makes Spark look the zone up, and fail for one that does not exist."""
     if zone in {c.zone, "UTC"} or zone[:1] in {"+", "-"}:
@@ -299,13 +293,13 @@ def _at_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     if value.type.name in _CLOCKS:
         if value.type.name == "time":
             value = fine.zoned(value, c.zone)
-        shift = offset_name(offset_minutes(_zone(c, node, zone)))
+        shift = offset_name(offset_minutes(zone_argument(c, node, zone)))
         return Typed(value.sql, t.time_tz(value.type.params[0], shift))
     if value.type.name == "timestamp":
         value = c.cast_to(value, t.timestamp_tz(value.type.params[0]))
     if value.type.name != t.TSTZ:
         c.wrong_arguments(node, [value, zone])
-    name = _zone(c, node, zone)
+    name = zone_argument(c, node, zone)
     if t.is_fine(value.type) and not zone_exists(name):
         c.invalid(f"'{name}' is not a valid time zone", node.at)
     sql = value.sql if t.is_fine(value.type) else _checked_zone(c, name, value.sql)
@@ -318,7 +312,7 @@ def _with_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     if value.type.name not in {"timestamp", "date"}:
         c.wrong_arguments(node, [value, zone])
     value = c.cast_to(value, t.timestamp(3)) if value.type == t.DATE else value
-    name = _zone(c, node, zone)
+    name = zone_argument(c, node, zone)
     if name[:1] in {"+", "-"}:
         c.refuse("with_timezone with a zone without a name", node.at)
     return moments.in_zone(value, name, c.zone)

@@ -13,8 +13,8 @@ from queryrun.sql.spark import fine
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts_time import FROM_UTC, MAX_OFFSET, MAX_ZONED, ZONED, zone_exists
-from queryrun.sql.trino.fine import Written, offset_minutes, read_moment
+from queryrun.sql.trino.casts_time import read_zoned
+from queryrun.sql.trino.fine import Written
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 UTC = "UTC"
@@ -63,22 +63,10 @@ def as_timestamp(sql: str) -> str:
 
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
     """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
-    match = ZONED.match(written.strip())
-    found, zone, formatted = None, "", ""
-    if match:
-        formatted, zone = match["moment"].strip(), match["zone"]
-        found = read_moment(formatted)
-    if found is None:
-        formatted, zone = written.strip(), ""
-        found = read_moment(formatted)
-    if found is None or (match and zone and abs(found.picos) >= MAX_ZONED):
+    read = read_zoned(written)
+    if read is None:
         return None
-    zone = zone_name(FROM_UTC.sub("", zone))
-    if zone[:1] in {"+", "-"} and abs(offset_minutes(zone)) > MAX_OFFSET:
-        return None
-    if "/" in zone and not zone_exists(zone):
-        return None
-    moment = in_zone(written_out(found, formatted), zone, session_zone)
+    moment = in_zone(written_out(read.moment, read.text), read.zone, session_zone)
     return Typed(moment.sql, moment.type, written)
 
 
@@ -93,14 +81,6 @@ def written_out(found: Written, formatted: str = "") -> Typed:
     if t.is_fine(kind):
         return Typed(fine.literal(found.picos), kind)
     return Typed(f"CAST({text(formatted or moment.isoformat(' '))} AS TIMESTAMP_NTZ)", kind)
-
-
-def zone_name(written: str) -> str:
-    """A zone's name; an offset as `+05:30`."""
-    if written[:1] not in {"+", "-"}:
-        return written
-    hours, _, minutes = written[1:].partition(":")
-    return f"{written[0]}{int(hours):02}:{minutes or '00'}"
 
 
 def printed(local: Typed, separator: str = " ") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from queryrun.sql.trino import clocks, fine
@@ -21,12 +22,12 @@ from queryrun.sql.trino.cast_checks import (
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError, cast, picos, text
 from queryrun.sql.trino.types import Type
 
-MAX_ZONED = 2**51 * 10**9
+_MAX_ZONED = 2**51 * 10**9
 """Picoseconds: Trino keeps the milliseconds of a moment with a zone in 52 bits."""
 _ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
 _BLANKS = "||".join(f"chr({code})" for code in WHITE_SPACE)
-FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
-MAX_OFFSET = 14 * 60
+_FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
+_MAX_OFFSET = 14 * 60
 """Minutes from UTC."""
 _MICROS = 6
 """Digits of a second that DuckDB's timestamps have."""
@@ -137,31 +138,59 @@ def zoned_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
     return to_precision(found, target)
 
 
-def zoned_literal(written: str, session_zone: str) -> Typed | None:
-    """A moment with its zone (`2020-01-01 10:00 UTC`), or in the session's; None: it is none."""
+@dataclass(frozen=True, slots=True)
+class ReadMoment:
+    """A written moment as it was read: `text` without its zone, which is empty for none."""
+
+    moment: fine.Written
+    zone: str
+    text: str
+
+    @property
+    def micros(self) -> int:
+        """Whole microseconds from 1970, of the reading of the clock."""
+        return self.moment.picos // 10**6
+
+
+def read_zoned(written: str) -> ReadMoment | None:
+    """A moment and the zone behind it (`2020-01-01 10:00 UTC`); None: it is none."""
     match = ZONED.match(written.strip())
-    zone = ""
-    found = None
-    if match:
-        found, zone = fine.read_moment(match["moment"].strip()), match["zone"]
+    zone, formatted = (match["zone"], match["moment"].strip()) if match else ("", "")
+    found = fine.read_moment(formatted) if match else None
     if found is None:
-        found, zone = fine.read_moment(written.strip()), ""
-    if found is None or (match and abs(found.picos) >= MAX_ZONED):
+        zone, formatted = "", written.strip()
+        found = fine.read_moment(formatted)
+    if found is None or (match and abs(found.picos) >= _MAX_ZONED):
         return None
-    zone = FROM_UTC.sub("", zone)
+    zone = zone_name(_FROM_UTC.sub("", zone))
     if "/" in zone and not zone_exists(zone):
         return None
+    if zone[:1] in {"+", "-"} and abs(fine.offset_minutes(zone)) > _MAX_OFFSET:
+        return None
+    return ReadMoment(found, zone, formatted)
+
+
+def zone_name(written: str) -> str:
+    """A zone's name; an offset as `+05:30`."""
+    if written[:1] not in {"+", "-"}:
+        return written
+    hours, _, minutes = written[1:].partition(":")
+    return f"{written[0]}{int(hours):02}:{minutes or '00'}"
+
+
+def zoned_literal(written: str, session_zone: str) -> Typed | None:
+    """A moment with its zone, or in the session's; None: it is none."""
+    read = read_zoned(written)
+    if read is None:
+        return None
+    found, zone = read.moment, read.zone
     if zone[:1] in {"+", "-"}:
-        hours, _, minutes = zone[1:].partition(":")
-        if int(hours) * 60 + int(minutes or 0) > MAX_OFFSET:
-            return None
-        zone = f"{zone[0]}{int(hours):02}:{minutes or '00'}"
         utc = found.picos - fine.offset_minutes(zone) * 60 * 10**12
         sql = f"timezone('UTC', {fine.micros_literal(utc // 10**6)})"
     else:
-        moment = fine.micros_literal(found.picos // 10**6)
+        moment = fine.micros_literal(read.micros)
         sql = f"timezone({text(zone or session_zone)}, {moment})"
-        if is_doubtful(found.picos // 10**6, zone or session_zone):
+        if is_doubtful(read.micros, zone or session_zone):
             sql = in_named_zone(moment, zone or session_zone)
     whole = Typed(sql, t.timestamp_tz(min(found.precision, 6), zone))
     if found.precision <= 6:
@@ -350,11 +379,10 @@ def is_doubtful(micros: int, zone: str) -> bool:
 
 def is_skipped(written: str) -> bool:
     """Whether clocks in the zone that is written never show that reading: they were put forward."""
-    match = ZONED.match(written.strip())
-    found = fine.read_moment(match["moment"].strip()) if match else None
-    if match is None or found is None or match["zone"][:1] in {"+", "-"}:
+    read = read_zoned(written)
+    if read is None or read.zone[:1] in {"", "+", "-"}:
         return False
-    first, second = _offsets(found.picos // 10**6, match["zone"])
+    first, second = _offsets(read.micros, read.zone)
     return first < second
 
 

@@ -16,6 +16,7 @@ from queryrun.sql.trino.correlated import Use
 from queryrun.sql.trino.decimals import scaled, unscaled
 from queryrun.sql.trino.intervals import amount, millis, of_amount, of_millis
 from queryrun.sql.trino.intervals import scaled as scaled_interval
+from queryrun.sql.trino.predicates import negated
 from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.typed import Typed, picos
 from queryrun.sql.trino.types import Type
@@ -399,7 +400,7 @@ class OperatorCompiler(NameCompiler):
         def within(value: Typed) -> Typed:
             lower = self.compare(">=", value, low, node.at)
             upper = self.compare("<=", value, high, node.at)
-            return _negated(f"({lower} AND {upper})", is_negated=node.is_negated)
+            return negated(f"({lower} AND {upper})", is_negated=node.is_negated)
 
         return self.once(value, within)
 
@@ -413,17 +414,17 @@ class OperatorCompiler(NameCompiler):
 
             def one_of(value: Typed) -> Typed:
                 equal = [self.compare("=", value, item, node.at) for item in items]
-                return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
+                return negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
 
             return self.once(value, one_of)
         listed = ", ".join(self.compared(item, kind) for item in items)
-        return _negated(
+        return negated(
             f"({self.cast_to(value, kind).sql} IN ({listed}))", is_negated=node.is_negated
         )
 
     def _in_nested(self, value: Typed, items: Sequence[Typed], node: ast.InList) -> Typed:
         equal = [self.compare("=", value, item, node.at) for item in items]
-        return _negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
+        return negated("(" + " OR ".join(equal) + ")", is_negated=node.is_negated)
 
     def in_query(self, node: ast.InQuery) -> Typed:
         value = self.expr(node.operand)
@@ -432,7 +433,7 @@ class OperatorCompiler(NameCompiler):
             if id(node) in self.filtering and not node.is_negated:  # Trino joins, by equality
                 fields = [field(value, n).sql for n in range(len(value.type.parts))]
                 sql = f"({sql} AND {' AND '.join(f'{one} IS NOT NULL' for one in fields)})"
-            return _negated(sql, is_negated=node.is_negated)
+            return negated(sql, is_negated=node.is_negated)
         sql, kind = self._one_column(node.query, Use.IN, node.at)
         both = self._comparable(value.type, kind, "IN", node.at)
         inner = self._as_type(sql, kind, both)
@@ -440,7 +441,7 @@ class OperatorCompiler(NameCompiler):
         sql = f"({sought} IN ({inner}))"
         if t.is_floating(both) and id(node) in self.filtering and not node.is_negated:
             sql = f"({sql} AND NOT isnan({sought}))"  # Trino joins, by equality
-        return _negated(sql, is_negated=node.is_negated)
+        return negated(sql, is_negated=node.is_negated)
 
     def row_in_query(self, value: Typed, op: str, query: ast.Query, at: int) -> str:
         """A row compared with the rows of a subquery, where a NULL inside is like any value."""
@@ -548,7 +549,3 @@ def _may_be_nan(value: Typed) -> bool:
     if not t.is_floating(value.type):
         return False
     return value.constant is None or "nan" in str(value.constant).lower()
-
-
-def _negated(sql: str, *, is_negated: bool) -> Typed:
-    return Typed(f"(NOT {sql})" if is_negated else sql, t.BOOLEAN)

@@ -1,4 +1,4 @@
-"""Trino's queries as DuckDB's SQL: SELECT, grouping, ordering, set operations, WITH."""
+"""Trino's queries as DuckDB's SQL: SELECT, grouping, ordering, WITH."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from queryrun.sql.trino import (
     functions_time,
     functions_worker,
     routines,
+    set_operations,
 )
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_relations import (
@@ -184,15 +185,7 @@ class QueryCompiler(RelationCompiler):
 
     def _set_operation(self, node: ast.SetOperation, scope: Scope) -> tuple[str, list[Output]]:
         terms = [self._body(term, scope) for term in node.terms]
-        if node.is_corresponding:
-            terms = self._corresponding(node, terms)
-        count = len(terms[0][1])
-        if any(len(outputs) != count for _, outputs in terms):
-            self.mismatch(f"{node.op} query has different number of fields", node.at)
-        kinds = []
-        for column in zip(*(outputs for _, outputs in terms), strict=True):
-            values = [Typed("", output.type) for output in column]
-            kinds.append(self.unified(values, node.at, node.op))
+        terms, kinds = set_operations.aligned(self, node, terms)
         parts = [
             self._brought_to(sql, outputs, kinds, node.at, is_compared=not node.is_all)
             for sql, outputs in terms
@@ -200,32 +193,6 @@ class QueryCompiler(RelationCompiler):
         word = f" {node.op}{' ALL' if node.is_all else ''} "
         outputs = [Output(o.heading, k) for o, k in zip(terms[0][1], kinds, strict=True)]
         return word.join(f"({part})" for part in parts), outputs
-
-    def _corresponding(
-        self, node: ast.SetOperation, terms: list[tuple[str, list[Output]]]
-    ) -> list[tuple[str, list[Output]]]:
-        """The terms with the columns alone that all have, in the order of the first."""
-        keys = [[output.heading.lower() for output in outputs] for _, outputs in terms]
-        if any("" in own for own in keys):
-            self.mismatch(
-                "Anonymous columns are not allowed in set operations with CORRESPONDING", node.at
-            )
-        if any(len(set(own)) < len(own) for own in keys):
-            self.mismatch(
-                "Duplicate columns found when using CORRESPONDING in set operations", node.at
-            )
-        common = [key for key in keys[0] if all(key in own for own in keys)]
-        if not common:
-            self.mismatch("No corresponding columns", node.at)
-        found = []
-        for (sql, outputs), own in zip(terms, keys, strict=True):
-            alias, chosen = self.fresh("r"), [own.index(key) for key in common]
-            items = ", ".join(
-                f"{alias}.c{n + 1} AS {self.quoted(outputs[n].heading)}" for n in chosen
-            )
-            query = f"SELECT {items} FROM ({sql}) AS {alias}({numbered(outputs)})"
-            found.append((query, [outputs[n] for n in chosen]))
-        return found
 
     def _brought_to(
         self,

@@ -79,19 +79,21 @@ def _percentile(c: CallCompiler, node: ast.Call, value: Typed, share: Typed) -> 
     """Of few values exactly the one that Trino's digest chooses, which has them all then; of many
     an estimate. Both digests are of bounded size; they hold other centroids."""
     is_list = share.type.name == "array"
-    shares = t.duckdb_name(t.array(t.DOUBLE) if is_list else t.DOUBLE)
     least, one = c.fresh("p"), c.fresh("p")
+
+    def of(kind: t.Type, sql: str) -> str:
+        return f"CAST({sql} AS {t.duckdb_name(t.array(kind) if is_list else kind)})"
+
     few = c.aggregated(node, "min", [exact(value), str(_FEW)])
-    estimate = c.aggregated(node, "approx_quantile", [exact(value), _as_real(share, is_list)])
-    kind = t.array(value.type) if is_list else value.type
-    estimate = f"CAST({estimate} AS {t.duckdb_name(kind)})"
+    digest = c.aggregated(node, "approx_quantile", [exact(value), of(t.REAL, share.sql)])
+    estimate = of(value.type, digest)
     count = c.aggregated(node, "count", [value.sql])
 
     def chosen(share: str) -> str:
         position = f"CAST(floor({share} * len({least})) AS BIGINT) + 1"
         return f"{least}[least({position}, len({least}))]"
 
-    given = f"CAST({share.sql} AS {shares})"
+    given = of(t.DOUBLE, share.sql)
     found = f"list_transform({given}, lambda {one}: {chosen(one)})" if is_list else chosen(given)
     exactly = c.bound(least, few, found)
     sql = f"CASE WHEN {count} = 0 THEN NULL WHEN {count} <= {_FEW} THEN {exactly} ELSE {estimate}"
@@ -99,10 +101,6 @@ def _percentile(c: CallCompiler, node: ast.Call, value: Typed, share: Typed) -> 
         return f"({sql} END)"
     odd = c.aggregated(node, "count", [value.sql], f"NOT isfinite({value.sql})")
     return f"(CASE WHEN {odd} > 0 THEN {c.failing('value must be finite')} ELSE {sql} END END)"
-
-
-def _as_real(share: Typed, is_list: bool) -> str:
-    return f"CAST({share.sql} AS {t.duckdb_name(t.array(t.REAL) if is_list else t.REAL)})"
 
 
 def _wide(value: Typed) -> t.Type:

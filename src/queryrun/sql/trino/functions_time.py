@@ -350,7 +350,7 @@ def _to_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
 def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
-    zone = _zone(c, node, args[1]) if len(args) == 2 else ""
+    zone = zone_argument(c, node, args[1]) if len(args) == 2 else ""
     if len(args) == 2 and not casts_time.zone_exists(zone):
         c.invalid(f"Time zone not supported: {zone}", node.at)
     overflow = c.failing("Millis overflow")
@@ -362,17 +362,14 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(sql, t.timestamp_tz(3, zone))
 
 
-def _zone(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+def zone_argument(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+    """The zone that a call's argument names; an offset as `+05:30`."""
     if value.type == t.DAYS:
-        return zone_of_interval(c, node)
-    zone = c.constant_text(node, value, "a time zone")
-    if zone[:1] in {"+", "-"}:
-        hours, _, minutes = zone[1:].partition(":")
-        return f"{zone[0]}{int(hours):02}:{minutes or '00'}"
-    return zone
+        return _zone_of_interval(c, node)
+    return casts_time.zone_name(c.constant_text(node, value, "a time zone"))
 
 
-def zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
+def _zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
     """The offset of `AT TIME ZONE INTERVAL '10' HOUR`, written out."""
     written = node.args[-1]
     negative = isinstance(written, ast.Unary) and written.op == "-"
@@ -393,12 +390,12 @@ def zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
 def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
     if value.type.name in _CLOCKS:
-        return _clock_at(c, value, _zone(c, node, zone))
+        return _clock_at(c, value, zone_argument(c, node, zone))
     if value.type.name == "timestamp":
         value = cast(value, t.timestamp_tz(value.type.params[0]))
     if value.type.name != t.TSTZ:
         c.wrong_arguments(node, [value, zone])
-    name = _zone(c, node, zone)
+    name = zone_argument(c, node, zone)
     kind = t.timestamp_tz(value.type.params[0], name)
     if name[:1] in {"+", "-"} or name in {c.zone, "UTC"} or t.is_fine(value.type):
         return Typed(value.sql, kind)
@@ -421,7 +418,7 @@ def _with_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     if value.type.name not in {"timestamp", "date"}:
         c.wrong_arguments(node, [value, zone])
     value = cast(value, t.timestamp(3)) if value.type == t.DATE else value
-    return casts_time.in_zone(value, _zone(c, node, zone), c.zone)
+    return casts_time.in_zone(value, zone_argument(c, node, zone), c.zone)
 
 
 @special("timezone")

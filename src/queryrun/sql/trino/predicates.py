@@ -16,6 +16,7 @@ _AFTER_ESCAPE = "Escape character must be followed by '%', '_' or the escape cha
 
 
 def like(c: Compiler, node: ast.Like) -> Typed:
+    """LIKE, and NOT LIKE."""
     value, pattern = c.expr(node.operand), c.expr(node.pattern)
     value, pattern = (
         c.cast_to(v, t.VARCHAR) if v.type.name == "char" else v for v in (value, pattern)
@@ -23,13 +24,13 @@ def like(c: Compiler, node: ast.Like) -> Typed:
     if {value.type.name, pattern.type.name} - {"varchar", "unknown"}:
         c.mismatch(f"LIKE needs varchar, not {value.type} and {pattern.type}", node.at)
     if node.escape is None:
-        return _negated(f"({value.sql} LIKE {pattern.sql})", is_negated=node.is_negated)
+        return negated(f"({value.sql} LIKE {pattern.sql})", is_negated=node.is_negated)
     escape = c.expr(node.escape)
     sql = f"({value.sql} LIKE {pattern.sql} ESCAPE {escape.sql})"
     unfit = _unfit_escape(c, pattern, escape, node.at)
     if unfit:
         sql = f"(CASE WHEN {unfit} THEN {c.failing(_AFTER_ESCAPE)} ELSE {sql} END)"
-    return _negated(sql, is_negated=node.is_negated)
+    return negated(sql, is_negated=node.is_negated)
 
 
 def _unfit_escape(c: Compiler, pattern: Typed, escape: Typed, at: int) -> str:
@@ -76,5 +77,6 @@ def quantified_number(c: Compiler, value: str, node: ast.Quantified, query: str)
     return f"(CASE WHEN isnan({value}) THEN {none} ELSE {found} END)"
 
 
-def _negated(sql: str, *, is_negated: bool) -> Typed:
+def negated(sql: str, *, is_negated: bool) -> Typed:
+    """The condition, or its opposite."""
     return Typed(f"(NOT {sql})" if is_negated else sql, t.BOOLEAN)

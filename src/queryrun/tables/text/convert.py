@@ -280,7 +280,7 @@ class Converter:
         check: bool,
     ) -> pa.Table:
         """These columns of the batches as the engine casts them, value by value."""
-        read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
+        read = _numbered(columns)
         chosen = [read[position] for position in positions]
         rows = pa.Table.from_batches(group).select(list(positions))
         with self._registered(rows.rename_columns([f"c{index}" for index, _ in chosen])) as name:
@@ -298,7 +298,7 @@ class Converter:
         check: bool,
     ) -> int:
         """The engine reads, tests and writes every value."""
-        read = [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
+        read = _numbered(columns)
         types = [_arrow_type(column) for column in columns]
         fields = {f"c{index}": types[index] for index, _ in read}
         with self._stream(fields, _typed(batches, columns, types)) as stream:
@@ -372,6 +372,11 @@ def _without(columns: Sequence[Column], names: Collection[str]) -> list[Column]:
         column if read else replace(column, kind=UNREAD)
         for column, read in zip(columns, is_read, strict=True)
     ]
+
+
+def _numbered(columns: Sequence[Column]) -> list[tuple[int, Column]]:
+    """Those that are read, each with its number among all."""
+    return [(index, column) for index, column in enumerate(columns) if column.kind != UNREAD]
 
 
 def _select(

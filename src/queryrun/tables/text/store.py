@@ -1,4 +1,5 @@
-"""Where copies of text files are kept: one directory per entity, bounded, oldest use goes first.
+"""Where copies of text files are kept: one directory per entity, bounded, the oldest go first:
+those whose conversion, or use by a process that may write here, was longest ago.
 
 Two processes may write the same copy: both are whole, and the last one stays. A copy that is
 evicted while a statement reads it is read to its end, because the statement has it open.

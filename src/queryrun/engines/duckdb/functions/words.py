@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime, timedelta
+from typing import Literal, cast
 from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
 
 from queryrun.engines.duckdb.functions.registry import InputError, UnsupportedError, worker_function
 from queryrun.sql.iso_moments import read_iso
 
+_Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _SOUNDS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01230120022455012623010202", strict=True))
 
 
@@ -36,16 +38,8 @@ def _soundex(value: str) -> str:
 
 @worker_function("qr_normalize(VARCHAR, VARCHAR) -> VARCHAR")
 def _normalize(value: str, form: str) -> str:
-    """One of Unicode's normalization forms: NFC, NFD, NFKC or NFKD."""
-    match form:
-        case "NFD":
-            return unicodedata.normalize("NFD", value)
-        case "NFKC":
-            return unicodedata.normalize("NFKC", value)
-        case "NFKD":
-            return unicodedata.normalize("NFKD", value)
-        case _:
-            return unicodedata.normalize("NFC", value)
+    """`form` is one of Unicode's: the translation has checked it."""
+    return unicodedata.normalize(cast(_Form, form), value)
 
 
 @worker_function("qr_luhn_check(VARCHAR) -> BOOLEAN")
