@@ -42,6 +42,8 @@ _LIKE = {
     "V": ("bigint",),
 }
 _ANY_TYPE = ("bigint", "varchar", "double")
+_OF_SEVERAL = {"concat", "map_concat", "array_concat"}
+"""Functions that take two arguments or more of the one type that their signature has."""
 _UNITS = (
     "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year",
 )  # fmt: skip
@@ -67,7 +69,8 @@ class Signature:
     def bound(self, dice: random.Random) -> tuple[str, ...]:
         """Its parameters as types of `EDGES`; empty when there are none for it."""
         any_type = dice.choice(_ANY_TYPE)
-        kinds = tuple(_bound(param, any_type, dice) for param in self.params)
+        is_alone = self.name in _OF_SEVERAL and len(self.params) == 1
+        kinds = tuple(_bound(param, any_type, dice) for param in self.params) * (1 + is_alone)
         return kinds if all(kind in EDGES for kind in kinds) else ()
 
 
@@ -116,8 +119,14 @@ class Expressions:
         return self._dice.choice(makers)()
 
     def _call(self) -> str:
-        one = self._dice.choice(signatures("scalar"))
+        one = self._one_of("scalar")
         return f'"{one.name}"({", ".join(map(self.value, one.bound(self._dice)))})'
+
+    def _one_of(self, kind: str) -> Signature:
+        """Each function as often as any other, however many overloads it has."""
+        found = signatures(kind)
+        name = self._dice.choice(sorted({one.name for one in found}))
+        return self._dice.choice([one for one in found if one.name == name])
 
     def _operator(self) -> str:
         op = self._dice.choice(_OPERATORS)
@@ -163,7 +172,7 @@ class Expressions:
             f"({a} - {interval})", f"({zoned} AT TIME ZONE '{dice.choice(_ZONES)}')",
             f"date_format({zoned}, '{dice.choice(_FORMATS)}')",
             f"format_datetime({zoned}, 'yyyy-MM-dd''T''HH:mm:ss.SSS EEE ZZ')",
-            f"({interval} * {self.value('integer')})", f"({a} - {b})", f"to_iso8601({a})",
+            f"({interval} * {self.value('tinyint')})", f"({a} - {b})", f"to_iso8601({a})",
         )  # fmt: skip
         return dice.choice(forms)
 
@@ -179,7 +188,7 @@ class Expressions:
             f"array_sort({a}, (x, y) -> if(x < y, 1, if(x > y, -1, 0)))",
             f"transform_values({self.value('map(varchar,bigint)')}, (k, v) -> coalesce(v, 7))",
             f"map_filter({self.value('map(varchar,bigint)')}, (k, v) -> k > 'a' OR v > 0)",
-            f"find_first({a}, x -> x > {one})", f"{a}[{dice.choice((1, 2, 5))}]",
+            f"{a}[{dice.choice((1, 2, 5))}]",
         )  # fmt: skip
         return dice.choice(forms)
 
@@ -207,7 +216,7 @@ class Expressions:
     def aggregate(self) -> str:
         """One aggregate, with what may follow it."""
         dice = self._dice
-        one = dice.choice(signatures("aggregate"))
+        one = self._one_of("aggregate")
         kinds = one.bound(dice)
         if one.params in {("T",), ("E",)}:
             kinds = (dice.choice(_AGGREGATE_KINDS),)

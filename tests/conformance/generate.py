@@ -48,19 +48,19 @@ def statements(seed: int, count: int) -> Iterator[Generated]:
 
 
 def _statement(made: Expressions, dice: random.Random) -> Generated:
+    """No expression is twice in it."""
     table = head(dice.randrange(TABLES))
     shape = dice.random()
+    group = dice.choice(_GROUPS)
+    keys, tail = "id", "FROM t ORDER BY id"
     if shape < 0.7:
         items = [f"TRY({made.scalar()})" for _ in range(_AT_ONCE)]
     elif shape < 0.85:
         items = [made.aggregate() for _ in range(_AT_ONCE // 3)]
-        group = dice.choice(_GROUPS)
         keys = "g" if group == "g" else "g, h"
-        return Generated(
-            f"{table} SELECT {keys}", items, f"FROM t GROUP BY {group} ORDER BY {keys}"
-        )
+        tail = f"FROM t GROUP BY {group} ORDER BY {keys}"
     elif shape < 0.95:
         items = [made.window() for _ in range(_AT_ONCE // 3)]
     else:
         items = [made.subquery() for _ in range(_AT_ONCE // 10)]
-    return Generated(f"{table} SELECT id", items, "FROM t ORDER BY id")
+    return Generated(f"{table} SELECT {keys}", list(dict.fromkeys(items)), tail)

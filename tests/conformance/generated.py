@@ -73,21 +73,35 @@ def _numbers(file: Path) -> set[int]:
 
 
 class Failing:
-    """Expressions that cannot be asked, by their types: each kind is asked twice, no more."""
+    """Expressions that are not asked again, because one like them fails a whole statement.
+
+    What is refused is like what has the same types; what fails despite TRY is like what calls the
+    same function.
+    """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def add(self, item: str) -> None:
-        """Trino has refused it."""
+    def refused(self, item: str) -> None:
+        """Trino refuses its types."""
         self._counts[_shape(item)] += 1
 
+    def failed(self, item: str) -> None:
+        """It fails with values, in a way that TRY does not catch."""
+        self._counts[_called(item)] += 1
+
     def __contains__(self, item: str) -> bool:
-        return self._counts[_shape(item)] > 1
+        return self._counts[_shape(item)] > 1 or self._counts[_called(item)] > 1
 
 
 def _shape(item: str) -> str:
     return _CONSTANT.sub(r"\1", item)
+
+
+def _called(item: str) -> str:
+    """The function that an expression calls first; the whole of it if there is none."""
+    match = re.match(r'(?:TRY\()?"?(\w+)"?\(', item)
+    return match[1] if match else _shape(item)
 
 
 def _asked(client: TrinoClient, one: Generated, failing: Failing) -> Iterator[dict[str, Any]]:
@@ -101,10 +115,10 @@ def _asked(client: TrinoClient, one: Generated, failing: Failing) -> Iterator[di
         match = _LINE.match(result.message)
         number = Generated.item_at(int(match[1])) if match else -1
         if 0 <= number < len(items):
-            failing.add(items[number])
+            failing.refused(items[number])
             yield _part(one, [items.pop(number)], result)
         elif len(items) == 1:
-            failing.add(items[0])
+            failing.failed(items[0])
             yield _part(one, items, result)
             return
         else:

@@ -432,6 +432,7 @@ class CallCompiler(ExpressionCompiler):
         base = self.windows.get(window.name)
         if base is None:
             self.not_found(f"Window '{window.name}' does not exist", window.at)
+        self._check_base(window, base)
         base = self._with_base(base)
         return ast.Window(
             "",
@@ -442,6 +443,20 @@ class CallCompiler(ExpressionCompiler):
             window.end or base.end,
             window.at,
         )
+
+    def _check_base(self, window: ast.Window, base: ast.Window) -> None:
+        """What is added to a named window may not be in it already."""
+        adds_more = window.partition or window.order or window.unit
+        if window.partition:
+            self.mismatch(
+                "WINDOW clause with PARTITION BY cannot reference another WINDOW", window.at
+            )
+        if window.order and self._with_base(base).order:
+            message = "Cannot specify ORDER BY if referenced named WINDOW specifies ORDER BY"
+            self.mismatch(message, window.at)
+        if adds_more and self._with_base(base).unit:
+            message = "Cannot reference named WINDOW containing frame specification"
+            self.mismatch(message, window.at)
 
     def _frame(self, window: ast.Window, first: ast.Bound) -> str:
         start = self._bound(first, window.unit)

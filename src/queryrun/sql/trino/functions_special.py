@@ -123,6 +123,8 @@ def _rounding(c: CallCompiler, node: ast.Call) -> Typed:
     if args[0].type.name == "decimal":
         return _round_decimal(c, node, args)
     if len(args) == 2 and t.is_integer(args[0].type):
+        if node.name == "truncate":
+            return _round_to_digits(c, node, [cast(args[0], _DECIMALS[args[0].type.name]), args[1]])
         return _round_integer(c, node, args)
     return c.plain(node, args)
 
@@ -144,6 +146,11 @@ def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     return Typed(f"CAST({function}({value.sql}) AS {t.duckdb_name(whole)})", whole)
 
 
+_DECIMALS = {
+    name: t.decimal(digits, 0)
+    for name, digits in (("tinyint", 3), ("smallint", 5), ("integer", 10), ("bigint", 19))
+}
+"""What whole numbers are cut as."""
 _MAX_TENS = -18
 """Digits to round to that Trino has a power of ten for."""
 
@@ -151,8 +158,6 @@ _MAX_TENS = -18
 def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """To tens, hundreds, … for a negative number of digits, half away from zero."""
     value, digits = args
-    if node.name != "round":
-        c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
     if not isinstance(digits.constant, int):
         digits = c.as_type(node, digits, t.INTEGER)
         return c.once_each([value, digits], lambda v: _round_to_some(c, v[0], v[1]))
