@@ -18,7 +18,7 @@ from queryrun.sql.trino.compiler import BY_CHANCE, needs_a_name
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.grouping import names_in
-from queryrun.sql.trino.scope import Column, did_you_mean
+from queryrun.sql.trino.scope import Column, Scope, did_you_mean
 from queryrun.sql.trino.signatures import Signature, apply, duckdb_coarse, repeats
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -112,6 +112,7 @@ class CallCompiler(ExpressionCompiler):
         super().__init__(statement, zone)
         self.windows: dict[str, ast.Window] = {}
         self._list: tuple[str, str] | None = None
+        self._before: tuple[Scope, list[tuple[str, str]]] | None = None
 
     def call(self, node: ast.Call) -> Typed:
         if self.routines and (found := self._own(node)) is not None:
@@ -355,7 +356,16 @@ class CallCompiler(ExpressionCompiler):
             conditions.append(self.condition(node.filter, "FILTER"))
         if conditions:
             sql += f" FILTER (WHERE {' AND '.join(conditions)})"
-        return sql + (f" OVER ({self.over(node.over)})" if node.over else "")
+        return self._named(sql + (f" OVER ({self.over(node.over)})" if node.over else ""))
+
+    def _named(self, sql: str) -> str:
+        """An aggregate, or its name where it is computed before."""
+        if self._before is None or self._before[0] is not self.scope:
+            return sql
+        name = self.state_name(sql)
+        if (name, sql) not in self._before[1]:
+            self._before[1].append((name, sql))
+        return name
 
     def _of_this_query(self, node: ast.Call, args: Sequence[str]) -> Sequence[str]:
         """An aggregate belongs to the query where it stands, even of outer columns alone.
@@ -370,6 +380,15 @@ class CallCompiler(ExpressionCompiler):
             return args
         first = f"(CASE WHEN {own[0].sql} IS NULL OR true THEN {args[0]} END)"
         return [first, *args[1:]]
+
+    @contextmanager
+    def aggregates_before(self) -> Iterator[list[tuple[str, str]]]:
+        """Aggregates of this scope get names for a while, which are yielded: TRY has none in it."""
+        before, self._before = self._before, (self.scope, [])
+        try:
+            yield self._before[1]
+        finally:
+            self._before = before
 
     @contextmanager
     def over_list(self, base: str, item: str) -> Iterator[None]:

@@ -214,14 +214,23 @@ class OperatorCompiler(NameCompiler):
             return Typed(sql, right.type, right.constant)
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.DAYS)
-        if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
+        if op == "-" and t.is_moment(left.type) and t.is_moment(right.type):
+            return self._moments_apart(left, right, at)
+        self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+
+    def _moments_apart(self, left: Typed, right: Typed, at: int) -> Typed:
+        """Two moments, as the one type that both can have."""
+        kind = t.common(left.type, right.type)
+        if kind is not None and left.type.name != right.type.name:
+            left, right = self.cast_to(left, kind), self.cast_to(right, kind)
+        if left.type.name == right.type.name:
             if t.is_fine(left.type) or t.is_fine(right.type):
                 return _between_picos(left, right)
             between = f"epoch_us({left.sql}) - epoch_us({right.sql})"
             if max(left.type.params[0], right.type.params[0]) <= 3:
                 return Typed(f"to_microseconds({between})", t.DAYS)
             return _between(between)
-        self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+        self.mismatch(f"Cannot apply operator: {left.type} - {right.type}", at)
 
     def _shift_time(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
         """A time and an interval, which wraps around midnight; or two times."""

@@ -42,10 +42,14 @@ def _nullif(c: CallCompiler, node: ast.Call) -> Typed:
 def _try(c: CallCompiler, node: ast.Call) -> Typed:
     before, c.in_try = c.in_try, True
     try:
-        (value,) = c.args(node, 1)
+        with c.aggregates_before() as computed:
+            (value,) = c.args(node, 1)
     finally:
         c.in_try = before
-    return Typed(f"TRY({exact(value)})", value.type)
+    sql = f"TRY({exact(value)})"
+    for name, aggregate in computed:
+        sql = c.bound(name, aggregate, sql)
+    return Typed(sql, value.type)
 
 
 @special("greatest", "least")
