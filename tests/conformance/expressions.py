@@ -205,12 +205,12 @@ class Expressions:
             f"json_extract({document}, '{path}')", f"json_size({document}, '{path}')",
             f"format('%s|%10s|', {a}, {self.value(dice.choice(('bigint', 'boolean', 'varchar')))})",
             f"CAST({document} AS {dice.choice(('varchar', 'double', 'array(json)', 'bigint'))})",
-            f"json_value(json_format({document}), 'lax {path}')", f"substr({a}, {self._place()})",
+            f"json_value(json_format({document}), 'lax {path}')", f"substr({a}, {self._bounds()})",
             f"lpad({a}, {dice.choice((0, 3, 9))}, 'xy')", f"trim({a})", f"upper({a})",
         )  # fmt: skip
         return dice.choice(forms)
 
-    def _place(self) -> str:
+    def _bounds(self) -> str:
         return self._dice.choice(("1", "2, 3", "-2", "0", "-9, 3", "2, 0"))
 
     def aggregate(self) -> str:

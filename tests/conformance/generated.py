@@ -46,21 +46,21 @@ def record(url: str, seed: int, count: int, progress: Callable[[int], None]) -> 
     file = recording(seed)
     known = _numbers(file)
     missing = [(n, one) for n, one in enumerate(statements(seed, count)) if n not in known]
-    lock, mine, failing = Lock(), local(), Failing()
+    lock, own, failing = Lock(), local(), Failing()
     with file.open("a", encoding="utf-8") as written, ThreadPoolExecutor(_THREADS) as threads:
 
-        def ask(numbered: tuple[int, Generated]) -> int:
+        def query(numbered: tuple[int, Generated]) -> int:
             number, one = numbered
-            if not hasattr(mine, "client"):
-                mine.client = TrinoClient(url, session=_SESSION)
-            parts = list(_asked(mine.client, one, failing))
+            if not hasattr(own, "client"):
+                own.client = TrinoClient(url, session=_SESSION)
+            parts = list(_responses(own.client, one, failing))
             with lock:
                 written.write(json.dumps({"number": number, "parts": parts}) + "\n")
                 written.flush()
             return len(one.items)
 
         done = 0
-        for items in threads.map(ask, missing):
+        for items in threads.map(query, missing):
             done += items
             progress(done)
 
@@ -104,7 +104,7 @@ def _called(item: str) -> str:
     return match[1] if match else _shape(item)
 
 
-def _asked(client: TrinoClient, one: Generated, failing: Failing) -> Iterator[dict[str, Any]]:
+def _responses(client: TrinoClient, one: Generated, failing: Failing) -> Iterator[dict[str, Any]]:
     """What Trino makes of one statement: in parts, because one failure fails all of it."""
     items = [item for item in one.items if item not in failing]
     while items:
@@ -124,15 +124,15 @@ def _asked(client: TrinoClient, one: Generated, failing: Failing) -> Iterator[di
         else:
             middle = len(items) // 2
             for half in (items[:middle], items[middle:]):
-                yield from _asked(client, Generated(one.head, half, one.tail), failing)
+                yield from _responses(client, Generated(one.head, half, one.tail), failing)
             return
 
 
 def _part(one: Generated, items: Sequence[str], result: TrinoResult) -> dict[str, Any]:
-    asked = {"head": one.head, "items": list(items), "tail": one.tail}
+    requested = {"head": one.head, "items": list(items), "tail": one.tail}
     if result.error:
-        return asked | {"error": result.error, "message": result.message[:300]}
-    return asked | {"columns": result.columns, "rows": result.rows}
+        return requested | {"error": result.error, "message": result.message[:300]}
+    return requested | {"columns": result.columns, "rows": result.rows}
 
 
 @dataclass(slots=True)

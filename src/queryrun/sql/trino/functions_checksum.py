@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from queryrun.sql.trino import ast, clocks
 from queryrun.sql.trino import types as t
@@ -58,7 +59,7 @@ class _Hashes:
             return f"qr_hash_wide({unscaled(value)})"
         self._refuse(kind)
 
-    def _refuse(self, kind: t.Type) -> str:
+    def _refuse(self, kind: t.Type) -> NoReturn:
         within = " in a row" if self.is_simple else ""
         self.c.refuse(f"checksum of {kind}{within}", self.node.at)
 

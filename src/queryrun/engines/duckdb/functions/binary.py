@@ -260,6 +260,10 @@ def _hash_bytes(value: bytes) -> int:
 
 @worker_function("qr_hash_integer(BIGINT) -> UBIGINT")
 def _hash_integer(value: int) -> int:
+    return _hash_64(value)
+
+
+def _hash_64(value: int) -> int:
     return xxhash64(struct.pack("<q", value))
 
 
@@ -272,7 +276,7 @@ def _hash_simple(value: int) -> int:
 @worker_function("qr_hash_wide(HUGEINT) -> UBIGINT")
 def _hash_wide(value: int) -> int:
     """Of an integer of 128 bits: each half's."""
-    return _hash_integer(value >> 64) ^ xxhash64(struct.pack("<Q", value & _U64))
+    return _hash_64(value >> 64) ^ xxhash64(struct.pack("<Q", value & _U64))
 
 
 @worker_function("qr_hash_double(DOUBLE) -> UBIGINT")
@@ -283,7 +287,7 @@ def _hash_double(value: float) -> int:
 @worker_function("qr_hash_real(FLOAT) -> UBIGINT")
 def _hash_real(value: float) -> int:
     (bits,) = struct.unpack("<i", struct.pack("<f", value or 0.0))
-    return _hash_integer(bits)
+    return _hash_64(bits)
 
 
 @worker_function("qr_little_endian_64(UBIGINT) -> BLOB")
