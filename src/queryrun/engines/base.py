@@ -98,13 +98,6 @@ class RowFilter:
         return bool(self.org_column and self.org_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineProgress:
-    """How far a statement is: 0 to 100, or None while the engine cannot say."""
-
-    percent: float | None
-
-
 MAX_FIGURE = 2**50
 """More than any attempt reads, writes or takes: what says more is broken. The database adds
 thousands of them up."""
@@ -136,6 +129,18 @@ class EngineUsage:
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
     tables: tuple[TableRead, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProgress:
+    """How far a statement is: 0 to 100, or None while the engine cannot say.
+
+    `used` is what a remote engine has counted of it so far, which bounds what it will have used at
+    the end from below. An embedded engine says nothing: its process is measured.
+    """
+
+    percent: float | None
+    used: EngineUsage = EngineUsage()
 
 
 WORK_PREFIX = "queryrun-"

@@ -237,7 +237,7 @@ class AppContext:
     async def _is_valid(self, token: StreamToken) -> bool:
         """Whether the token may still be used, and to see the same."""
         if self.external_logins is not None:
-            is_valid = self.external_logins.is_valid(token.digest, self.now())
+            is_valid = await self.external_logins.is_valid(token.digest, self.now())
             if is_valid is not None:
                 return is_valid
         client = await self.auth.client_of_token(token.digest, self.now())

@@ -29,7 +29,11 @@ FIGURES = {
     "written_bytes_per_month": "result",
     "stored_bytes": "result",
     "rows": "rows",
+    "rows_per_day": "rows",
+    "rows_per_month": "rows",
     "time_s": "time",
+    "time_s_per_day": "time",
+    "time_s_per_month": "time",
 }
 """What an attempt uses that counts for a limit."""
 _OF_THE_RESULT = frozenset({"result", "rows", "time"})

@@ -79,11 +79,13 @@ class Limiter:
     cache_s: float = CACHE_S
     _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
     _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
+    _stored: _Recent[tuple[object, ...], int] = field(init=False)
     _running: _Recent[None, tuple[LimitValue, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._values = _Recent(self.cache_s)
         self._totals = _Recent(self.cache_s)
+        self._stored = _Recent(self.cache_s)
         self._running = _Recent(self.cache_s)
 
     async def values(self, request: Limited) -> tuple[LimitValue, ...]:
@@ -101,12 +103,13 @@ class Limiter:
         return self._values.put(subjects, tuple(found.values()))
 
     async def check_submit(self, request: Limited, *, is_counted: bool = True) -> None:
-        """Raise `LimitReached` when nothing is left of a day, a month or a minute; else count the
-        submit, unless somebody only wants to know."""
+        """Raise `LimitReached` when nothing is left of a day, a month, a minute or of what may be
+        kept; else count the submit, unless somebody only wants to know."""
         values = await self.values(request)
         if not values:
             return
-        for state in await self.states(request, values, periods=(Period.DAY, Period.MONTH)):
+        adding_up = [one for one in values if one.kind.period is not Period.MINUTE]
+        for state in await self.states(request, adding_up):
             if state.left == 0:
                 raise LimitReached(visible_to(request, state), self.now())
         for one in values:
@@ -185,11 +188,10 @@ class Limiter:
         self,
         request: Limited,
         values: Sequence[LimitValue] | None = None,
-        periods: Sequence[Period] = tuple(Period),
     ) -> list[LimitState]:
-        """Every limit of a run, with what is used of it."""
+        """Every limit of a run, or some of them, with what is used of it."""
         values = await self.values(request) if values is None else values
-        return [await self._state(request, one) for one in values if one.kind.period in periods]
+        return [await self._state(request, one) for one in values]
 
     def forget(self) -> None:
         """Read limits anew: somebody has changed one here."""
@@ -213,14 +215,21 @@ class Limiter:
             [count] = await self.limits.count_submit([limit], is_counted=False)
             return LimitState(limit, count.used)
         if limit.name == "stored_bytes":
-            entity, client = await self.runs.usage(
-                request.tenant_id, request.entity_id, request.client_id
-            )
-            whose = entity if limit.level is Level.ENTITY else client
-            if limit.level is Level.TENANT:
-                return LimitState(limit, await self.runs.stored_bytes(request.tenant_id))
-            return LimitState(limit, whose.result_bytes)
+            return LimitState(limit, await self._stored_bytes(request, limit.level))
         return LimitState(limit)
+
+    async def _stored_bytes(self, request: Limited, level: Level) -> int:
+        key = level, *subjects_of(request)
+        known = self._stored.get(key)
+        if known is not None:
+            return known
+        if level is Level.TENANT:
+            return self._stored.put(key, await self.runs.stored_bytes(request.tenant_id))
+        entity, client = await self.runs.usage(
+            request.tenant_id, request.entity_id, request.client_id
+        )
+        whose = entity if level is Level.ENTITY else client
+        return self._stored.put(key, whose.result_bytes)
 
     async def _totals_of(self, request: Limited, limit: LimitValue, first: datetime) -> UsageTotals:
         query = UsageQuery(

@@ -59,6 +59,8 @@ class LimitKind:
     levels: tuple[Level, ...] = tuple(Level)
     min_value: int = 0
     """What runs may at least be allowed: with 0 nothing is."""
+    again: str = ""
+    """When there is something left again, of what does not begin anew at a known time."""
 
 
 _OF_STATEMENT = (
@@ -77,10 +79,13 @@ _OF_NOW = (
     LimitKind(
         "stored_bytes", "bytes", Period.NOW, "result files that are kept", is_size=True,
         levels=(Level.TENANT, Level.ENTITY, Level.CLIENT),
+        again="once files are removed with their runs, after the retention",
     ),
     LimitKind("submits_per_minute", "runs", Period.MINUTE, "submits in a minute"),
 )  # fmt: skip
 _ADDED_UP = (
+    ("time_s", "s", "time of attempts", "wall_ms"),
+    ("rows", "rows", "rows of results", "result_rows"),
     ("read_bytes", "bytes", "bytes read of tables", "read_bytes"),
     ("cpu_s", "s", "CPU time", "cpu_ms"),
     ("written_bytes", "bytes", "result files written", "written_bytes"),
@@ -138,7 +143,8 @@ class LimitState:
         """Which limit, how much, when again."""
         limit, kind = self.limit, self.limit.kind
         used = "" if self.used is None else f"; {self.used} are used"
-        again = "" if self.resets is None else f", again from {self.resets.isoformat()} on"
+        again = kind.again if self.resets is None else f"from {self.resets.isoformat()} on"
+        again = f", again {again}" if again else ""
         return f"limit '{limit.name}' of {limit.whose}: {limit.value} {kind.unit}{used}{again}"
 
 
@@ -146,7 +152,9 @@ class LimitReached(TooManyRequests):
     """A limit refuses a run before it is accepted."""
 
     def __init__(self, state: LimitState, now: datetime, reason: str = "") -> None:
-        after_s = 60 if state.resets is None else max(1, int((state.resets - now).total_seconds()))
+        after_s = 3600 if state.limit.kind.again else 60
+        if state.resets is not None:
+            after_s = max(1, int((state.resets - now).total_seconds()))
         super().__init__(reason or state.sentence(), after_s)
         self.state = state
 
@@ -232,7 +240,7 @@ def subjects_of(request: Limited) -> tuple[tuple[Level, str], ...]:
     )
 
 
-_OF_RESULTS = frozenset({"runs", "written_bytes", "downloaded_bytes"})
+_OF_RESULTS = frozenset({"runs", "written_bytes", "result_rows", "downloaded_bytes"})
 _OF_OWN_ROWS = frozenset({"stored_bytes", "submits_per_minute"})
 
 
