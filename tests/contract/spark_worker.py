@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from queryrun.worker.frames import Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import confine_worker
 from queryrun.worker.runtime import NodeServices
 from tests.contract.relayed import relay_of
+from tests.memory import PeakMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ def main() -> None:
     """See the module."""
     order = Order(**json.loads(sys.argv[1]))
     bind = order.bind()
+    memory = PeakMemory()
     relay = _relay(bind.source)
     confine_worker(bind)
     session = open_session(bind, NodeServices(_unsigned, relay.give, _no_copies))
     done = session.run(order.execute(), _Loud())
     session.close()
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"rows": done.rows, "largest_bytes": largest}), flush=True)
+    print(json.dumps({"rows": done.rows, "largest_bytes": memory.peak_bytes()}), flush=True)
 
 
 if __name__ == "__main__":

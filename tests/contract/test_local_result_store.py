@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,34 @@ class TestLocalResultStore(ResultStoreContract):
         writer.write(DATA)
         writer.commit()
         assert b"".join(store.read(KEY, 0, len(DATA))) == DATA
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "pipe", "socket"])
+def test_what_is_no_plain_file_is_no_result(
+    store: LocalResultStore, tmp_path: Path, kind: str
+) -> None:
+    """Whoever can write to the directory cannot have other files of the machine downloaded, and
+    nobody waits for the other end of a pipe."""
+    put(store)
+    path = tmp_path / KEY
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        put_there: dict[str, Callable[[], object]] = {
+            "link": lambda: path.symlink_to("/etc/passwd"),
+            "directory": path.mkdir,
+            "pipe": lambda: os.mkfifo(path),
+            "socket": lambda: listener.bind(str(path)),
+        }
+        put_there[kind]()
+        assert store.stat(KEY) is None
+        with pytest.raises(FileNotFoundError):
+            list(store.read(KEY, 0, 1))
+
+
+def test_a_file_that_was_cut_is_not_read_as_a_whole_one(
+    store: LocalResultStore, tmp_path: Path
+) -> None:
+    put(store)
+    os.truncate(tmp_path / KEY, len(DATA) - 1)
+    with pytest.raises(FileNotFoundError):
+        list(store.read(KEY, 0, len(DATA)))

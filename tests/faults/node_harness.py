@@ -62,7 +62,11 @@ class NodeHarness:
         return Principal(entity.tenant_id, str(uuid4()), entity.id, frozenset({Scope.ADMIN}))
 
     async def submit(
-        self, sql: str, output: Output | None = None, timeout_s: float | None = None
+        self,
+        sql: str,
+        output: Output | None = None,
+        timeout_s: float | None = None,
+        source: str = "live",
     ) -> str:
         """Accept a run; its id."""
         who = self.caller
@@ -70,7 +74,7 @@ class NodeHarness:
             who.tenant_id,
             who.entity_id,
             who.client_id,
-            "live",
+            source,
             sql,
             output or Output(ContentType.CSV),
             timeout_s=timeout_s,

@@ -15,8 +15,7 @@ import pytest
 
 from queryrun.auth.tokens import issue_token
 from queryrun.http.app import build_app
-from queryrun.http.context import DOWNLOAD_THREADS
-from queryrun.results.names import run_id_of
+from queryrun.http.context import DOWNLOAD_THREADS, KnownFile
 from tests.http.app_harness import AppHarness
 from tests.http.problem import assert_problem
 
@@ -255,9 +254,10 @@ async def test_an_entity_with_many_downloads_delays_anothers_by_a_chunk_at_a_tim
     """Every thread reads for the first one, and more of its downloads wait; then comes another."""
     urls = [await link(harness) for _ in range(DOWNLOAD_THREADS + 4)]
     other = await link(harness)
-    runs = harness.app.threads.entities_of_runs
+    known = harness.app.threads.known_files
     for url in (*urls, other):
-        runs.put(run_id_of(url.rpartition("/")[2]), "another" if url == other else "busy")
+        key = url.partition("?")[0].rpartition("/")[2]
+        known.put(key, KnownFile("another" if url == other else "busy"))
     order, free, read = list[str](), threading.Semaphore(0), harness.results.read
     lock = threading.Lock()
 
@@ -291,3 +291,18 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - other threads make it true
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("changed", [DATA[:-1], DATA + b"5,6\n", b""])
+async def test_a_file_of_another_size_than_was_stored_is_no_result(
+    harness: AppHarness, changed: bytes
+) -> None:
+    """Somebody has cut it or written to it: nobody takes what is left for the whole."""
+    url = await link(harness)
+    key = next(iter(harness.results.files))
+    harness.results.files[key] = changed
+    response = await fetch(harness, url)
+    assert_problem(response, 404, "file", code="resource_not_found")
+    assert f"{len(DATA)} were stored" in response.text
+    harness.results.files[key] = DATA
+    assert (await fetch(harness, url)).content == DATA

@@ -27,6 +27,7 @@ from queryrun.cli.stop_signals import StopSignals, block_stop_signals
 from queryrun.errors import ConfigurationError
 from queryrun.http.server import descriptors
 from queryrun.http.server.server import BACKLOG
+from queryrun.processes.child_setup import keep_exit_statuses
 from queryrun.results.ready_threads import ReadyThreads
 from queryrun.settings import Settings
 from queryrun.wiring.node import Node, build_node
@@ -70,6 +71,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     check_database(settings)
     check_kernel()
     block_stop_signals()
+    keep_exit_statuses()
     _print_stacks_on_request()
     logs = configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from queryrun.audit.model import AuditEvent
 from queryrun.errors import RunFailed, Unavailable
 from queryrun.http.audit import record
-from queryrun.http.context import AppContext
+from queryrun.http.context import AppContext, KnownFile
 from queryrun.http.errors import FileGone, LinkRefused, RangeNotSatisfiable
 from queryrun.http.request import ApiRequest
 from queryrun.results.names import disposition, media_type, run_id_of
@@ -38,10 +38,12 @@ async def download(app: AppContext, request: ApiRequest) -> Response:
     """The file, or the range of it that the caller requests."""
     key = request.path_params["key"]
     _check_link(app, request, key)
-    entity_id = await _entity_of(app, key)
+    known = await _known(app, key)
+    entity_id = known.entity_id
     file = await _stat(app, key, entity_id)
     if file is None:
         raise FileGone("file", f"File {PurePosixPath(key).name[:100]!r} could not be found")
+    _check_size(file, known)
     etag = f'"{file.etag.strip(chr(34))}"'
     headers = _headers(key, etag)
     if _matches(request.header(b"if-none-match"), etag):
@@ -71,19 +73,39 @@ def _check_link(app: AppContext, request: ApiRequest, key: str) -> None:
         raise LinkRefused("the link is not valid, or no longer; read the run again for a new one")
 
 
-async def _entity_of(app: AppContext, key: str) -> str:
-    """Whose turn a download is. While the store of runs is away, or the run is gone, the run
-    itself has a turn: a file can be downloaded all the same."""
-    run_id = run_id_of(key)
-    known = app.threads.entities_of_runs.get(run_id)
+async def _known(app: AppContext, key: str) -> KnownFile:
+    """Whose turn a download is, and how large the file has to be. While the store of runs is away,
+    or the run is gone, the run itself has a turn: a file can be downloaded all the same."""
+    known = app.threads.known_files.get(key)
     if known is not None:
         return known
+    run_id = run_id_of(key)
     with suppress(Unavailable):
         run = await app.runs.store.get(run_id)
         if run is not None:
-            app.threads.entities_of_runs.put(run_id, run.request.entity_id)
-            return run.request.entity_id
-    return run_id
+            size_bytes = run.file.size_bytes if run.file and run.file.key == key else None
+            known = KnownFile(run.request.entity_id, size_bytes)
+            app.threads.known_files.put(key, known)
+            return known
+    return KnownFile(run_id)
+
+
+def _check_size(file: StoredFile, known: KnownFile) -> None:
+    """Raise unless the file is as large as it was committed: who reads a part of a result for all
+    of it has a wrong one."""
+    if known.size_bytes in (None, file.size_bytes):
+        return
+    log.error(
+        "result_file_damaged",
+        key=file.key,
+        size_bytes=file.size_bytes,
+        committed_bytes=known.size_bytes,
+    )
+    raise FileGone(
+        "file",
+        f"the file is damaged: it has {file.size_bytes} bytes, and {known.size_bytes} were "
+        "stored; run the statement again",
+    )
 
 
 async def _stat(app: AppContext, key: str, entity_id: str) -> StoredFile | None:

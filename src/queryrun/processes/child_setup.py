@@ -65,6 +65,14 @@ def ignore_terminal_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def keep_exit_statuses() -> None:
+    """Have the kernel keep the exit status of a child until it is asked for.
+
+    Whoever ignores SIGCHLD when it starts us passes that on, and children vanish with their status.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def become_child(parent_pid: int, keep: int) -> None:
     """Separate a fresh fork from its parent: group, signals, descriptors, first limits.
 

@@ -26,6 +26,7 @@ from queryrun.processes.child_setup import (
     become_child,
     die_with_parent,
     ignore_terminal_signals,
+    keep_exit_statuses,
 )
 from queryrun.processes.descendants import kill_adopted
 from queryrun.processes.fork_frames import (
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> None:
     """`<control descriptor> <node pid> <sandbox mode>`, then `role=module:function` for each."""
     control_fd, node_pid, mode, *roles = arguments
     ignore_terminal_signals()
+    keep_exit_statuses()
     die_with_parent(int(node_pid))
     adopt_orphans()
     set_mode(SandboxMode(mode))

@@ -7,9 +7,11 @@ import ctypes
 import errno
 import fcntl
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 
 from queryrun.causes import Cause, cause_of
@@ -24,6 +26,8 @@ _WRITE_BACK_BYTES = 8 * 1024 * 1024
 milliseconds, not a second per 3 GB."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """EFBIG: the worker's own limit on file sizes, which is above all others, or the file system's."""
+_NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
+"""Of opening a link, a directory or a socket in this way."""
 _SYNC_FILE_RANGE_WRITE = 2
 _READ_FINISHED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """No link is followed, and a pipe does not block."""
@@ -51,18 +55,24 @@ class LocalResultStore:
     def stat(self, key: str) -> StoredFile | None:
         """The committed file. Its ETag is made of inode, time and size: no byte is read."""
         try:
-            found = self._path(key).stat()
+            found = self._path(key).lstat()
         except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(found.st_mode):  # a link, a pipe: somebody else has put it there
             return None
         etag = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
         return StoredFile(key, found.st_size, etag)
 
     def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` to before `end`. `FileNotFoundError` if there is none."""
-        with self._path(key).open("rb", buffering=0) as file:
+        """The bytes from `start` to before `end`. `FileNotFoundError` if there is no such file, or
+        when it has no longer as many bytes."""
+        with _opened(self._path(key)) as file:
             file.seek(start)
             left = end - start
-            while left > 0 and (chunk := file.read(min(left, _CHUNK_BYTES))):
+            while left > 0:
+                chunk = file.read(min(left, _CHUNK_BYTES))
+                if not chunk:
+                    raise FileNotFoundError(errno.ENOENT, "it has become shorter")
                 left -= len(chunk)
                 yield chunk
 
@@ -87,6 +97,8 @@ class LocalResultStore:
             try:
                 found = os.fstat(file)
                 is_plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+                if stat.S_ISDIR(found.st_mode):  # back to what is removed with the worker
+                    unfinished.rename(outbox / secrets.token_hex(8))
                 if not is_plain or found.st_size != size_bytes:
                     raise _not_as_announced()
                 if not is_stopped and has_writer(file):
@@ -272,6 +284,22 @@ class LocalResultWriter:
         if self._is_open:
             self._is_open = False
             os.close(self._file)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[FileIO]:
+    """A finished file, and nothing else that may be there under its name."""
+    try:
+        file = os.open(path, _READ_FINISHED)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise FileNotFoundError(errno.ENOENT, "no plain file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise FileNotFoundError(errno.ENOENT, "no plain file")
+    with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - a descriptor
+        yield opened
 
 
 _OF_PROCESSES = {Cause.NO_DESCRIPTORS, Cause.NO_PROCESSES, Cause.NO_MEMORY}

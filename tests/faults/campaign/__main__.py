@@ -26,7 +26,7 @@ from tests.faults.campaign.moments import MOMENTS, Moment
 from tests.faults.campaign.play import Outcome, play
 from tests.faults.campaign.site import SITES, Site
 
-PER_SITE = 60
+PER_SITE = 150
 """Cases on one site, before a new one: the next begins without what these left in the database."""
 
 

@@ -24,21 +24,31 @@ struct control {
     volatile uint32_t active, calls, files, error, delay_ms, torn;
 };
 enum { WRITE = 1, SYNC = 2, CREATE = 4, FORK = 8, OPEN = 16, MAKE = 32 };
-enum { STORE = 1, RESULTS = 2, SPILL = 4, OTHER = 8 };
+enum { STORE = 1, RESULTS = 2, SPILL = 4, OTHER = 8, SLOW = 16 };
 
 static struct control none, *control = &none;
 #define MAX_FILES 4096
 static unsigned char kinds[MAX_FILES];
+static long slow_read_ms;
 
 static unsigned kind_of(const char *path) {
+    char target[512];
+    if (!strncmp(path, "/proc/self/fd/", 14)) { /* a worker opens what it has open once more */
+        ssize_t size = readlink(path, target, sizeof target - 1);
+        if (size < 0) return OTHER;
+        target[size] = 0;
+        path = target;
+    }
     if (strstr(path, "queryrun.db")) return STORE;
     if (strstr(path, "/results/")) return RESULTS;
     if (strstr(path, "/spill/")) return SPILL;
+    if (strstr(path, "/slow.parquet")) return SLOW;
     return OTHER;
 }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *path = getenv("FAULT_CONTROL");
+    const char *path = getenv("FAULT_CONTROL"), *slow = getenv("FAULT_SLOW_READ_MS");
+    slow_read_ms = slow ? atol(slow) : 0;
     int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open");
     int file = path ? real(path, O_RDWR | O_CLOEXEC) : -1;
     if (file < 0) return;
@@ -111,6 +121,21 @@ ssize_t pwrite(int file, const void *data, size_t size, off_t at) {
 ssize_t pwrite64(int file, const void *data, size_t size, off64_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
     WRITES(real, at)
+    return real(file, data, size, at);
+}
+/* A table on a slow disk: whoever reads it is busy for a while without using a processor. */
+static void wait_for_disk(int file) {
+    struct timespec delay = {slow_read_ms / 1000, slow_read_ms % 1000 * 1000000L};
+    if (kind_at(file) == SLOW) nanosleep(&delay, NULL);
+}
+ssize_t pread(int file, void *data, size_t size, off_t at) {
+    REAL(ssize_t, "pread", int, void *, size_t, off_t);
+    wait_for_disk(file);
+    return real(file, data, size, at);
+}
+ssize_t pread64(int file, void *data, size_t size, off64_t at) {
+    REAL(ssize_t, "pread64", int, void *, size_t, off64_t);
+    wait_for_disk(file);
     return real(file, data, size, at);
 }
 int close(int file) {

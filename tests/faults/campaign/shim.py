@@ -16,6 +16,10 @@ from enum import IntFlag
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("shim.c")
+VARIABLES = ("LD_PRELOAD", "FAULT_CONTROL", "FAULT_SLOW_READ_MS")
+SLOW_TABLE = "slow"
+"""Every read of this table's file waits: a statement over it takes time, and no processor."""
+_SLOW_READ_MS = 90
 _LAYOUT = struct.Struct("<qQIIIIII")
 _HITS_AT = 8
 
@@ -64,7 +68,9 @@ class Shim:
         control.write_bytes(bytes(mmap.PAGESIZE))
         with control.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
-        self.environ = {"LD_PRELOAD": str(library), "FAULT_CONTROL": str(control)}
+        self.slow_disk = {"LD_PRELOAD": str(library), "FAULT_SLOW_READ_MS": str(_SLOW_READ_MS)}
+        """For a node that no fault meets."""
+        self.environ = self.slow_disk | {"FAULT_CONTROL": str(control)}
 
     @contextmanager
     def failing(

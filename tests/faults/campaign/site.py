@@ -13,13 +13,15 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx2 as httpx
+import psycopg
 
 from queryrun.cli.home import init_home
 from queryrun.settings import DATABASE_NAME
 from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server, ServerHarness, authorize
-from tests.faults.campaign.shim import Shim
+from tests.faults.campaign.shim import SLOW_TABLE, Shim
 from tests.faults.campaign.tcp_proxy import TcpProxy
 from tests.postgres_server import PostgresServer
 from tests.postgres_server import running as postgres_running
@@ -35,7 +37,10 @@ SETTINGS = {
     "QUERYRUN_SOURCES__LIVE__RUNNING_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__MAX_OUTPUT_ROWS": "0",
+    "QUERYRUN_SOURCES__LIVE__THREADS": "1",
 }
+SLOW_ROWS = 100_000
+_SLOW_ROW_GROUP = 5_000
 READY_TIMEOUT_S = 60.0
 """For a busy machine: what has to come back comes back in seconds."""
 
@@ -66,6 +71,14 @@ class Site(ABC):
     @abstractmethod
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Read the database itself."""
+
+    @abstractmethod
+    def nodes(self) -> list[Server]:
+        """The servers of the site, whether they run or not."""
+
+    def has_worker(self, run_id: str) -> bool:
+        """Whether a child process of a node works for the run. Cheaper than `workers_named`."""
+        return any(node.workers_of(run_id) for node in self.nodes())
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -148,6 +161,7 @@ class SqliteSite(Site):
         made = init_home(self.root / "home", entity="main", factor=None)
         self.home = made.home
         self.database = made.home / DATABASE_NAME
+        write_slow_table(made.data_dir)
         self.harness = ServerHarness(made, self.log)
         self.stack.callback(self.harness.close)
         self.start()
@@ -156,6 +170,9 @@ class SqliteSite(Site):
         self.server = self.harness.serve(
             self.environ, program=("tests.faults.campaign.server", "serve")
         )
+
+    def nodes(self) -> list[Server]:
+        return [self.server]
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.database, timeout=20)) as connection:
@@ -178,7 +195,10 @@ class PostgresSite(Site):
         self.cluster = Cluster.over(self.postgres, s3.new_bucket(), root)
         self.stack.callback(self.cluster.close)
         self.cluster.environ["QUERYRUN_RESULTS__ENDPOINT"] = self.bucket_proxy.endpoint
-        self.other = self.cluster.start("api,worker", SETTINGS)
+        write_slow_table(self.cluster.made.data_dir)
+        self.other = self._start_node(SETTINGS | self.shim.slow_disk)
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self.stack.callback(self._disconnect)
         self.start()
 
     def start(self) -> None:
@@ -188,18 +208,48 @@ class PostgresSite(Site):
             **self.environ,
             "QUERYRUN_DATABASE__URL_FILE": str(self.root / "proxied.url"),
         }
+        self.server = self._start_node(environ)
+
+    def _start_node(self, environ: Mapping[str, str]) -> Server:
         program = ("-m", "tests.faults.campaign.server", "serve")
-        self.server = self.cluster.start("api,worker", environ, program=program)
+        return self.cluster.start("api,worker", environ, program=program)
+
+    def nodes(self) -> list[Server]:
+        return [self.server, self.other]
 
     @property
     def _database(self) -> str:
         return self.cluster.url.rpartition("/")[2]
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
-        return self.cluster.query(statement)
+        """By a connection that is kept, and made anew when a fault has met it."""
+        try:
+            return self._query(statement)
+        except psycopg.OperationalError:
+            self._disconnect()
+            return self._query(statement)
+
+    def _query(self, statement: str) -> list[tuple[Any, ...]]:
+        if self._connection is None:
+            self._connection = psycopg.connect(self.cluster.url, autocommit=True)
+        return self._connection.execute(statement.encode()).fetchall()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 SITES: dict[str, Callable[[Path, int], Site]] = {SQLITE: SqliteSite, POSTGRES: PostgresSite}
+
+
+def write_slow_table(data: Path) -> None:
+    """A table whose row groups are each a wait for the disk."""
+    path = data / f"{SLOW_TABLE}.parquet"
+    query = f"SELECT i FROM range({SLOW_ROWS}) t(i)"
+    options = f"FORMAT parquet, ROW_GROUP_SIZE {_SLOW_ROW_GROUP}"
+    with duckdb.connect() as writer:
+        writer.execute(f"COPY ({query}) TO '{path}' ({options})")
 
 
 def workers_named(run_id: str) -> list[int]:
@@ -208,9 +258,9 @@ def workers_named(run_id: str) -> list[int]:
 
 
 def _names() -> Iterator[tuple[int, str]]:
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        with suppress(OSError):
-            yield int(path.parent.name), path.read_text().strip()
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - often, so it is cheap
+        with suppress(OSError), open(f"/proc/{name}/comm") as file:  # noqa: PTH123
+            yield int(name), file.read().strip()
 
 
 def _is_dead(pid: int) -> bool:

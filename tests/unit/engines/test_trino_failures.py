@@ -142,3 +142,31 @@ def test_the_reason_of_a_kill_names_no_server() -> None:
     words = "Query killed. Message: see http://wiki.prod.example/kills"
     message = failure_from("ADMINISTRATIVELY_KILLED", "USER_ERROR", words).message
     assert message.endswith(": see […]")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "displayed"),
+    [
+        (
+            "EXCEEDED_LOCAL_MEMORY_LIMIT",
+            "Query exceeded per-node memory limit of 20MB [Allocated: 19.9MB, Delta: 1MB, Top "
+            "Consumers: {w-1.prod.example=19MB}]",
+            "Query exceeded the maximum memory: per-node memory limit of 20MB",
+        ),
+        (
+            "EXCEEDED_GLOBAL_MEMORY_LIMIT",
+            "Query exceeded distributed user memory limit of 1.5GB",
+            "Query exceeded the maximum memory: distributed user memory limit of 1.5GB",
+        ),
+        (
+            "EXCEEDED_TIME_LIMIT",
+            "Query exceeded maximum queued time limit of 5.00m",
+            "Query exceeded a time limit of the engine: maximum queued time limit of 5.00m",
+        ),
+        ("EXCEEDED_TIME_LIMIT", "w-1.prod.example", "Query exceeded a time limit of the engine"),
+    ],
+)
+def test_a_limit_of_trinos_is_named_and_its_servers_are_not(
+    name: str, words: str, displayed: str
+) -> None:
+    assert failure_from(name, "INSUFFICIENT_RESOURCES", words).message == displayed

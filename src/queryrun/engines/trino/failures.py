@@ -243,6 +243,8 @@ _SPOKEN_FOR_BY_NAME = {
 }
 _BY_ADMINISTRATORS = {"ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED"}
 _KILLED = re.compile(r"^Query (?:killed|preempted)\. Message: (.*)", re.S)
+_LIMIT = re.compile(r"^(?:Query )?exceeded (?:the )?((?:[\w-]+ )*limit of [\d.]+ ?\w*)", re.I)
+"""The limit and its value. What Trino writes behind it is of its operators and servers."""
 _REFUSED = {401, 403}
 _MAX_MESSAGE_CHARS = 2_000
 _POSITION = re.compile(r"^line \d+:\d+: ")
@@ -311,7 +313,8 @@ def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
 def _message(code: FailureCode, error: TrinoQueryError) -> str:
     spoken = _SPOKEN_FOR_BY_NAME.get(error.error_name or "") or _FIXED_MESSAGES.get(code)
     if spoken:
-        return spoken + _reason_of_kill(error)
+        reason = _reason_of_kill(error) or _limit_exceeded(error)
+        return f"{spoken}: {reason}" if reason else spoken
     return _displayed(_EXPECTING.sub("", _POSITION.sub("", error.message)))
 
 
@@ -323,7 +326,14 @@ def _displayed(text: str) -> str:
 def _reason_of_kill(error: TrinoQueryError) -> str:
     """What the administrator wrote for whoever submitted the query (`kill_query`'s `message`)."""
     found = _KILLED.search(error.message) if error.error_name in _BY_ADMINISTRATORS else None
-    return "" if found is None or not found[1].strip() else f": {_displayed(found[1])}"
+    return "" if found is None else _displayed(found[1])
+
+
+def _limit_exceeded(error: TrinoQueryError) -> str:
+    """Which of Trino's own limits it was: there are several for time, and for memory."""
+    is_limit = (error.error_name or "").startswith("EXCEEDED_")
+    found = _LIMIT.search(error.message) if is_limit else None
+    return "" if found is None else found[1]
 
 
 def _refusal(status: int) -> str:
