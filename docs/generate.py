@@ -303,8 +303,8 @@ def cli_page() -> str:
     parts = [
         "# Command line\n",
         "Generated from the program by `python docs/generate.py`; do not edit. How it is used is\n"
-        "in [a how-to](../how-to/command-line.md). `queryrun --install-completion` teaches your\n"
-        "shell the commands.\n",
+        "in [a how-to](../how-to/command-line.md). `queryrun completion` prints what\n"
+        "teaches your shell the commands.\n",
         *_command("queryrun", root),
     ]
     exits = " ".join(commands.EXITS.split()).removeprefix("Exit status: ")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from queryrun_cli.completing import VARIABLE, harmless, is_plain
 from queryrun_cli.errors import CommandError
 from queryrun_cli.shell.completion import Words, completions, quoted
 from queryrun_cli.shell.entries import is_whole, parts_of
@@ -240,3 +241,22 @@ def test_the_history_is_private_and_bounded(tmp_path: Path) -> None:
     assert MAX_HISTORY_BYTES // 2 - len(entry) <= len(kept) <= MAX_HISTORY_BYTES // 2
     assert kept.startswith(b"\n# ")
     assert kept.endswith(entry)
+
+
+@pytest.mark.parametrize(
+    "words", ["a \\$(touch x)", "`touch x`", "'; touch x; '", "x[/]", "\x1b[2J"]
+)
+def test_what_stands_beside_a_completion_is_no_code_of_a_shell(words: str) -> None:
+    assert not set("\\$`'\"[]\x1b") & set(harmless(words))
+
+
+def test_a_name_that_bash_would_take_apart_is_completed_by_the_other_shells_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, "complete_bash")
+    assert not is_plain("odd name")
+    assert is_plain("rates.eur-1")
+    monkeypatch.setenv(VARIABLE, "complete_zsh")
+    assert is_plain("odd name")
+    assert not is_plain("a\\$(touch x)")
+    assert not is_plain("a\nb")

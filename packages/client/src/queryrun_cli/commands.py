@@ -412,6 +412,21 @@ def usage(
     show_list("/v2/usage", params, [*columns, *figures], profile, as_json=as_json)
 
 
+def completion(
+    context: typer.Context,
+    shell: Annotated[
+        str, typer.Argument(help="bash, zsh or fish.", autocompletion=completing.shells)
+    ],
+) -> None:
+    """Print the script with which bash, zsh or fish completes commands, ids, tables and states.
+
+    For the shell it is typed in: eval "$(queryrun completion zsh)". See --install-completion, too.
+    """
+    from queryrun_cli.completion_script import print_script
+
+    print_script(context, shell)
+
+
 def help(
     context: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(help="A command.")] = None,
@@ -435,5 +450,6 @@ USER_COMMANDS = (
     login,
     config,
     usage,
+    completion,
     help,
 )

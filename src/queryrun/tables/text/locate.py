@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from queryrun.tables.text.delimited import BLOCK_BYTES, Layout
 from queryrun.tables.text.faults import FileFault
 from queryrun.tables.text.json_records import records
-from queryrun.tables.text.stream import TextFile, TextStream
+from queryrun.tables.text.stream import CHUNK_BYTES, TextFile, TextStream, line_breaks
+
+_MAX_CHARACTER_BYTES = 4
 
 
 def ragged_row(file: TextFile, layout: Layout, columns: int) -> tuple[int, int]:
@@ -40,13 +42,25 @@ def line_of_record(file: TextFile, number: int) -> int:
 
 def invalid_line(file: TextFile) -> int:
     """The first line that is not UTF-8; 0 when all are."""
+    line, cut_off = 1, b""
     with contextlib.closing(TextStream(file)) as stream, contextlib.suppress(FileFault):
-        for number, line in enumerate(io.BufferedReader(stream), 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    return 0
+        while chunk := stream.read(CHUNK_BYTES):
+            data = cut_off + chunk
+            valid = _valid_bytes(data)
+            line += line_breaks(data[:valid])
+            cut_off = data[valid:]
+            if len(cut_off) > _MAX_CHARACTER_BYTES:
+                return line
+    return line if cut_off else 0
+
+
+def _valid_bytes(data: bytes) -> int:
+    """How many bytes are UTF-8; a character at the end may be cut off."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(data)
 
 
 def _rows(file: TextFile, layout: Layout, columns: int) -> Iterator[tuple[int, list[str]]]:

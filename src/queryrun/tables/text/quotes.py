@@ -28,7 +28,7 @@ class QuoteCheck:
         literal = rb"(?<!" + edge + rb")" + q + rb"++"
         self._fine = re.compile(rb"(?:[^" + q + rb"]++|" + value + rb"|" + literal + rb")*+")
         self._open = re.compile(q + inside + rb"(?:" + q + rb")?+\Z")
-        self._carry, self._before, self._line = b"", b"\n", 0
+        self._carry, self._before, self._at = b"", b"\n", 0
 
     def __call__(self, chunk: bytes, is_last: bool) -> None:
         """Raises `FileFault` for a quote out of its place."""
@@ -36,7 +36,7 @@ class QuoteCheck:
             self._before = chunk[-1:] or self._before
             return
         if not self._carry:
-            self._line = self._stream.lines
+            self._at = self._stream.position
         data = self._before + self._carry + chunk + (b"\n" if is_last else b"")
         match = self._fine.match(data, 1)
         end = match.end() if match else 1
@@ -46,7 +46,7 @@ class QuoteCheck:
                 self._stream.file.name,
                 "has a quote that is not closed, or text behind a closing quote",
                 "write a quote inside of a quoted value twice",
-                line=self._line + line_breaks(data[1:end]),
+                line=self._stream.line_at(self._at) + line_breaks(data[1:end]),
             )
-        self._line += line_breaks(data[1:end])
+        self._at += end - 1
         self._before, self._carry = data[end - 1 : end], rest

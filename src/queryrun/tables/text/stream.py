@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import io
 import re
 import zlib
@@ -63,8 +64,8 @@ class TextStream(io.RawIOBase):
 
     def __init__(self, file: TextFile) -> None:
         self.file = file
-        self.lines = 1
-        """The line that the next chunk begins in."""
+        self.position = 0
+        """How many bytes of the text have been handed on."""
         self.fault: FileFault | None = None
         self.check: Check | None = None
         self.is_of_one_column = False
@@ -136,8 +137,21 @@ class TextStream(io.RawIOBase):
     def skip(self, count: int) -> None:
         """Pass over bytes of the head."""
         self._refuse_marks(self._buffer[:count], is_header=True)
-        self.lines += line_breaks(self._buffer[:count])
+        self.position += count
         self._buffer = self._buffer[count:]
+
+    def line_at(self, position: int) -> int:
+        """The line that a position of the text is in, which is at most where the buffer begins.
+
+        The text up to there is read again: counting all along takes longer than all other tests of
+        a chunk, and only a fault has to know.
+        """
+        line = 1
+        with contextlib.closing(TextStream(self.file)) as again:
+            while position > 0 and (chunk := again._next()):
+                line += line_breaks(chunk[:position])
+                position -= len(chunk)
+        return line
 
     def is_all(self, data: bytes) -> bool:
         """Whether `data`, which is waiting, is everything that is left."""
@@ -173,7 +187,7 @@ class TextStream(io.RawIOBase):
         except FileFault as fault:
             self.fault = self.fault or fault
             raise
-        self.lines += line_breaks(chunk)
+        self.position += len(chunk)
 
     def _refuse_marks(self, data: bytes, *, is_header: bool = False) -> None:
         """A byte order mark behind the start is the seam of joined files: what follows may be a
@@ -184,17 +198,23 @@ class TextStream(io.RawIOBase):
             at = match.start()
             is_seam = is_header or self.is_of_one_column or text[at - 1 : at] in (b"\n", b"\r")
             if at and is_seam:
-                line = self.lines + line_breaks(data[: max(0, at - len(self._tail))])
+                line = self.line_at(self.position)
+                line += line_breaks(data[: max(0, at - len(self._tail))])
                 self.fail(_SEAM, _SEAM_ADVICE, line)
         self._tail = (self._tail + data[-3:])[-3:]
 
     def _next(self) -> bytes:
         """The next chunk, decoded; sets `_is_at_end` with the last."""
+        text = self._next_text()
+        return self._without_comments(text) if self.file.comment else text
+
+    def _next_text(self, before: bytes = b"") -> bytes:
+        """`before` has been read too, and is not in the buffer yet."""
         raw, self._pending = (self._pending, b"") if self._is_first else (b"", b"")
         is_first, self._is_first = self._is_first, False
         raw = raw or self._take(CHUNK_BYTES)
         self._is_at_end = not raw
-        text = raw if self._decode is None else self._decoded(raw, self._decode)
+        text = raw if self._decode is None else self._decoded(raw, self._decode, before)
         while is_first and text.startswith(codecs.BOM_UTF8):  # what the codec has left of two
             text = text[len(codecs.BOM_UTF8) :]
         at = text.find(b"\0")
@@ -202,33 +222,35 @@ class TextStream(io.RawIOBase):
             self.fail(
                 "has a NUL byte",
                 'if the file is UTF-16, say so: encoding = "utf-16" in tables.toml',
-                self.lines + line_breaks(self._buffer + text[:at]),
+                self._line_behind(before + text[:at]),
             )
-        return self._without_comments(text) if self.file.comment else text
+        return text
+
+    def _line_behind(self, text: bytes) -> int:
+        """The line behind `text`, which stands behind the buffer."""
+        return self.line_at(self.position) + line_breaks(self._buffer + text)
 
     _is_quoted = False
 
     def _without_comments(self, text: bytes) -> bytes:
         """Comment lines become blank ones, so that lines keep their numbers."""
         mark = re.escape(self.file.comment.encode())
-        while text and not text.endswith(b"\n") and not self._is_at_end:
-            raw = self._take(CHUNK_BYTES)
-            self._is_at_end = not raw
-            text += raw if self._decode is None else self._decoded(raw, self._decode)
+        while text and not text.endswith((b"\n", b"\r")) and not self._is_at_end:
+            text += self._next_text(text)
         kept, at = [], 0
-        for match in re.finditer(rb"(?m)^" + mark + rb"[^\r\n]*", text):
+        for match in re.finditer(rb"(?<![^\r\n])" + mark + rb"[^\r\n]*", text):
             self._is_quoted ^= bool(text.count(b'"', at, match.start()) % 2)
             kept.append(text[at : match.start()])
             at = match.start() if self._is_quoted else match.end()
         self._is_quoted ^= bool(text.count(b'"', at) % 2)
         return b"".join((*kept, text[at:]))
 
-    def _decoded(self, raw: bytes, decode: codecs.IncrementalDecoder) -> bytes:
+    def _decoded(self, raw: bytes, decode: codecs.IncrementalDecoder, before: bytes) -> bytes:
         try:
             return decode.decode(raw, final=not raw).encode()
         except UnicodeDecodeError as error:
-            before = error.object[: error.start].decode(self.encoding, "ignore").encode()
-            line = self.lines + line_breaks(self._buffer + before)
+            before += error.object[: error.start].decode(self.encoding, "ignore").encode()
+            line = self._line_behind(before)
             self.fail(f"is not {self.encoding}", "give its `encoding` in tables.toml", line)
         except UnicodeError:
             advice = f'say its byte order: encoding = "{self.encoding}-le" in tables.toml'
