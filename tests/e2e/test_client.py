@@ -169,7 +169,7 @@ def test_a_download_replaces_its_target_in_one_step(server: Server, tmp_path: Pa
         assert gzip.decompress(path.read_bytes()) == b"a\n42\n"
         again = run.download(tmp_path / "mine.gz")
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == sorted(
-        [path.name, again.name, "log"]
+        [path.name, again.name]
     )
 
 
