@@ -115,8 +115,8 @@ cancel-suite: setup ## prove the cancel guarantee: classes A to G, one table (SC
 mutation-run: setup ## break each mechanism of the guarantee on purpose and see what notices (slow)
 	@$(BIN)/python -m tests.mutants
 
-kill-ledger: setup ## kill -9 a node KILLS times amid runs and messages: none lost, none out of order, the ledger exact (CLUSTER=yes: of two nodes on PostgreSQL)
-	@$(BIN)/python -m tests.faults.killed_nodes $(or $(KILLS),200) $(if $(CLUSTER),--cluster)
+kill-ledger: setup ## kill -9 a node KILLS times amid runs and messages: none lost, none out of order, the ledger exact (SEED=n: other moments; LIMIT_S=600: as many as there is time for; CLUSTER=yes: of two nodes on PostgreSQL)
+	@$(BIN)/python -m tests.faults.killed_nodes $(or $(KILLS),200) $(or $(SEED),1) $(or $(LIMIT_S),inf) $(if $(CLUSTER),--cluster)
 
 simulation: setup ## play COUNT seeds in JOBS processes of the core's simulation from FIRST on; prints and shrinks what breaks (PUT=clock, PUT=settling, PUT=replies: with a fault put back)
 	@$(BIN)/python -m tests.simulation --first $(or $(FIRST),0) --count $(or $(COUNT),2000) --jobs $(or $(JOBS),1) --put $(or $(PUT),nothing)

@@ -66,6 +66,7 @@ _EMPTY = "; ".join(
         "rate_buckets",
         "submit_counts",
         "saved_statements",
+        "revoked_logins",
         "tokens",
         "client_secrets",
         "client_entities",

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from tests.attack.targets import Targets
 
-GROUPS = ("front", "tenants", "orgs", "sandbox")
+GROUPS = ("front", "tenants", "orgs", "sandbox", "workers")
 """Modules of `tests/attack` with attacks, in the order of the table."""
 
 

@@ -41,12 +41,18 @@ class Targets:
             server = self._shared[key] = self._start(environ or {})
         return server
 
-    def fresh(self, environ: Mapping[str, str] | None = None, *, descriptors: int = 0) -> Server:
+    def fresh(
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        descriptors: int = 0,
+        program: str = "queryrun.cli",
+    ) -> Server:
         """A server that nobody has used. It ends with the attack.
 
         With `descriptors` it may open no more files than that.
         """
-        server = self._start(environ or {}, descriptors)
+        server = self._start(environ or {}, descriptors, program)
         self._fresh.append(server)
         return server
 
@@ -71,13 +77,15 @@ class Targets:
             server.close()
         self._directory.cleanup()
 
-    def _start(self, environ: Mapping[str, str], descriptors: int = 0) -> Server:
+    def _start(
+        self, environ: Mapping[str, str], descriptors: int = 0, program: str = "queryrun.cli"
+    ) -> Server:
         """Its output goes to a file: nobody reads a pipe here, and a full one would stop it."""
         self._homes += 1
         directory = Path(self._directory.name) / str(self._homes)
         made = init_home(directory / "home", entity="main", factor=None)
         home = str(made.home)
-        command = [sys.executable, "-m", "queryrun.cli", "serve", "--home", home, "--port", "0"]
+        command = [sys.executable, "-m", program, "serve", "--home", home, "--port", "0"]
         if descriptors:
             command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
         log = directory / "log"

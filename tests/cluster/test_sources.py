@@ -3,6 +3,7 @@ the work in the engine itself."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from uuid import uuid4
@@ -114,6 +115,21 @@ def test_a_cancel_on_one_node_stops_the_query_that_another_started(
     assert left == []
     record = front.get(run_id, "cancellation")["cancellation"]
     assert record["engine_stop"] == "remote_confirmed"
+
+
+def test_a_query_that_uses_more_cpu_of_trino_than_it_may_is_stopped_and_charged(
+    cluster: Cluster, trino_server: TrinoServer
+) -> None:
+    limits = {"QUERYRUN_LIMITS__SOURCE": json.dumps({"warehouse": {"cpu_s": 1}})}
+    front = cluster.start(environ=warehouse(port_of(trino_server)) | limits)
+    run = front.finished(front.submit(ENDLESS, source="warehouse")["id"])
+    assert (run["state"], run["error"]["code"]) == ("failed", "quota_exceeded")
+    assert "limit 'cpu_s' of this source: 1 s" in run["error"]["message"]
+    record = front.get(run["id"], "cancellation,usage")
+    assert record["cancellation"]["reason"] == "limit"
+    assert record["cancellation"]["engine_stop"] == "remote_confirmed"
+    assert record["usage"]["cpu_ms"] > 1000
+    assert queries_of(trino_server, run["id"]) == []
 
 
 def test_the_query_of_a_killed_node_is_stopped_by_name_and_the_run_requeued(

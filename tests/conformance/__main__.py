@@ -2,21 +2,23 @@
 
 `record` asks a Trino 476 what is not recorded yet, `judge` asks us and prints what is left over;
 with `--figures` it writes the figures of the page and the sample of `make test`. `show PATTERN`
-judges the statements that match, and prints each. `generate` compares expressions out of types,
-functions and edge values (`generate.py`), and writes what differs. All `fetch` the sources first.
+judges the statements that match, and prints each. `generate` asks Trino for expressions out of
+types, functions and edge values (`generate.py`) that are not recorded yet, compares them, and
+writes what differs; `compare` compares everything recorded. All `fetch` the sources first.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests import trino_process
+from tests.conformance import generated
 from tests.conformance.extract import Statement, statements
 from tests.conformance.fetch import CACHE, fetch, found
 from tests.conformance.figures import write_figures
-from tests.conformance.generated import Found, report, run, write_report
 from tests.conformance.recorded import read_recorded, record
 from tests.conformance.report import full
 from tests.conformance.run import judged, our_side
@@ -33,7 +35,7 @@ _OPTIONS = trino_process.Options(
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["fetch", "record", "judge", "show", "generate"])
+    parser.add_argument("what", choices=["fetch", "record", "judge", "show", "generate", "compare"])
     parser.add_argument("pattern", nargs="?", default=".")
     parser.add_argument("--output", type=Path, help="where `judge` writes what is left over")
     parser.add_argument("--figures", action="store_true", help="write what is committed")
@@ -50,6 +52,8 @@ def main() -> None:
             record(url, everything)
     elif options.what == "generate":
         _generate(options.seed, options.count, options.output or GENERATED)
+    elif options.what == "compare":
+        _compare(sorted(CACHE.glob("generated-*.jsonl")), options.output or GENERATED)
     elif options.what == "show":
         _show([s for s in everything if re.search(options.pattern, s.sql, re.I)], options.every)
     else:
@@ -62,12 +66,16 @@ def main() -> None:
 
 
 def _generate(seed: int, count: int, output: Path) -> None:
-    def progress(found: Found) -> None:
-        write_report(found, output)
-        print(report(found).splitlines()[0], flush=True)
+    with trino_process.running(_OPTIONS) as url:
+        generated.record(url, seed, count, lambda done: print(f"{done:,} asked", flush=True))
+    _compare([generated.recording(seed)], output)
 
-    with trino_process.running(_OPTIONS) as url, our_side() as side:
-        run(url, side, seed, count, progress)
+
+def _compare(files: Sequence[Path], output: Path) -> None:
+    def progress(found: generated.Found) -> None:
+        print(generated.report(found).splitlines()[0], flush=True)
+
+    output.write_text(generated.report(generated.judge(files, progress)), "utf-8")
 
 
 def _show(some: list[Statement], every: bool) -> None:

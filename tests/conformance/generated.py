@@ -1,24 +1,138 @@
-"""Generated expressions put to a real Trino and to us; what differs is printed, by its cause."""
+"""Generated expressions: what a real Trino makes of them, recorded, and compared with ours.
+
+A recording goes on where it stopped, and is compared anew after each change of ours.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
+from threading import Lock, local
+from typing import Any
 
-from queryrun.errors import RunFailed
-from queryrun.sql.trino.compile_queries import REGISTERED
-from queryrun.sql.trino.translate import Request, read, translate
-from tests.conformance.generate import EMPTY, statements
+from queryrun.errors import FailureCode
+from tests.conformance.edges import create_tables, write_tables
+from tests.conformance.fetch import CACHE
+from tests.conformance.generate import Generated, statements
 from tests.conformance.sides import BoundedSide
 from tests.differential import compare
+from tests.differential.engine_harness import OurResult
 from tests.differential.trino_client import TrinoClient, TrinoResult
 
-assert REGISTERED, "importing it makes every function known"
 _AGGREGATED = re.compile(r"avg|sum|stddev|var|corr|covar|regr|geometric|skew|kurt|entropy", re.I)
 _TOLERANCE, _AGGREGATED_TOLERANCE = 1e-13, 1e-7
+_THREADS = 3
+_PROCESSES = 2
+_CONSTANT = re.compile(r"CAST\((?:[^()']|'[^']*'|\([^()]*\))* AS ([^()]*(?:\([^()]*\))?[^()]*)\)")
+_LINE = re.compile(r"line (\d+):\d+: ")
+_SESSION = "query_max_execution_time=60s"
+
+
+def recording(seed: int) -> Path:
+    """Where Trino's responses to the statements of one seed are kept."""
+    return CACHE / f"generated-{seed}.jsonl"
+
+
+def record(url: str, seed: int, count: int, progress: Callable[[int], None]) -> None:
+    """Ask Trino what is not recorded yet, several statements at a time."""
+    create_tables(TrinoClient(url))
+    file = recording(seed)
+    known = _numbers(file)
+    missing = [(n, one) for n, one in enumerate(statements(seed, count)) if n not in known]
+    lock, own, failing = Lock(), local(), Failing()
+    with file.open("a", encoding="utf-8") as written, ThreadPoolExecutor(_THREADS) as threads:
+
+        def query(numbered: tuple[int, Generated]) -> int:
+            number, one = numbered
+            if not hasattr(own, "client"):
+                own.client = TrinoClient(url, session=_SESSION)
+            parts = list(_responses(own.client, one, failing))
+            with lock:
+                written.write(json.dumps({"number": number, "parts": parts}) + "\n")
+                written.flush()
+            return len(one.items)
+
+        done = 0
+        for items in threads.map(query, missing):
+            done += items
+            progress(done)
+
+
+def _numbers(file: Path) -> set[int]:
+    if not file.is_file():
+        return set()
+    with file.open(encoding="utf-8") as lines:
+        return {json.loads(line)["number"] for line in lines}
+
+
+class Failing:
+    """Expressions that are not asked again, because one like them fails a whole statement.
+
+    What is refused is like what has the same types; what fails despite TRY is like what calls the
+    same function.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def refused(self, item: str) -> None:
+        """Trino refuses its types."""
+        self._counts[_shape(item)] += 1
+
+    def failed(self, item: str) -> None:
+        """It fails with values, in a way that TRY does not catch."""
+        self._counts[_called(item)] += 1
+
+    def __contains__(self, item: str) -> bool:
+        return self._counts[_shape(item)] > 1 or self._counts[_called(item)] > 1
+
+
+def _shape(item: str) -> str:
+    return _CONSTANT.sub(r"\1", item)
+
+
+def _called(item: str) -> str:
+    """The function that an expression calls first; the whole of it if there is none."""
+    match = re.match(r'(?:TRY\()?"?(\w+)"?\(', item)
+    return match[1] if match else _shape(item)
+
+
+def _responses(client: TrinoClient, one: Generated, failing: Failing) -> Iterator[dict[str, Any]]:
+    """What Trino makes of one statement: in parts, because one failure fails all of it."""
+    items = [item for item in one.items if item not in failing]
+    while items:
+        result = client.query(one.sql(items))
+        if not result.error:
+            yield _part(one, items, result)
+            return
+        match = _LINE.match(result.message)
+        number = Generated.item_at(int(match[1])) if match else -1
+        if 0 <= number < len(items):
+            failing.refused(items[number])
+            yield _part(one, [items.pop(number)], result)
+        elif len(items) == 1:
+            failing.failed(items[0])
+            yield _part(one, items, result)
+            return
+        else:
+            middle = len(items) // 2
+            for half in (items[:middle], items[middle:]):
+                yield from _responses(client, Generated(one.head, half, one.tail), failing)
+            return
+
+
+def _part(one: Generated, items: Sequence[str], result: TrinoResult) -> dict[str, Any]:
+    requested = {"head": one.head, "items": list(items), "tail": one.tail}
+    if result.error:
+        return requested | {"error": result.error, "message": result.message[:300]}
+    return requested | {"columns": result.columns, "rows": result.rows}
 
 
 @dataclass(slots=True)
@@ -26,107 +140,142 @@ class Found:
     """What came out: `both` were compared, one by one; `differences` have expression and cause."""
 
     both: int = 0
-    trino_fails: int = 0
+    both_fail: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     differences: list[tuple[str, str]] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
+    only_we: list[tuple[str, str]] = field(default_factory=list)
+    """What comes out here and fails in Trino."""
 
     @property
     def count(self) -> int:
         """Expressions in all."""
-        return self.both + self.trino_fails + self.refused.total() + len(self.failures)
+        others = len(self.failures) + len(self.only_we)
+        return self.both + self.both_fail + self.refused.total() + others
+
+    def add(self, other: Found) -> None:
+        """What came out of others, too."""
+        self.both += other.both
+        self.both_fail += other.both_fail
+        self.refused += other.refused
+        self.differences += other.differences
+        self.failures += other.failures
+        self.only_we += other.only_we
 
 
-def run(
-    url: str, side: BoundedSide, seed: int, count: int, progress: Callable[[Found], None]
-) -> Found:
-    """Ask both; a statement that fails on one of them is asked again by halves."""
+def judge(files: Sequence[Path], progress: Callable[[Found], None]) -> Found:
+    """Compare everything recorded with what comes out here."""
     found = Found()
-    client = TrinoClient(url, schema="tiny", catalog="tpch")
-    for prefix, items, suffix in statements(seed, count):
-        taken = _taken(
-            found, f"WITH t AS ({EMPTY}) SELECT {prefix.rpartition(' SELECT ')[2]}", items, suffix
-        )
-        _compare(found, client, side, prefix, taken, suffix)
-        progress(found)
+    write_tables()
+    lines = (line for file in files for line in file.read_text("utf-8").splitlines())
+    with get_context("spawn").Pool(_PROCESSES, _open) as pool:
+        for one in pool.imap_unordered(_judged, lines):
+            found.add(one)
+            progress(found)
     return found
 
 
-def _taken(found: Found, prefix: str, items: list[str], suffix: str) -> list[str]:
-    """What is not refused here: that shows before anything runs."""
-    taken = []
-    for item in items:
-        try:
-            translate(read(f"{prefix}, {item}{suffix}"), {}, Request())
-        except RunFailed as error:
-            found.refused[re.sub(r"'[^']*'|\d+", "…", error.failure.message)[:120]] += 1
+_sides: list[BoundedSide] = []
+"""The one session of a process."""
+
+
+def _open() -> None:
+    _sides.append(BoundedSide(write_tables(), Path(tempfile.mkdtemp())))
+
+
+def _judged(line: str) -> Found:
+    found = Found()
+    for part in json.loads(line)["parts"]:
+        one = Generated(part["head"], part["items"], part["tail"])
+        if "error" in part:
+            _judge_failure(found, one, f"{part['error']}: {part['message']}")
         else:
-            taken.append(item)
-    return taken
+            columns = [(name, kind) for name, kind in part["columns"]]
+            _compare(found, one, TrinoResult(columns, part["rows"]))
+    return found
 
 
-def _compare(
-    found: Found, client: TrinoClient, side: BoundedSide, prefix: str, items: list[str], suffix: str
-) -> None:
-    if not items:
+def _judge_failure(found: Found, one: Generated, message: str) -> None:
+    ours = _sides[0].run(one.sql(one.items))
+    if ours.failure is None:
+        found.only_we.append((one.items[0], message))
+    elif _is_refused(ours):
+        found.refused[_cause(ours)] += 1
+    else:
+        found.both_fail += 1
+
+
+def _compare(found: Found, one: Generated, trino: TrinoResult) -> None:
+    """All at once; where some fail here, without those that do."""
+    if not one.items:
         return
-    sql = ", ".join([prefix, *items]) + suffix
-    trino = client.query(sql)
-    if trino.error:
-        if len(items) == 1:
-            found.trino_fails += 1
-            return
-        for half in (items[: len(items) // 2], items[len(items) // 2 :]):
-            _compare(found, client, side, prefix, half, suffix)
+    keys = len(trino.columns) - len(one.items)
+    ours = _sides[0].run(one.sql(one.items))
+    if ours.failure is None:
+        _compare_values(found, one.items, trino, ours, keys)
         return
-    _compare_ours(found, trino, side, prefix, items, suffix)
-
-
-def _compare_ours(
-    found: Found, trino: TrinoResult, side: BoundedSide, prefix: str, items: list[str], suffix: str
-) -> None:
-    ours = side.run(", ".join([prefix, *items]) + suffix)
-    keys = len(trino.columns) - len(items)
-    if ours.failure and len(items) == 1:
-        note = f"{ours.failure.code}: {ours.failure.message}"
-        if "not supported" in note:
-            found.refused[note[:120]] += 1
-        else:
-            found.failures.append((items[0], note))
+    number = Generated.item_at(ours.failure.line or 0)
+    if len(one.items) == 1 or 0 <= number < len(one.items):
+        number = max(number, 0) if len(one.items) > 1 else 0
+        _note_failure(found, one.items[number], ours)
+        rest = [n for n in range(len(one.items)) if n != number]
+        _compare(found, _some(one, rest), _columns(trino, keys, rest))
         return
-    if ours.failure:
-        middle = len(items) // 2
-        _compare_ours(found, _part(trino, keys, 0, middle), side, prefix, items[:middle], suffix)
-        rest = _part(trino, keys, middle, len(items))
-        _compare_ours(found, rest, side, prefix, items[middle:], suffix)
-        return
-    for number, item in enumerate(items, keys):
-        found.both += 1
-        tolerance = _AGGREGATED_TOLERANCE if _AGGREGATED.search(item) else _TOLERANCE
-        (_, kind), our_kind = trino.columns[number], ours.kinds[number]
-        note = "" if compare.same_type(kind, our_kind) else f"type: Trino {kind}, we {our_kind}"
-        note = note or _difference(trino.rows, ours.rows, number, our_kind, tolerance)
-        if note:
-            found.differences.append((item, note))
+    middle = len(one.items) // 2
+    for half in (range(middle), range(middle, len(one.items))):
+        _compare(found, _some(one, half), _columns(trino, keys, half))
 
 
-def _part(trino: TrinoResult, keys: int, start: int, end: int) -> TrinoResult:
+def _note_failure(found: Found, item: str, ours: OurResult) -> None:
+    if _is_refused(ours):
+        found.refused[_cause(ours)] += 1
+    elif ours.failure:
+        found.failures.append((item, f"{ours.failure.code}: {ours.failure.message}"))
+
+
+def _is_refused(ours: OurResult) -> bool:
+    failure = ours.failure
+    return failure is not None and (
+        failure.code is FailureCode.NOT_SUPPORTED or "is not supported" in failure.message
+    )
+
+
+def _cause(ours: OurResult) -> str:
+    assert ours.failure
+    return re.sub(r"'[^']*'|\d+", "…", ours.failure.message)[:120]
+
+
+def _some(one: Generated, numbers: Sequence[int]) -> Generated:
+    return Generated(one.head, [one.items[n] for n in numbers], one.tail)
+
+
+def _columns(trino: TrinoResult, keys: int, numbers: Sequence[int]) -> TrinoResult:
     """The keys and some of the columns of a result."""
-    chosen = [*range(keys), *range(keys + start, keys + end)]
+    chosen = [*range(keys), *(keys + n for n in numbers)]
     rows = [[row[n] for n in chosen] for row in trino.rows]
     return TrinoResult([trino.columns[n] for n in chosen], rows)
 
 
-def _difference(
-    rows: list[list[object]], ours: object, number: int, kind: object, tolerance: float
-) -> str:
+def _compare_values(
+    found: Found, items: Sequence[str], trino: TrinoResult, ours: OurResult, keys: int
+) -> None:
+    for number, item in enumerate(items, keys):
+        found.both += 1
+        kind, our_kind = trino.columns[number][1], ours.kinds[number]
+        note = "" if compare.same_type(kind, our_kind) else f"type: Trino {kind}, we {our_kind}"
+        note = note or _difference(trino.rows, ours, number, item)
+        if note:
+            found.differences.append((item, note))
+
+
+def _difference(rows: list[list[Any]], ours: OurResult, number: int, item: str) -> str:
     try:
         return compare.differences(
             [[row[number]] for row in rows],
-            [[row[number]] for row in ours],  # type: ignore[attr-defined]
-            [kind],  # type: ignore[list-item]
+            [[row[number]] for row in ours.rows],
+            [ours.kinds[number]],
             is_ordered=True,
-            tolerance=tolerance,
+            tolerance=_AGGREGATED_TOLERANCE if _AGGREGATED.search(item) else _TOLERANCE,
         )
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         return f"not comparable: {type(error).__name__} {error}"
@@ -137,14 +286,13 @@ def report(found: Found) -> str:
     lines = [
         f"{found.count:,} expressions: {found.both:,} compared, {len(found.differences):,} "
         f"different; {found.refused.total():,} refused, {len(found.failures):,} failed here alone, "
-        f"{found.trino_fails:,} failed in Trino"
+        f"{len(found.only_we):,} failed in Trino alone, {found.both_fail:,} in both"
     ]
-    lines += [f"different: {item}\n    {note[:300]}" for item, note in found.differences]
-    lines += [f"failed: {item}\n    {note[:300]}" for item, note in found.failures]
+    for what, some in (
+        ("different", found.differences),
+        ("failed here", found.failures),
+        ("failed in Trino", found.only_we),
+    ):
+        lines += [f"{what}: {item}\n    {note[:300]}" for item, note in some]
     lines += [f"{count:6} refused: {what}" for what, count in found.refused.most_common()]
     return "\n".join(lines) + "\n"
-
-
-def write_report(found: Found, output: Path) -> None:
-    """The report as a file."""
-    output.write_text(report(found), "utf-8")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from queryrun.auth.model import Client, Entity, Scope, Tenant
+from queryrun.auth.model import Client, Entity, RevokedLogin, Scope, Tenant
 from queryrun.auth.store import MAX_ROTATED, AuthStore
 from queryrun.errors import NotFound
 
@@ -56,9 +56,16 @@ class AuthStoreContract:
         await store.add_tenant("tenant-2", "Two")
         assert await store.add_entity(MAIN) == MAIN
         assert await store.add_entity(Entity("entity-9", "tenant-1", "main")) == MAIN
-        namesake = Entity("entity-3", "tenant-2", "main")
-        assert await store.add_entity(namesake) == namesake
-        assert await store.entities() == [MAIN, namesake]
+
+    async def test_a_name_is_one_entitys_in_whichever_tenant_and_case(
+        self, store: AuthStore
+    ) -> None:
+        for tenant_id in ("tenant-1", "tenant-2"):
+            await store.add_tenant(tenant_id, tenant_id)
+        await store.add_entity(MAIN)
+        for tenant_id, name in (("tenant-2", "main"), ("tenant-2", "Main"), ("tenant-1", "MAIN")):
+            assert await store.add_entity(Entity("entity-3", tenant_id, name)) == MAIN
+        assert await store.entities() == [MAIN]
 
     async def test_a_client_reads_as_it_was_added(self, store: AuthStore) -> None:
         known = await with_client(store, client(entities=(OTHER, MAIN)))
@@ -218,10 +225,49 @@ class AuthStoreContract:
     async def test_lately_revoked_clients_are_found(self, store: AuthStore) -> None:
         known = await with_client(store)
         await store.add_client(client("client-2"), "digest")
-        assert await store.revoked_since(NOW - HOUR) == []
+        assert await store.revoked_since(NOW - HOUR, NOW) == []
         await store.revoke_client(known.id, NOW)
-        assert await store.revoked_since(NOW) == [known.id]
-        assert await store.revoked_since(NOW + HOUR) == []
+        revoked = [(known.tenant_id, known.id)]
+        assert await store.revoked_since(NOW, NOW) == revoked
+        assert await store.revoked_since(NOW, NOW - HOUR) == revoked, "by a clock that is ahead"
+        assert await store.revoked_since(NOW + HOUR, NOW + HOUR) == []
+
+    async def test_lately_expired_clients_are_found(self, store: AuthStore) -> None:
+        known = await with_client(store, replace(client(), expires_time=NOW))
+        before = NOW - timedelta(milliseconds=1)
+        assert await store.revoked_since(NOW - HOUR, before) == []
+        assert await store.revoked_since(NOW - HOUR, NOW) == [(known.tenant_id, known.id)]
+        assert await store.revoked_since(NOW + HOUR, NOW + 2 * HOUR) == []
+
+    async def test_a_login_is_revoked_in_one_tenant_until_it_is_allowed(
+        self, store: AuthStore
+    ) -> None:
+        for tenant_id in ("tenant-1", "tenant-2"):
+            await store.add_tenant(tenant_id, tenant_id)
+        login = RevokedLogin("tenant-1", "login-1", "auth0|7 é", NOW)
+        assert await store.revoked_login("tenant-1", "login-1") is None
+        await store.revoke_login(login)
+        await store.revoke_login(replace(login, revoked_time=NOW + HOUR))
+        assert await store.revoked_login("tenant-1", "login-1") == login
+        assert await store.revoked_login("tenant-2", "login-1") is None
+        assert await store.revoked_logins("tenant-2") == []
+        assert await store.revoked_since(NOW, NOW) == [("tenant-1", "login-1")]
+        for later in (1, 2):
+            await store.allow_login("tenant-1", "login-1", NOW + later * HOUR)
+        await store.allow_login("tenant-2", "login-1", NOW)
+        allowed = replace(login, allowed_time=NOW + HOUR)
+        assert await store.revoked_logins("tenant-1") == [allowed]
+        assert await store.revoked_since(NOW, NOW) == []
+        again = replace(login, revoked_time=NOW + 3 * HOUR)
+        await store.revoke_login(again)
+        assert await store.revoked_login("tenant-1", "login-1") == again
+
+    async def test_revoked_logins_are_listed_by_subject(self, store: AuthStore) -> None:
+        await store.add_tenant("tenant-1", "One")
+        for number, subject in enumerate(("b", "a", "Z", "é")):
+            await store.revoke_login(RevokedLogin("tenant-1", f"login-{number}", subject, NOW))
+        found = [one.subject for one in await store.revoked_logins("tenant-1")]
+        assert found == ["Z", "a", "b", "é"]
 
     async def test_tenants_are_listed_by_name(self, store: AuthStore) -> None:
         await store.add_tenant("tenant-2", "B")

@@ -84,6 +84,7 @@ class UsageStoreContract:
             read_rows=10,
             spilled_bytes=7,
             written_bytes=FILE.file.size_bytes,
+            result_rows=FILE.file.rows,
         )
         assert await total(usage_store, raw) == used
 

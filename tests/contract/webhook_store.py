@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.model import Client, Entity, RevokedLogin, Scope
 from queryrun.auth.store import AuthStore
 from queryrun.errors import Failure, FailureCode
 from queryrun.runs.model import AttemptRef
@@ -236,6 +236,38 @@ class WebhookStoreContract:
         await added(store, a_webhook())
         await submitted(runs)
         await auth.revoke_client(CLIENT, TIME)
+        await submitted(runs)
+        assert len((await store.deliveries(OF_TENANT)).deliveries) == 1
+
+    async def test_nothing_is_told_for_a_client_that_has_expired(
+        self, store: WebhookStore, runs: RunStore, auth: AuthStore
+    ) -> None:
+        entity = Entity(ENTITY, TENANT, "e")
+        await auth.add_tenant(TENANT, "t")
+        await auth.add_entity(entity)
+        made = {}
+        ends = {
+            "live": datetime(2100, 1, 1, tzinfo=UTC),
+            "expired": datetime(2020, 1, 1, tzinfo=UTC),
+        }
+        for client_id, expires in ends.items():
+            client = Client(client_id, TENANT, "c", (entity,), frozenset({Scope.READ}), TIME)
+            await auth.add_client(replace(client, expires_time=expires), "digest")
+            made[client_id] = await added(store, a_webhook(client=client_id, of_entity=True))
+        await submitted(runs)
+        [delivery] = (await store.deliveries(OF_TENANT)).deliveries
+        assert delivery.webhook_id == made["live"].id
+
+    async def test_nothing_is_told_for_a_revoked_login_until_it_is_allowed(
+        self, store: WebhookStore, runs: RunStore, auth: AuthStore
+    ) -> None:
+        for tenant_id in (TENANT, "another"):
+            await auth.add_tenant(tenant_id, "t")
+            await auth.revoke_login(RevokedLogin(tenant_id, CLIENT, "ann", TIME))
+        await added(store, a_webhook())
+        await submitted(runs)
+        assert (await store.deliveries(OF_TENANT)).deliveries == ()
+        await auth.allow_login(TENANT, CLIENT, TIME)
         await submitted(runs)
         assert len((await store.deliveries(OF_TENANT)).deliveries) == 1
 

@@ -44,14 +44,18 @@ def write_tables(directory: Path) -> None:
     empty.mkdir()
     session = open_one(empty, directory.parent / "spill")
     for name, query in own_tables().items():
-        rows = session.plan(query)
-        sql = f"SELECT * FROM ({rows.relation})"
-        with duckdb.connect(":memory:") as writer:
-            table = rows.connection.sql(sql).to_arrow_table()
-            writer.execute("SET TimeZone='UTC'")
-            writer.register("rows_of_it", table)
-            writer.execute(f"COPY (FROM rows_of_it) TO '{directory}/{name}.parquet'")
+        write_rows(session, query, directory / f"{name}.parquet")
     session.close()
+
+
+def write_rows(session: DuckDBSession, query: str, file: Path) -> None:
+    """The rows of a query in Trino's SQL as a Parquet file."""
+    rows = session.plan(query)
+    with duckdb.connect(":memory:") as writer:
+        table = rows.connection.sql(f"SELECT * FROM ({rows.relation})").to_arrow_table()
+        writer.execute("SET TimeZone='UTC'")
+        writer.register("rows_of_it", table)
+        writer.execute(f"COPY (FROM rows_of_it) TO '{file}'")
 
 
 def open_one(

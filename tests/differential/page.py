@@ -23,6 +23,8 @@ _APPROXIMATED = (
     ("`approx_distinct`, `approx_percentile`", "estimates by nature; ours come from DuckDB's sketches and differ from Trino's within some per cent. With weights a percentile is exact: the first value, in order, up to which the weights come to that share"),
     ("`approx_set`", "only as `cardinality(approx_set(x))`, where it is `approx_distinct(x)`; a sketch as a value is refused"),
     ("`approx_most_frequent`", "counts exactly, whatever the capacity; of values equally frequent those seen first are kept, and the order of rows is no more certain than in Trino"),
+    ("`numeric_histogram`", "of more values than buckets depends on the order of the rows, in Trino as here; of numbers that are not finite it is refused"),
+    ("`checksum`", "of JSON and of a UUID is refused, and of a row that has anything but whole numbers, strings, dates and timestamps"),
     ("`avg` of a bigint", "sums doubles, as Trino does: beyond 2^53 the order of the rows shows"),
     ("clocks set back", "a reading that comes twice is the first of the two, as in Trino, where its zone is written; of the session's own zone it is the second"),
     ("`real` sums and averages", "computed in double precision and rounded once at the end; Trino rounds at every step (1e-6)"),

@@ -14,7 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from json import loads
 from pathlib import Path
@@ -37,27 +37,31 @@ ENVIRON = {
 SQL = "SELECT sum(i) AS s FROM range(300000) t(i)"
 RUNS_PER_KILL = 4
 TIMEOUT_S = 180.0
-FIGURES = ("cpu_ms", "wall_ms", "written_bytes")
+UNLIMITED_S = float("inf")
+FIGURES = ("cpu_ms", "wall_ms", "written_bytes", "result_rows")
 Message = tuple[str, str, str]
 """A message's id, its run and its event."""
 
 
 @dataclass
 class Outcome:
-    """What came of it. The last three have to be 0."""
+    """What came of it. The last four have to be 0."""
 
     kills: int = 0
     runs: int = 0
     messages: int = 0
     repeated: int = 0
     lost: int = 0
+    invented: int = 0
+    """Messages of what no run's history has."""
     out_of_order: int = 0
-    ledger_differs: int = 0
+    ledger_differs: list[str] = field(default_factory=list)
+    """The figures."""
 
     @property
     def is_good(self) -> bool:
-        """Nothing lost, nothing out of order, the ledger exact."""
-        return not (self.lost or self.out_of_order or self.ledger_differs)
+        """Nothing lost or invented, nothing out of order, the ledger exact."""
+        return not (self.lost or self.invented or self.out_of_order or self.ledger_differs)
 
 
 class _Receiver(ThreadingHTTPServer):
@@ -82,17 +86,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
-    """Kill a node `kills` times at random moments, then let everything finish, and count."""
-    chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
+def kill_again_and_again(
+    folder: Path, kills: int, seed: int = 1, limit_s: float = UNLIMITED_S
+) -> Outcome:
+    """Kill a node `kills` times at random moments, for `limit_s` at the longest, then let
+    everything finish, and count."""
+    chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - moments, not secrets
     harness = ServerHarness(init_home(folder / "home", entity="main", factor=None), folder / "log")
     try:
         with _receiving() as receiver:
             server = harness.serve(ENVIRON)
             url = f"http://127.0.0.1:{receiver.server_port}/"
             assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
-            for kill in range(kills):
-                _report(kill, kills)
+            for _ in _counted(kills, limit_s, outcome):
                 for _ in range(RUNS_PER_KILL):
                     server.submit(SQL)
                 time.sleep(chance.uniform(0, 0.4))
@@ -105,17 +111,18 @@ def kill_again_and_again(folder: Path, kills: int, seed: int = 1) -> Outcome:
     return outcome
 
 
-def kill_nodes_of_a_cluster(cluster: Cluster, kills: int, seed: int = 1) -> Outcome:
+def kill_nodes_of_a_cluster(
+    cluster: Cluster, kills: int, seed: int = 1, limit_s: float = UNLIMITED_S
+) -> Outcome:
     """The same with two nodes on one database: at random one of them is killed, while the other
     goes on, and a new one takes its place."""
-    chance, outcome = random.Random(seed), Outcome(kills)  # noqa: S311 - moments, not secrets
+    chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - moments, not secrets
     cluster.environ.update(ENVIRON)
     with _receiving() as receiver:
         nodes = [cluster.start(), cluster.start()]
         url = f"http://127.0.0.1:{receiver.server_port}/"
         assert nodes[0].http.post("/v2/webhooks", json={"url": url}).status_code == 201
-        for kill in range(kills):
-            _report(kill, kills)
+        for _ in _counted(kills, limit_s, outcome):
             for n in range(RUNS_PER_KILL):
                 nodes[n % 2].submit(SQL)
             time.sleep(chance.uniform(0, 0.4))
@@ -156,22 +163,38 @@ def _judge(server: Server, messages: list[Message], outcome: Outcome) -> None:
         expected = _events(server, str(run["id"]))
         received = by_run[str(run["id"])]
         outcome.lost += sum((Counter(expected) - Counter(received)).values())
+        outcome.invented += sum((Counter(received) - Counter(expected)).values())
         outcome.out_of_order += Counter(expected) == Counter(received) and expected != received
-    sums = {name: sum(int(run["usage"][name]) for run in runs) for name in FIGURES}
-    report = server.http.get("/v2/usage").json()["data"]
-    total = {name: sum(int(row[name]) for row in report) for name in FIGURES}
-    attempts = sum(int(run["usage"]["attempts"]) for run in runs)
-    listed = sum(len(run["attempts"]) for run in runs)
-    outcome.ledger_differs += total != sums
-    outcome.ledger_differs += attempts != listed
-    outcome.ledger_differs += sum(int(row["attempts"]) for row in report) != listed
+    [ledger] = server.http.get("/v2/usage").json()["data"]
+    outcome.ledger_differs = _differences(ledger, runs)
+
+
+def _differences(ledger: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
+    """What the ledger adds up that is not the sum of the runs, by what each says of its usage and,
+    apart from the ledger, by its attempts and its result."""
+    attempts = [one for run in runs for one in run["attempts"]]
+    complete = [run for run in runs if run["state"] == "complete"]
+    by_outcome: Counter[str] = Counter()
+    for one in ledger["attempts_by_cause"]:
+        by_outcome[one["outcome"]] += one["count"]
+    equal = {
+        **{name: (ledger[name], sum(run["usage"][name] for run in runs)) for name in FIGURES},
+        "attempts of runs": (sum(run["usage"]["attempts"] for run in runs), len(attempts)),
+        "attempts": (ledger["attempts"], len(attempts)),
+        "outcomes": (by_outcome, Counter(one["outcome"] for one in attempts)),
+        "complete runs": (ledger["runs"]["complete"], len(complete)),
+        "rows": (ledger["result_rows"], sum(run["number_of_rows"] for run in complete)),
+    }
+    return [name for name, (one, other) in equal.items() if one != other]
 
 
 def _finished_runs(server: Server) -> list[dict[str, Any]]:
     """Every run, once all are terminal."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        runs = _all(server, "/v2/query_runs", {"fields[]": "id,state,usage,attempts"})
+        runs = _all(
+            server, "/v2/query_runs", {"fields[]": "id,state,usage,attempts,number_of_rows"}
+        )
         if all(run["state"] in ("complete", "failed", "canceled") for run in runs):
             return runs
         time.sleep(0.2)
@@ -212,26 +235,32 @@ def _events(server: Server, run_id: str) -> list[str]:
     return events
 
 
-def _report(kill: int, kills: int) -> None:
-    """A long count says how far it is."""
-    if kill and kill % 20 == 0:
-        print(f"{kill} of {kills} kills", file=sys.stderr, flush=True)
+def _counted(kills: int, limit_s: float, outcome: Outcome) -> Iterator[None]:
+    """So many kills, or those that there is time for. A long count says how far it is."""
+    began_s = time.monotonic()
+    while outcome.kills < kills and time.monotonic() - began_s < limit_s:
+        yield
+        outcome.kills += 1
+        if outcome.kills % 20 == 0:
+            print(f"{outcome.kills} of {kills} kills", file=sys.stderr, flush=True)
 
 
-def main(kills: int, *, is_cluster: bool) -> Outcome:
+def main(kills: int, seed: int, limit_s: float, *, is_cluster: bool) -> Outcome:
     """Kill, on SQLite or on two nodes over PostgreSQL, in a folder that is removed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if not is_cluster:
-            return kill_again_and_again(folder, kills)
+            return kill_again_and_again(folder, kills, seed, limit_s)
         postgres = stack.enter_context(postgres_server.running())
         bucket = stack.enter_context(s3_server.running(folder / "s3")).new_bucket()
         cluster = Cluster.over(postgres, bucket, folder)
         stack.callback(cluster.close)
-        return kill_nodes_of_a_cluster(cluster, kills)
+        return kill_nodes_of_a_cluster(cluster, kills, seed, limit_s)
 
 
 if __name__ == "__main__":
-    result = main(int(sys.argv[1]), is_cluster="--cluster" in sys.argv)
+    count, first_seed, seconds = sys.argv[1:4]
+    is_of_a_cluster = "--cluster" in sys.argv
+    result = main(int(count), int(first_seed), float(seconds), is_cluster=is_of_a_cluster)
     print(result)
     sys.exit(not result.is_good)

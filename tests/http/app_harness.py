@@ -283,9 +283,11 @@ class AppHarness:
         data: bytes = b"one\n1\n",
         suffix: str = ".csv",
         usage: AttemptUsage | None = None,
+        duration_s: float = 0.0,
     ) -> Run:
-        """Claim the run and complete it with a file."""
+        """Claim the run and, so much later, complete it with a file."""
         ref = await self.claim(run_id)
+        self.clock.move(duration_s)
         key = f"{run_id}_1833251171549653{suffix}"
         self.results.files[key] = data
         file = ResultFile(key, len(data), sha256(data).hexdigest(), data.count(b"\n") - 1)

@@ -296,6 +296,20 @@ async def test_an_entity_cannot_share_a_directory_with_another_tenants(
         assert_problem(refused, 400, "name")
 
 
+async def test_of_tenants_that_want_one_directory_at_once_one_gets_it(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=ALL)
+    bodies = [{"name": "race", "tenant_id": one} for one in (TENANT, "tenant-2") * 4]
+    responses = await asyncio.gather(
+        *(call(harness, token, "POST", "entities", json=body) for body in bodies)
+    )
+    owners = {one.json()["tenant_id"] for one in responses if one.is_success}
+    assert len(owners) == 1
+    for body, response in zip(bodies, responses, strict=True):
+        assert response.is_success is (body["tenant_id"] in owners)
+    found = [one for one in await harness.database.auth.entities() if one.name == "race"]
+    assert len(found) == 1
+
+
 async def test_an_admin_stops_a_run_and_it_says_so(harness: AppHarness) -> None:
     token = await harness.new_token(scopes=WRITE)
     run_id = (await harness.create())["id"]

@@ -19,15 +19,16 @@ import pytest
 from flask import Response
 from joserfc import jwt
 
-from queryrun.auth.model import Scope
-from queryrun.auth.oidc import ExternalLogins, client_id_of
+from queryrun.auth.model import RevokedLogin, Scope
+from queryrun.auth.oidc import REVOKED_CACHE_S, ExternalLogins, client_id_of
 from queryrun.auth.oidc_keys import MAX_AGE_S, MAX_STALE_S, REFETCH_S, IssuerKeys
 from queryrun.auth.oidc_rules import ClaimRule
 from queryrun.auth.oidc_tokens import TokenOptions
+from queryrun.auth.secrets import digest
 from queryrun.http.app import build_app
 from queryrun.settings import OidcRule, OidcSettings
 from queryrun.wiring.oidc import IssuerDocuments
-from tests.http.app_harness import ACME, PUBLIC_URL, SELECT, TENANT, AppHarness
+from tests.http.app_harness import ACME, FOREIGN, PUBLIC_URL, SELECT, TENANT, AppHarness
 from tests.http.problem import assert_problem
 from tests.oidc_server import AUDIENCE, DISCOVERY, OidcServer, new_key, oidc_server
 
@@ -391,6 +392,138 @@ async def test_a_stream_and_a_wait_of_a_login_work(logins: Logins) -> None:
     stream = await logins.harness.call("GET", f"/v2/query_runs/{run_id}/events", token=token)
     assert stream.status_code == 200
     assert '"complete"' in stream.text
+
+
+ADMIN_LOGINS = "/admin/v1/logins"
+
+
+async def change_login(
+    logins: Logins, change: str, subject: str = "ann", **more: Any
+) -> httpx2.Response:
+    """Revoke or allow it, as an admin of the tenant or with another token."""
+    scopes = frozenset({Scope.ADMIN_WRITE})
+    token = more.pop("token", None) or await logins.harness.new_token(scopes=scopes)
+    body = {"subject": subject, **more}
+    return await logins.harness.call("POST", f"{ADMIN_LOGINS}/{change}", token=token, json=body)
+
+
+async def test_a_revoked_login_is_out_at_once_with_its_runs_and_nobody_else(
+    logins: Logins,
+) -> None:
+    ann, later = logins.forged(), logins.forged(jti="another")
+    bob = logins.forged(sub="bob")
+    call = logins.harness.call
+    runs = {
+        name: (await call("POST", "/v2/query_runs", token=token, json=SELECT)).json()["id"]
+        for name, token in (("ann", ann), ("bob", bob))
+    }
+    for _ in range(2):
+        response = await change_login(logins, "revoke")
+        assert response.status_code == 200
+    revoked = response.json()
+    assert revoked["client_id"] == client_id_of(logins.issuer.issuer, "ann")
+    assert (revoked["tenant_id"], revoked["allowed_time"]) == (TENANT, None)
+    for token in (ann, later):
+        refused = await logins.read(token)
+        assert refused.status_code == 401
+        assert "was revoked here" in refused.headers["www-authenticate"]
+    assert (await logins.read(bob)).status_code == 200
+    states = {
+        name: run.state.value
+        for name, run_id in runs.items()
+        if (run := await logins.harness.app.runs.store.get(run_id)) is not None
+    }
+    assert states == {"ann": "canceled", "bob": "accepted"}
+
+
+async def test_an_allowed_login_needs_a_token_from_after_that(logins: Logins) -> None:
+    clock = logins.harness.clock
+    old, silent = logins.forged(iat=int(clock().timestamp())), logins.forged()
+    assert (await logins.read(old)).status_code == 200
+    assert (await change_login(logins, "revoke")).status_code == 200
+    clock.move(5)
+    for _ in range(2):
+        response = await change_login(logins, "allow")
+        assert response.json()["allowed_time"] is not None
+    for token in (old, silent):
+        assert (await logins.read(token)).status_code == 401
+    clock.move(1)
+    new = logins.forged(iat=int(clock().timestamp()))
+    assert (await logins.read(new)).status_code == 200
+    assert (await change_login(logins, "revoke")).status_code == 200
+    assert (await logins.read(new)).status_code == 401
+
+
+async def test_a_revocation_by_another_node_counts_within_a_second(
+    logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [0.0]
+    monkeypatch.setattr("queryrun.auth.oidc.monotonic", lambda: passed[0])
+    token = logins.forged()
+    assert (await logins.read(token)).status_code == 200
+    client_id = client_id_of(logins.issuer.issuer, "ann")
+    login = RevokedLogin(TENANT, client_id, "ann", logins.harness.clock())
+    await logins.harness.database.auth.revoke_login(login)
+    passed[0] = REVOKED_CACHE_S
+    assert (await logins.read(token)).status_code == 401
+
+
+async def test_a_stream_of_a_revoked_login_is_not_valid_any_more(logins: Logins) -> None:
+    token = logins.forged()
+    assert (await logins.read(token)).status_code == 200
+    external, clock = logins.harness.app.external_logins, logins.harness.clock
+    assert external is not None
+    assert await external.is_valid(digest(token), clock()) is True
+    await change_login(logins, "revoke")
+    assert await external.is_valid(digest(token), clock()) is False
+
+
+async def test_a_login_is_revoked_by_an_admin_of_its_tenant_and_in_no_other(
+    logins: Logins,
+) -> None:
+    token = logins.forged()
+    foreign = await logins.harness.new_token(FOREIGN, scopes=frozenset({Scope.ADMIN_WRITE}))
+    assert (await change_login(logins, "revoke", token=foreign)).status_code == 200
+    assert_problem(await change_login(logins, "revoke", token=foreign, tenant_id=TENANT), 403)
+    reader = await logins.harness.new_token(scopes=frozenset({Scope.ADMIN_READ}))
+    assert_problem(await change_login(logins, "revoke", token=reader), 403)
+    assert (await logins.read(token)).status_code == 200
+    listed = await logins.harness.call("GET", ADMIN_LOGINS, token=reader)
+    assert listed.json() == {"next_page": None, "data": []}
+    operator = await logins.harness.new_token(
+        FOREIGN, scopes=frozenset({Scope.ADMIN_WRITE, Scope.ADMIN_ALL})
+    )
+    assert (await change_login(logins, "revoke", token=operator, tenant_id=TENANT)).is_success
+    assert (await logins.read(token)).status_code == 401
+    (entry,) = (await logins.harness.call("GET", ADMIN_LOGINS, token=reader)).json()["data"]
+    assert entry["subject"] == "ann"
+
+
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\0b", 7, None])
+async def test_what_is_no_subject_is_a_400(logins: Logins, subject: Any) -> None:
+    assert_problem(await change_login(logins, "revoke", subject), 400)
+
+
+async def test_a_login_that_was_never_revoked_cannot_be_allowed(logins: Logins) -> None:
+    assert_problem(await change_login(logins, "allow", "nobody"), 404)
+
+
+async def test_revocations_are_in_the_audit_log_once(logins: Logins) -> None:
+    for change in ("revoke", "revoke", "allow", "allow"):
+        await change_login(logins, change, "o'hara | 7")
+    entries = await logins.harness.database.audit.entries(after=0, limit=100)
+    found = [one.fields for one in entries if one.fields["event"].startswith("login_")]
+    assert [one["event"] for one in found] == ["login_revoked", "login_allowed"]
+    assert {one["detail"]["subject_login"] for one in found} == {"o'hara | 7"}
+
+
+async def test_without_an_issuer_there_is_no_login_to_revoke(harness: AppHarness) -> None:
+    token = await harness.new_token(scopes=frozenset({Scope.ADMIN_WRITE}))
+    for change in ("revoke", "allow"):
+        path = f"{ADMIN_LOGINS}/{change}"
+        response = await harness.call("POST", path, token=token, json={"subject": "ann"})
+        assert_problem(response, 400, "subject")
+    assert (await harness.call("GET", ADMIN_LOGINS, token=token)).json()["data"] == []
 
 
 async def test_clients_of_the_store_go_on_as_before(logins: Logins) -> None:

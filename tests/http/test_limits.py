@@ -9,14 +9,15 @@ import pytest
 
 from queryrun.auth.model import Scope
 from queryrun.auth.tokens import issue_token
+from queryrun.runs.limits import LIMITS, Level, LimitKind, Period
 from queryrun.runs.usage import AttemptUsage
 from tests.http.app_harness import ACME, FOREIGN, GLOBEX, SELECT, TENANT, AppHarness
 from tests.http.problem import assert_problem
 
 pytestmark = pytest.mark.anyio
 
-LIMITS, ADMIN_LIMITS = "/v2/limits", "/admin/v1/limits"
-USED = AttemptUsage(2500, 4096, read_bytes=600, read_rows=5, spilled_bytes=0)
+OWN_LIMITS, ADMIN_LIMITS = "/v2/limits", "/admin/v1/limits"
+USED = AttemptUsage(2500, 4096, read_bytes=600, read_rows=5, spilled_bytes=40)
 OPERATOR = frozenset({Scope.ADMIN_WRITE, Scope.ADMIN_ALL})
 TENANT_WRITE = frozenset({Scope.ADMIN_WRITE})
 
@@ -32,7 +33,7 @@ async def set_limit(
 
 async def limit_of(harness: AppHarness, name: str, level: str) -> dict[str, Any]:
     """One of the caller's limits."""
-    data = (await harness.call("GET", LIMITS)).json()["data"]
+    data = (await harness.call("GET", OWN_LIMITS)).json()["data"]
     (found,) = [one for one in data if (one["name"], one["level"]) == (name, level)]
     return dict(found)
 
@@ -52,27 +53,52 @@ async def new_day(harness: AppHarness, days: float = 1) -> None:
     harness.token = issued.token
 
 
-@pytest.mark.parametrize(
-    ("level", "name", "used", "days"),
-    [
-        ("tenant", "read_bytes_per_day", 1200, 1),
-        ("entity", "read_bytes_per_month", 1200, 31),
-        ("client", "cpu_s_per_day", 5, 1),
-        ("source", "written_bytes_per_day", 12, 1),
-    ],
-)
-async def test_what_is_used_up_is_refused_until_it_begins_anew(
-    harness: AppHarness, level: str, name: str, used: int, days: int
-) -> None:
-    subject = {
-        "tenant": TENANT,
-        "entity": ACME.id,
-        "client": harness.client_id,
-        "source": "live",
+def subject_of(harness: AppHarness, level: Level) -> str:
+    """Whose limits of this level the caller is under."""
+    return {
+        Level.TENANT: TENANT,
+        Level.ENTITY: ACME.id,
+        Level.CLIENT: harness.client_id,
+        Level.SOURCE: "live",
     }[level]
-    assert (await set_limit(harness, level, subject, name, used)).status_code == 200
+
+
+def levels_of(*periods: Period) -> list[Any]:
+    """Each limit of these periods, at each of its levels."""
+    return [
+        pytest.param(kind, level, id=f"{kind.name} of a {level}")
+        for kind in LIMITS.values()
+        if kind.period in periods
+        for level in kind.levels
+    ]
+
+
+OF_TWO_RUNS = {
+    "read_bytes": 1200, "cpu_s": 5, "time_s": 8, "rows": 2, "written_bytes": 12,
+    "spill_bytes": 80, "downloaded_bytes": 12, "runs": 2,
+}  # fmt: skip
+"""What two runs of `used_run` have used, by the beginning of a limit's name."""
+
+
+async def used_run(harness: AppHarness) -> None:
+    """A run that has used something of every kind, and whose file was downloaded."""
+    run = await harness.create()
+    done = await harness.complete(run["id"], usage=USED, duration_s=4.01)
+    assert done.file is not None
+    url = (await harness.call("GET", f"/v2/query_runs/{run['id']}")).json()["file"]["url"]
+    assert (await harness.http.get(url)).status_code == 200
+
+
+@pytest.mark.parametrize(("kind", "level"), levels_of(Period.DAY, Period.MONTH))
+async def test_what_is_used_up_is_refused_until_it_begins_anew(
+    harness: AppHarness, kind: LimitKind, level: Level
+) -> None:
+    name, days = kind.name, 1 if kind.period is Period.DAY else 31
+    used = OF_TWO_RUNS[name.partition("_per_")[0]]
+    response = await set_limit(harness, level, subject_of(harness, level), name, used)
+    assert response.status_code == 200
     for _ in range(2):
-        await completed(harness)
+        await used_run(harness)
     limit = await limit_of(harness, name, level)
     assert (limit["limit"], limit["used"], limit["left"]) == (used, used, 0)
     assert limit["resets_time"].endswith("T00:00:00.000Z")
@@ -80,8 +106,9 @@ async def test_what_is_used_up_is_refused_until_it_begins_anew(
     assert_problem(response, 429)
     (entry,) = response.json()["errors"]
     assert entry["code"] == "limit_reached"
-    assert f"'{name}'" in entry["message"]
-    assert str(used) in entry["message"]
+    whose = "this source" if level is Level.SOURCE else f"your {level}"
+    assert f"limit '{name}' of {whose}: {used} {kind.unit}; {used} are used" in entry["message"]
+    assert "again from" in entry["message"]
     after_s = int(response.headers["retry-after"])
     assert 0 < after_s <= days * 86400
     dry = await harness.call("POST", "/v2/query_runs?dry_run=true", json=SELECT)
@@ -89,6 +116,56 @@ async def test_what_is_used_up_is_refused_until_it_begins_anew(
     await new_day(harness, days)
     assert (await limit_of(harness, name, level))["used"] == 0
     await harness.create()
+
+
+@pytest.mark.parametrize(("kind", "level"), levels_of(Period.MINUTE))
+async def test_what_a_minute_allows_is_shown_and_refused_with_when_again(
+    harness: AppHarness, kind: LimitKind, level: Level
+) -> None:
+    await set_limit(harness, level, subject_of(harness, level), kind.name, 2)
+    for left in (2, 1):
+        assert (await limit_of(harness, kind.name, level))["left"] == left
+        await harness.create()
+    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    assert_problem(response, 429)
+    assert f"limit '{kind.name}' of" in response.json()["errors"][0]["message"]
+    assert 1 <= int(response.headers["retry-after"]) <= 61
+    assert (await limit_of(harness, kind.name, level))["used"] == 2, "a refused one does not count"
+
+
+@pytest.mark.parametrize("level", list(Level))
+async def test_a_full_queue_says_whose_it_is_and_when_to_come_again(
+    harness: AppHarness, level: Level
+) -> None:
+    await set_limit(harness, level, subject_of(harness, level), "queued", 2)
+    for _ in range(2):
+        await harness.create()
+    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    assert_problem(response, 429)
+    (entry,) = response.json()["errors"]
+    assert entry["code"] == "queue_full"
+    whose = Level.TENANT if level is Level.SOURCE else level
+    assert f"your {whose} has 2" in entry["message"]
+    assert int(response.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(("kind", "level"), [
+    one for one in levels_of(Period.NOW) if one.values[0].name == "stored_bytes"
+])  # fmt: skip
+async def test_what_is_kept_is_shown_with_what_is_left_and_refused_when_nothing_is(
+    harness: AppHarness, kind: LimitKind, level: Level
+) -> None:
+    await set_limit(harness, level, subject_of(harness, level), kind.name, 18)
+    for left in (12, 6, 0):
+        await completed(harness)
+        limit = await limit_of(harness, kind.name, level)
+        assert (limit["limit"], limit["left"]) == (18, left)
+    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
+    assert_problem(response, 429)
+    (entry,) = response.json()["errors"]
+    assert entry["code"] == "limit_reached"
+    message = f"limit 'stored_bytes' of your {level}: 18 bytes; 18 are used"
+    assert message in entry["message"]
 
 
 async def test_another_entity_and_another_tenant_are_not_refused(harness: AppHarness) -> None:
@@ -99,30 +176,6 @@ async def test_another_entity_and_another_tenant_are_not_refused(harness: AppHar
         token = await harness.new_token(entity)
         response = await harness.call("POST", "/v2/query_runs", json=SELECT, token=token)
         assert response.status_code == 201
-
-
-async def test_submits_in_a_minute_are_counted_and_refused_ones_are_not(
-    harness: AppHarness,
-) -> None:
-    await set_limit(harness, "client", harness.client_id, "submits_per_minute", 2)
-    for _ in range(2):
-        await harness.create()
-    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
-    assert_problem(response, 429)
-    assert 1 <= int(response.headers["retry-after"]) <= 61
-    assert (await limit_of(harness, "submits_per_minute", "client"))["used"] == 2
-
-
-async def test_a_lower_queue_is_the_queue(harness: AppHarness) -> None:
-    await set_limit(harness, "entity", ACME.id, "queued", 1)
-    await harness.create()
-    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
-    assert_problem(response, 429)
-    assert response.json()["errors"][0]["code"] == "queue_full"
-    queued = [
-        one for one in (await harness.call("GET", LIMITS)).json()["data"] if one["name"] == "queued"
-    ]
-    assert 1 in [one["limit"] for one in queued]
 
 
 async def test_the_entities_of_a_tenant_share_its_queue(harness: AppHarness) -> None:
@@ -144,17 +197,6 @@ async def test_a_tenants_stored_bytes_are_those_of_all_its_entities(harness: App
         await completed(harness)
     limit = await limit_of(harness, "stored_bytes", "tenant")
     assert (limit["limit"], limit["used"], limit["left"]) == (1000, 12, 988)
-
-
-async def test_runs_of_a_day_are_those_that_ended(harness: AppHarness) -> None:
-    await set_limit(harness, "entity", ACME.id, "runs_per_day", 2)
-    for _ in range(2):
-        await completed(harness)
-    response = await harness.call("POST", "/v2/query_runs", json=SELECT)
-    assert_problem(response, 429)
-    assert "'runs_per_day'" in response.json()["errors"][0]["message"]
-    await new_day(harness)
-    await harness.create()
 
 
 @pytest.mark.parametrize(("value", "status"), [(0, 400), (1, 200), (None, 200)])
@@ -238,12 +280,12 @@ async def test_a_change_is_in_the_audit_log(harness: AppHarness) -> None:
 
 
 async def test_a_source_that_does_not_exist_is_a_400(harness: AppHarness) -> None:
-    assert_problem(await harness.call("GET", f"{LIMITS}?source=none"), 400, "source")
+    assert_problem(await harness.call("GET", f"{OWN_LIMITS}?source=none"), 400, "source")
 
 
 async def test_limits_of_the_source_are_shown_with_what_runs(harness: AppHarness) -> None:
     await harness.create()
-    data = (await harness.call("GET", LIMITS)).json()["data"]
+    data = (await harness.call("GET", OWN_LIMITS)).json()["data"]
     assert {one["name"] for one in data} >= {"rows", "time_s"}
     for one in data:
         assert set(one) == {

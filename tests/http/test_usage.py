@@ -146,6 +146,26 @@ async def test_csv_has_the_same_rows_and_links_to_the_next_page(harness: AppHarn
     assert [row["cpu_ms"] for row in rows] == ["1200", "1200"]
 
 
+HOSTILE = (
+    *("=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1"),
+    *('a\r=HYPERLINK("x")', "a\n=1", 'a","=1', "a\r\n=1", '"', ",", "'=1", "a\u2028=1", "\u202e=1"),
+)
+
+
+async def test_a_tag_in_csv_is_one_cell_and_no_formula_for_any_reader(harness: AppHarness) -> None:
+    for tag in HOSTILE:
+        await completed(harness, tags={"team": tag})
+    response = await harness.call("GET", f"{USAGE}?group_by[]=tag:team&format=csv&page_size=99")
+    strict = csv.reader(io.StringIO(response.text, newline=""), strict=True)
+    head, *rows = strict
+    assert {len(row) for row in rows} == {len(head)}
+    assert {row[0].removeprefix("'") for row in rows} == {tag.removeprefix("'") for tag in HOSTILE}
+    assert not [row[0] for row in rows if row[0].startswith(tuple("=+-@\t\r\n＝＋－＠"))]
+    outside_quotes = "".join(response.text.split('"')[::2])
+    assert "\r" not in outside_quotes
+    assert outside_quotes.count("\n") == len(HOSTILE) + 1
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -24,6 +24,8 @@ class AuditEvent(StrEnum):
     CLIENT_CHANGED = "client_changed"
     CLIENT_SECRET_ROTATED = "client_secret_rotated"  # noqa: S105 - the name of an event
     CLIENT_REVOKED = "client_revoked"
+    LOGIN_REVOKED = "login_revoked"
+    LOGIN_ALLOWED = "login_allowed"
     LIMIT_CHANGED = "limit_changed"
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - the name of an event
     RUN_SUBMITTED = "run_submitted"

@@ -73,6 +73,24 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokedLogin:
+    """A login at another issuer that somebody has ended in a tenant."""
+
+    tenant_id: str
+    client_id: str
+    subject: str
+    """Who it is at the issuer."""
+    revoked_time: datetime
+    allowed_time: datetime | None = None
+    """From then on its new tokens are taken again, and those from before are not; None: none is."""
+
+    def takes_token_of(self, issued_s: float | None) -> bool:
+        """Whether a token counts that says it was issued then (seconds since 1970)."""
+        allowed = self.allowed_time
+        return allowed is not None and issued_s is not None and issued_s >= int(allowed.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedSecret:
     """A new client or a rotated secret: the only moment the secret can be read."""
 

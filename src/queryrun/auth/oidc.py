@@ -1,7 +1,7 @@
 """Logins at another issuer (OpenID Connect): its tokens are taken as bearer tokens.
 
 Such a login is a client that is not in the store: what it may do is in its token's claims and the
-installation's rules. It ends with its token; whoever wants to end it before does so at the issuer.
+installation's rules. It ends with its token, or when somebody revokes it in its tenant.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from queryrun.auth.model import Client, Entity
+from queryrun.auth.model import Client, Entity, RevokedLogin
 from queryrun.auth.oidc_keys import IssuerKeys
 from queryrun.auth.oidc_rules import ClaimRule, Grant, grant_of
 from queryrun.auth.oidc_tokens import (
@@ -25,12 +26,14 @@ from queryrun.auth.oidc_tokens import (
 )
 from queryrun.auth.secrets import digest
 from queryrun.auth.store import AuthStore
-from queryrun.errors import Forbidden
+from queryrun.errors import Forbidden, Unauthenticated
 
 VERIFIED_S = 30.0
 """How long a verified token is taken without verifying it again."""
 MAX_VERIFIED = 10_000
 """Tokens that are remembered; a kilobyte each."""
+REVOKED_CACHE_S = 1.0
+"""How long a login is not looked up again. On the path of every request of one."""
 
 LoginListener = Callable[[Client], Awaitable[None]]
 """Hears of each token that this node sees for the first time."""
@@ -40,6 +43,7 @@ LoginListener = Callable[[Client], Awaitable[None]]
 class _Verified:
     client: Client
     expires_s: float
+    issued_s: float | None
     at_s: float
 
 
@@ -58,19 +62,27 @@ class ExternalLogins:
         self._keys = keys
         self._store = store
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
+        self._revoked: OrderedDict[tuple[str, str], tuple[float, RevokedLogin | None]]
+        self.forget()
 
     async def client_of(self, token: str, now: datetime, on_login: LoginListener) -> Client:
         """The client that this token speaks for.
 
-        Raises `Unauthenticated` for a token that is not valid, `Forbidden` for one that no rule
-        gives anything that exists, `Unavailable` while the issuer's keys are not known.
+        Raises `Unauthenticated` for a token that is not valid or whose login was revoked,
+        `Forbidden` for one that no rule gives anything that exists, `Unavailable` while the
+        issuer's keys are not known.
         """
         key, now_s = digest(token), now.timestamp()
         known = self._verified.get(key)
-        if known is not None and self._is_fresh(known, now_s):
+        is_fresh = known is not None and self._is_fresh(known, now_s)
+        found = known if known is not None and is_fresh else await self._verify(token, now_s)
+        if await self._is_revoked(found):
+            raise Unauthenticated(
+                "this login was revoked here; an administrator can allow it again"
+            )
+        if is_fresh:
             self._verified.move_to_end(key)
-            return known.client
-        found = await self._verify(token, now_s)
+            return found.client
         if known is None:
             await on_login(found.client)
         self._verified[key] = found
@@ -78,10 +90,36 @@ class ExternalLogins:
             self._verified.popitem(last=False)
         return found.client
 
-    def is_valid(self, token_digest: str, now: datetime) -> bool | None:
+    async def is_valid(self, token_digest: str, now: datetime) -> bool | None:
         """Whether a token that was taken is still valid; None for one that is not known here."""
         known = self._verified.get(token_digest)
-        return None if known is None else now.timestamp() < self._end_s(known)
+        if known is None:
+            return None
+        return now.timestamp() < self._end_s(known) and not await self._is_revoked(known)
+
+    def revocation(self, tenant_id: str, subject: str, now: datetime) -> RevokedLogin:
+        """What ends the login of this subject in a tenant, once the store has it."""
+        client_id = client_id_of(self._options.issuer, subject)
+        return RevokedLogin(tenant_id, client_id, subject, now)
+
+    def forget(self) -> None:
+        """Ask the store anew: somebody has revoked or allowed a login here."""
+        self._revoked = OrderedDict()
+
+    async def _is_revoked(self, known: _Verified) -> bool:
+        """What the store says, for a second on other nodes than the one where it was changed."""
+        cache, now_s = self._revoked, monotonic()
+        key = known.client.tenant_id, known.client.id
+        read_s, login = cache.get(key, (-REVOKED_CACHE_S, None))
+        if now_s - read_s >= REVOKED_CACHE_S:
+            login = await self._store.revoked_login(*key)
+            cache[key] = (
+                now_s,
+                login,
+            )  # into the dictionary of before, if it was forgotten meanwhile
+            if len(cache) > MAX_VERIFIED:
+                cache.popitem(last=False)
+        return login is not None and not login.takes_token_of(known.issued_s)
 
     def _is_fresh(self, known: _Verified, now_s: float) -> bool:
         return 0 <= now_s - known.at_s < VERIFIED_S and now_s < self._end_s(known)
@@ -106,7 +144,8 @@ class ExternalLogins:
             org_ids=grant.orgs,
             login=subject,
         )
-        return _Verified(client, float(claims["exp"]), now_s)
+        issued_s = float(claims["iat"]) if "iat" in claims else None
+        return _Verified(client, float(claims["exp"]), issued_s, now_s)
 
     async def _claims(self, token: str, header: Header, now_s: float) -> dict[str, Any]:
         keys = await self._keys.find(header)

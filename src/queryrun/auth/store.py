@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from queryrun.auth.model import Client, Entity, Tenant
+from queryrun.auth.model import Client, Entity, RevokedLogin, Tenant
 
 MAX_ROTATED = 4
 """Secrets in their grace period that a rotation keeps beside the current one."""
@@ -28,7 +28,8 @@ class AuthStore(Protocol):
         ...
 
     async def add_entity(self, entity: Entity) -> Entity:
-        """Create the entity, or return the existing one of the same tenant and name."""
+        """Create the entity, or return the one that has its name already, in whichever case and of
+        whichever tenant: entities are directories, so a name is one's alone."""
         ...
 
     async def entities(self) -> list[Entity]:
@@ -94,8 +95,26 @@ class AuthStore(Protocol):
         """Revoke one token. False when this client has no such token."""
         ...
 
-    async def revoked_since(self, since: datetime) -> list[str]:
-        """The clients that were revoked at that time or later."""
+    async def revoked_since(self, since: datetime, now: datetime) -> list[tuple[str, str]]:
+        """Tenant and id of each client and login that was revoked at `since` or later, and of each
+        client that has expired between `since` and `now`."""
+        ...
+
+    async def revoke_login(self, login: RevokedLogin) -> None:
+        """End a login in a tenant. One that is ended already keeps the time of the first."""
+        ...
+
+    async def allow_login(self, tenant_id: str, client_id: str, now: datetime) -> None:
+        """Take tokens of a revoked login that are issued from `now` on. Nothing when they are taken
+        already, or the login was never revoked."""
+        ...
+
+    async def revoked_login(self, tenant_id: str, client_id: str) -> RevokedLogin | None:
+        """The login if it was ever revoked in the tenant."""
+        ...
+
+    async def revoked_logins(self, tenant_id: str) -> list[RevokedLogin]:
+        """Every login that was ever revoked in the tenant, by subject."""
         ...
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:

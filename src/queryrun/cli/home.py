@@ -169,8 +169,8 @@ async def ensure_entity(
     """The tenant's entity of that name, created when missing. The tenant is the settings' unless
     it is named, and then it must exist.
 
-    `ConfigurationError` when another tenant has an entity of that name: both would have the same
-    data.
+    `ConfigurationError` when another tenant has an entity of that name, or this one has it in
+    another case: both would have the same data.
     """
     check_entity_name(name)
     tenant = tenant or settings.tenant
@@ -178,15 +178,13 @@ async def ensure_entity(
         await database.auth.add_tenant(tenant, tenant)
     elif tenant not in {one.id for one in await database.auth.tenants()}:
         raise ConfigurationError(f"tenant {tenant!r}: `queryrun tenants create {tenant}` makes it")
-    same_data = name.lower()
-    for other in await database.auth.entities():
-        if other.name.lower() == same_data and other.tenant_id != tenant:
-            raise ConfigurationError(
-                f"entity {name!r} belongs to another tenant, and entities are directories: choose "
-                "another name"
-            )
     added = Entity(str(uuid4()), tenant, name)
     entity = await database.auth.add_entity(added)
+    if (entity.tenant_id, entity.name) != (tenant, name):
+        whose = "belongs to another tenant" if entity.tenant_id != tenant else "exists already"
+        raise ConfigurationError(
+            f"entity {entity.name!r} {whose}, and entities are directories: choose another name"
+        )
     if entity.id == added.id:
         await record(database, AuditEvent.ENTITY_CREATED, tenant, entity.id, name=name)
     return entity

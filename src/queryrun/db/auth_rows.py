@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from queryrun.auth.model import Client, Entity, Scope
+from queryrun.auth.model import Client, Entity, RevokedLogin, Scope
 from queryrun.db.rows import Row, Values, json_text, words
 from queryrun.db.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 
@@ -28,6 +28,24 @@ def client_values(client: Client) -> Values:
 def entity_values(entity: Entity) -> Values:
     """An entity."""
     return {"id": entity.id, "tenant_id": entity.tenant_id, "name": entity.name}
+
+
+def login_values(login: RevokedLogin) -> Values:
+    """A login that is being revoked."""
+    return {
+        "tenant_id": login.tenant_id,
+        "client_id": login.client_id,
+        "subject": login.subject,
+        "revoked_ms": to_ms(login.revoked_time),
+    }
+
+
+def login_of(row: Row) -> RevokedLogin:
+    """Read a row of `revoked_logins`."""
+    tenant_id, client_id, subject, revoked_ms, allowed_ms = row
+    return RevokedLogin(
+        tenant_id, client_id, subject, from_ms(revoked_ms), from_ms_or_none(allowed_ms)
+    )
 
 
 def clients_of(rows: Iterable[Row]) -> list[Client]:

@@ -42,7 +42,7 @@ REMOVED_AT_ONCE = 10_000
 
 SUMS = """outcome, cause, count(*), count(*) - count(read_bytes + read_rows), sum(cpu_ms),
     sum(wall_ms), max(peak_memory_bytes), sum(read_bytes), sum(read_rows), sum(spilled_bytes),
-    sum(written_bytes), sum(downloads), sum(downloaded_bytes)"""
+    sum(written_bytes), sum(result_rows), sum(downloads), sum(downloaded_bytes)"""
 """What `totals_of` reads, of records grouped by outcome and cause. An attempt that was stopped has
 bytes, those that its worker had reported, but no rows: it is not counted whole."""
 
@@ -124,7 +124,7 @@ def report_sql(query: UsageQuery, *, bind: str, tag: str) -> str:
 
 
 _RECORD = """outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows,
-    spilled_bytes, written_bytes, downloads, downloaded_bytes"""
+    spilled_bytes, written_bytes, result_rows, downloads, downloaded_bytes"""
 
 
 def _constant(column: str) -> str:

@@ -204,7 +204,8 @@ def query_sql(
         ),
         "after": ("d.seq < {}", query.after),
         "client_id": (
-            "EXISTS (SELECT 1 FROM webhooks w WHERE w.id = d.webhook_id AND w.client_id = {})",
+            "d.client_id = {0} AND EXISTS (SELECT 1 FROM webhooks w"
+            " WHERE w.id = d.webhook_id AND w.client_id = {0})",
             query.client_id,
         ),
     }  # fmt: skip

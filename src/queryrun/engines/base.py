@@ -6,7 +6,9 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
+
+from msgspec import Meta
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -96,20 +98,19 @@ class RowFilter:
         return bool(self.org_column and self.org_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class EngineProgress:
-    """How far a statement is: 0 to 100, or None while the engine cannot say."""
-
-    percent: float | None
+MAX_FIGURE = 2**50
+"""More than any attempt reads, writes or takes: what says more is broken. The database adds
+thousands of them up."""
+MAX_TABLE_NAME_CHARS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class TableRead:
     """What was read of one table. None: the engine does not say it by table."""
 
-    name: str
-    read_bytes: int | None = None
-    read_rows: int | None = None
+    name: Annotated[str, Meta(max_length=MAX_TABLE_NAME_CHARS)]
+    read_bytes: Annotated[int, Meta(ge=0, le=MAX_FIGURE)] | None = None
+    read_rows: Annotated[int, Meta(ge=0, le=MAX_FIGURE)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,18 @@ class EngineUsage:
     cpu_ms: int = 0
     peak_memory_bytes: int = 0
     tables: tuple[TableRead, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProgress:
+    """How far a statement is: 0 to 100, or None while the engine cannot say.
+
+    `used` is what a remote engine has counted of it so far, which bounds what it will have used at
+    the end from below. An embedded engine says nothing: its process is measured.
+    """
+
+    percent: float | None
+    used: EngineUsage = EngineUsage()
 
 
 WORK_PREFIX = "queryrun-"

@@ -24,7 +24,7 @@ from queryrun.http.rate_limits import (
     Rates,
     in_memory,
 )
-from queryrun.http.revocation import StreamTokens
+from queryrun.http.revocation import StreamToken, StreamTokens
 from queryrun.http.server.turns import KnownCallers
 from queryrun.results.bounded_threads import BoundedThreads
 from queryrun.results.preview import PreviewRequest
@@ -234,11 +234,13 @@ class AppContext:
         object.__setattr__(self, "streams", StreamLimit(settings.max_streams_per_client))
         object.__setattr__(self, "stream_tokens", StreamTokens(self._is_valid))
 
-    async def _is_valid(self, token_digest: str) -> bool:
-        """Whether the token may still be used."""
+    async def _is_valid(self, token: StreamToken) -> bool:
+        """Whether the token may still be used, and to see the same."""
         if self.external_logins is not None:
-            is_valid = self.external_logins.is_valid(token_digest, self.now())
+            is_valid = await self.external_logins.is_valid(token.digest, self.now())
             if is_valid is not None:
                 return is_valid
-        client = await self.auth.client_of_token(token_digest, self.now())
-        return client is not None and client.is_live(self.now())
+        client = await self.auth.client_of_token(token.digest, self.now())
+        if client is None or not client.is_live(self.now()):
+            return False
+        return (client.scopes, client.org_ids) == (token.scopes, token.org_ids)

@@ -84,6 +84,7 @@ USED: dict[str, object] = {
     "read_rows": 3000000,
     "spilled_bytes": 0,
     "written_bytes": 103122,
+    "result_rows": 5212,
     "downloads": 1,
     "downloaded_bytes": 103122,
 }

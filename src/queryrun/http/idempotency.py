@@ -14,6 +14,7 @@ from hashlib import sha256
 import msgspec
 from starlette.responses import Response
 
+from queryrun.auth.model import Scope
 from queryrun.errors import Problem
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
@@ -69,11 +70,13 @@ def _key_header(request: ApiRequest, problems: list[Problem]) -> str | None:
 
 
 def _fingerprint(request: ApiRequest, body: bytes | dict[str, object]) -> str:
-    """A digest of client, entity, method, path and body. JSON is compared by content, so that a
-    client that orders its keys differently still repeats the same request."""
+    """A digest of client, entity, orgs, method, path and body. JSON is compared by content, so that
+    a client that orders its keys differently still repeats the same request. A client whose orgs
+    were changed, or that may no longer read, is not sent what it could read before."""
     principal = request.principal
     content = body if isinstance(body, bytes) else msgspec.json.encode(body, order="sorted")
-    identity = (principal.client_id, principal.entity_id, request.method, request.path)
+    rights = "read" if principal.may(Scope.READ) else "", *sorted(principal.org_ids)
+    identity = (principal.client_id, principal.entity_id, request.method, request.path, *rights)
     return sha256("\n".join(identity).encode() + b"\n" + content).hexdigest()
 
 

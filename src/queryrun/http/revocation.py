@@ -6,8 +6,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from queryrun.auth.model import Scope
 from queryrun.errors import Unavailable
 
 T = TypeVar("T")
@@ -17,6 +18,14 @@ CHECK_INTERVAL_S = 0.5
 caches tokens, a stream ends within 1.5 s of a revocation."""
 
 
+class StreamToken(NamedTuple):
+    """A token, and what its client could see when the stream was opened."""
+
+    digest: str
+    scopes: frozenset[Scope]
+    org_ids: tuple[str, ...]
+
+
 class StreamTokens:
     """The tokens with which streams are open on this node, checked again and again meanwhile.
 
@@ -24,16 +33,21 @@ class StreamTokens:
     """
 
     def __init__(
-        self, is_valid: Callable[[str], Awaitable[bool]], interval_s: float = CHECK_INTERVAL_S
+        self,
+        is_valid: Callable[[StreamToken], Awaitable[bool]],
+        interval_s: float = CHECK_INTERVAL_S,
     ) -> None:
         self._is_valid = is_valid
         self._interval_s = interval_s
-        self._open: Counter[str] = Counter()
-        self._revoked: dict[str, asyncio.Event] = {}
+        self._open: Counter[StreamToken] = Counter()
+        self._revoked: dict[StreamToken, asyncio.Event] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def while_valid(self, token: str, steps: AsyncGenerator[T, None]) -> AsyncIterator[T]:
-        """The steps, until there are no more or the token is not valid any more. Closes them."""
+    async def while_valid(
+        self, token: StreamToken, steps: AsyncGenerator[T, None]
+    ) -> AsyncIterator[T]:
+        """The steps, until there are no more, or the token is not valid or its client's rights are
+        not the same any more: who opens the stream again is judged anew. Closes them."""
         revoked = asyncio.ensure_future(self._opened(token).wait())
         step: asyncio.Future[T | None] | None = None
         try:
@@ -51,14 +65,14 @@ class StreamTokens:
                 await asyncio.wait({step})
             await steps.aclose()
 
-    def _opened(self, token: str) -> asyncio.Event:
+    def _opened(self, token: StreamToken) -> asyncio.Event:
         self._open[token] += 1
         event = self._revoked.setdefault(token, asyncio.Event())
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._check_while_open(), name="stream-tokens")
         return event
 
-    def _closed(self, token: str) -> None:
+    def _closed(self, token: StreamToken) -> None:
         self._open[token] -= 1
         if not self._open[token]:
             del self._open[token]

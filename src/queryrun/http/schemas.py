@@ -133,6 +133,7 @@ USAGE_KEYS: Schema = {
     "read_rows": whole("Rows that were read of tables.", minimum=0),
     "spilled_bytes": whole("Intermediate results written to disk.", minimum=0),
     "written_bytes": whole("Bytes of result files, those of failed attempts included.", minimum=0),
+    "result_rows": whole("Rows of the results of complete runs.", minimum=0),
     "downloads": whole("Downloads of result files through this service.", minimum=0),
     "downloaded_bytes": whole(
         "Their bytes. What the bucket serves itself (`results.links`) is not counted.", minimum=0

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from datetime import datetime
@@ -96,6 +97,8 @@ class LocalResultStore:
             try:
                 found = os.fstat(file)
                 is_plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+                if stat.S_ISDIR(found.st_mode):  # back to what is removed with the worker
+                    unfinished.rename(outbox / secrets.token_hex(8))
                 if not is_plain or found.st_size != size_bytes:
                     raise _not_as_announced()
                 if not is_stopped and has_writer(file):

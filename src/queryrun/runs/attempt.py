@@ -59,6 +59,8 @@ _LIMITS = frozenset(
 )
 _NOT_CLEAN = _LIMITS | {FailureCode.WORKER_LOST, FailureCode.INTERNAL_ERROR}
 """Outcomes after which the worker is stopped instead of being reused."""
+_MAX_MESSAGE_CHARS = 20_000
+"""What a run keeps of a failure's message: engines of ours say less."""
 
 T = TypeVar("T")
 
@@ -186,7 +188,7 @@ class AttemptRunner:
         request = self.attempt.run.request
         if limiter is None or not await limiter.values(request):
             return
-        self._caps = Caps.of(await limiter.states(request))
+        self._caps = Caps.of(request, await limiter.states(request))
         time_s = self._caps.value("time")
         if time_s is not None and time_s < self._time_limit_s() and self._time_limit is not None:
             self._time_limit.cancel()
@@ -272,7 +274,8 @@ class AttemptRunner:
         self._observed.lost_directory = not end.interrupted and worker.has_lost_directory()
         if end.code == FailureCode.INTERNAL_ERROR and worker.internal_error is not None:
             return reported_bug(worker.internal_error, self._log)
-        return Failure(FailureCode(end.code), end.message, end.line, end.column)
+        message = end.message[:_MAX_MESSAGE_CHARS]
+        return Failure(FailureCode(end.code), message, end.line, end.column)
 
     def _cap_behind(self, end: WorkerFailed, frame: Execute) -> Failure | None:
         """The cap that the worker has enforced; None when it was a limit of the source."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from queryrun.errors import Failure, FailureCode
-from queryrun.runs.limits import LimitState
+from queryrun.runs.limits import Limited, LimitState, visible_to
 from queryrun.runs.model import AttemptProgress
 from queryrun.runs.usage import AttemptUsage
 
@@ -29,9 +29,15 @@ FIGURES = {
     "written_bytes_per_month": "result",
     "stored_bytes": "result",
     "rows": "rows",
+    "rows_per_day": "rows",
+    "rows_per_month": "rows",
     "time_s": "time",
+    "time_s_per_day": "time",
+    "time_s_per_month": "time",
 }
 """What an attempt uses that counts for a limit."""
+_OF_THE_RESULT = frozenset({"result", "rows", "time"})
+"""What a client of orgs sees anyhow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,15 @@ class Cap:
     figure: str
     value: int
     state: LimitState
+    tells_use: bool = True
+    """Not to a client of orgs, of what reading the rows of others has cost."""
 
     def failure(self, used: int) -> Failure:
         """How a run ends that has used more. Says how much it was when it was noticed."""
-        message = f"The run was stopped by a {self.state.sentence()}. It had used {used}"
+        message = f"The run was stopped by a {self.state.sentence()}"
         unit = " ms of CPU" if self.figure == "cpu" else ""
-        return Failure(FailureCode.QUOTA_EXCEEDED, f"{message}{unit}")
+        use = f". It had used {used}{unit}" if self.tells_use else ""
+        return Failure(FailureCode.QUOTA_EXCEEDED, f"{message}{use}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +65,17 @@ class Caps:
     by_figure: dict[str, Cap]
 
     @classmethod
-    def of(cls, states: Sequence[LimitState]) -> Caps:
-        """From the limits of a run."""
+    def of(cls, request: Limited, states: Sequence[LimitState]) -> Caps:
+        """From the limits of a run. Their texts are for its client."""
         found: dict[str, Cap] = {}
         for state in states:
             figure = FIGURES.get(state.limit.name)
             if figure is None:
                 continue
             left = state.limit.value if state.left is None else state.left
-            cap = Cap(figure, left * 1000 if figure == "cpu" else left, state)
+            tells_use = not request.org_ids or figure in _OF_THE_RESULT
+            value = left * 1000 if figure == "cpu" else left
+            cap = Cap(figure, value, visible_to(request, state), tells_use)
             if figure not in found or cap.value < found[figure].value:
                 found[figure] = cap
         return cls(found)

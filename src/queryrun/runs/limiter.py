@@ -28,6 +28,7 @@ from queryrun.runs.limits import (
     period_of,
     subjects_of,
     tightest,
+    visible_to,
 )
 from queryrun.runs.store import ClaimLimits, OwnRunning, QueueLimits, RunStore
 from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
@@ -78,11 +79,13 @@ class Limiter:
     cache_s: float = CACHE_S
     _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
     _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
+    _stored: _Recent[tuple[object, ...], int] = field(init=False)
     _running: _Recent[None, tuple[LimitValue, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._values = _Recent(self.cache_s)
         self._totals = _Recent(self.cache_s)
+        self._stored = _Recent(self.cache_s)
         self._running = _Recent(self.cache_s)
 
     async def values(self, request: Limited) -> tuple[LimitValue, ...]:
@@ -100,18 +103,19 @@ class Limiter:
         return self._values.put(subjects, tuple(found.values()))
 
     async def check_submit(self, request: Limited, *, is_counted: bool = True) -> None:
-        """Raise `LimitReached` when nothing is left of a day, a month or a minute; else count the
-        submit, unless somebody only wants to know."""
+        """Raise `LimitReached` when nothing is left of a day, a month, a minute or of what may be
+        kept; else count the submit, unless somebody only wants to know."""
         values = await self.values(request)
         if not values:
             return
-        for state in await self.states(request, values, periods=(Period.DAY, Period.MONTH)):
+        adding_up = [one for one in values if one.kind.period is not Period.MINUTE]
+        for state in await self.states(request, adding_up):
             if state.left == 0:
-                raise LimitReached(state, self.now())
+                raise LimitReached(visible_to(request, state), self.now())
         for one in values:
             if one.value == 0 and one.name in ("queued", "rows", "result_bytes", "time_s"):
                 raise LimitReached(LimitState(one), self.now())
-        await self._count_submit(values, is_counted=is_counted)
+        await self._count_submit(request, values, is_counted=is_counted)
 
     async def queue_limits(self, request: Limited, given: QueueLimits) -> QueueLimits:
         """How many runs may wait, with the source's own limits `given`."""
@@ -167,10 +171,10 @@ class Limiter:
             return None
         for state in await self.states(request):
             if state.limit.name == "read_bytes" and estimate.read_bytes > state.limit.value:
-                return state
+                return visible_to(request, state)
             is_added_up = state.limit.kind.figure == "read_bytes" and state.left is not None
             if is_added_up and estimate.read_bytes > (state.left or 0):
-                return state
+                return visible_to(request, state)
         return None
 
     async def counts_reads(self, request: Limited) -> bool:
@@ -184,11 +188,10 @@ class Limiter:
         self,
         request: Limited,
         values: Sequence[LimitValue] | None = None,
-        periods: Sequence[Period] = tuple(Period),
     ) -> list[LimitState]:
-        """Every limit of a run, with what is used of it."""
+        """Every limit of a run, or some of them, with what is used of it."""
         values = await self.values(request) if values is None else values
-        return [await self._state(request, one) for one in values if one.kind.period in periods]
+        return [await self._state(request, one) for one in values]
 
     def forget(self) -> None:
         """Read limits anew: somebody has changed one here."""
@@ -212,14 +215,21 @@ class Limiter:
             [count] = await self.limits.count_submit([limit], is_counted=False)
             return LimitState(limit, count.used)
         if limit.name == "stored_bytes":
-            entity, client = await self.runs.usage(
-                request.tenant_id, request.entity_id, request.client_id
-            )
-            whose = entity if limit.level is Level.ENTITY else client
-            if limit.level is Level.TENANT:
-                return LimitState(limit, await self.runs.stored_bytes(request.tenant_id))
-            return LimitState(limit, whose.result_bytes)
+            return LimitState(limit, await self._stored_bytes(request, limit.level))
         return LimitState(limit)
+
+    async def _stored_bytes(self, request: Limited, level: Level) -> int:
+        key = level, *subjects_of(request)
+        known = self._stored.get(key)
+        if known is not None:
+            return known
+        if level is Level.TENANT:
+            return self._stored.put(key, await self.runs.stored_bytes(request.tenant_id))
+        entity, client = await self.runs.usage(
+            request.tenant_id, request.entity_id, request.client_id
+        )
+        whose = entity if level is Level.ENTITY else client
+        return self._stored.put(key, whose.result_bytes)
 
     async def _totals_of(self, request: Limited, limit: LimitValue, first: datetime) -> UsageTotals:
         query = UsageQuery(
@@ -238,14 +248,17 @@ class Limiter:
         page = await self.usage.report(query)
         return self._totals.put(key, page.rows[0][1] if page.rows else NO_USAGE)
 
-    async def _count_submit(self, values: Sequence[LimitValue], *, is_counted: bool) -> None:
+    async def _count_submit(
+        self, request: Limited, values: Sequence[LimitValue], *, is_counted: bool
+    ) -> None:
         limited = [one for one in values if one.name == _PER_MINUTE]
         if not limited:
             return
         counts = await self.limits.count_submit(limited, is_counted=is_counted)
         for one, count in zip(limited, counts, strict=True):
             if count.used >= one.value:
-                refusal = LimitReached(LimitState(one, count.used), self.now())
+                state = visible_to(request, LimitState(one, count.used))
+                refusal = LimitReached(state, self.now())
                 refusal.retry_after_s = int(count.again_s) + 1 if one.value else _MINUTE_S
                 raise refusal
 

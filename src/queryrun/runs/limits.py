@@ -8,7 +8,7 @@ period says (`runs/limiter.py`, `runs/caps.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -59,6 +59,8 @@ class LimitKind:
     levels: tuple[Level, ...] = tuple(Level)
     min_value: int = 0
     """What runs may at least be allowed: with 0 nothing is."""
+    again: str = ""
+    """When there is something left again, of what does not begin anew at a known time."""
 
 
 _OF_STATEMENT = (
@@ -77,10 +79,13 @@ _OF_NOW = (
     LimitKind(
         "stored_bytes", "bytes", Period.NOW, "result files that are kept", is_size=True,
         levels=(Level.TENANT, Level.ENTITY, Level.CLIENT),
+        again="once files are removed with their runs, after the retention",
     ),
     LimitKind("submits_per_minute", "runs", Period.MINUTE, "submits in a minute"),
 )  # fmt: skip
 _ADDED_UP = (
+    ("time_s", "s", "time of attempts", "wall_ms"),
+    ("rows", "rows", "rows of results", "result_rows"),
     ("read_bytes", "bytes", "bytes read of tables", "read_bytes"),
     ("cpu_s", "s", "CPU time", "cpu_ms"),
     ("written_bytes", "bytes", "result files written", "written_bytes"),
@@ -138,7 +143,8 @@ class LimitState:
         """Which limit, how much, when again."""
         limit, kind = self.limit, self.limit.kind
         used = "" if self.used is None else f"; {self.used} are used"
-        again = "" if self.resets is None else f", again from {self.resets.isoformat()} on"
+        again = kind.again if self.resets is None else f"from {self.resets.isoformat()} on"
+        again = f", again {again}" if again else ""
         return f"limit '{limit.name}' of {limit.whose}: {limit.value} {kind.unit}{used}{again}"
 
 
@@ -146,7 +152,9 @@ class LimitReached(TooManyRequests):
     """A limit refuses a run before it is accepted."""
 
     def __init__(self, state: LimitState, now: datetime, reason: str = "") -> None:
-        after_s = 60 if state.resets is None else max(1, int((state.resets - now).total_seconds()))
+        after_s = 3600 if state.limit.kind.again else 60
+        if state.resets is not None:
+            after_s = max(1, int((state.resets - now).total_seconds()))
         super().__init__(reason or state.sentence(), after_s)
         self.state = state
 
@@ -174,6 +182,11 @@ class Limited(Protocol):
         """The source."""
         ...
 
+    @property
+    def org_ids(self) -> tuple[str, ...]:
+        """The orgs whose rows it may see; none when all."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LimitScope:
@@ -183,6 +196,7 @@ class LimitScope:
     entity_id: str
     client_id: str
     source: str
+    org_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +238,20 @@ def subjects_of(request: Limited) -> tuple[tuple[Level, str], ...]:
         (Level.CLIENT, request.client_id),
         (Level.SOURCE, request.source),
     )
+
+
+_OF_RESULTS = frozenset({"runs", "written_bytes", "result_rows", "downloaded_bytes"})
+_OF_OWN_ROWS = frozenset({"stored_bytes", "submits_per_minute"})
+
+
+def visible_to(request: Limited, state: LimitState) -> LimitState:
+    """What this caller is told of a limit. A client of orgs is told what its own runs have used,
+    and of that nothing that rows have a part in which it may not see: reading them is counted."""
+    kind = state.limit.kind
+    is_of_own_rows = kind.figure in _OF_RESULTS or kind.name in _OF_OWN_ROWS
+    if not request.org_ids or (state.limit.level is Level.CLIENT and is_of_own_rows):
+        return state
+    return replace(state, used=None)
 
 
 def figure_of(kind: LimitKind, totals: UsageTotals) -> int:

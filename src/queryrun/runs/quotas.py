@@ -62,8 +62,8 @@ class Quotas:
         ):
             if limit and used + size > limit:
                 raise QuotaFull(
-                    f"your {who} keeps {used} bytes of statements, and may keep {limit}; they are "
-                    "removed with their runs after the retention",
+                    f"your {who} keeps {_visible(request, who, used)} of statements, and may keep "
+                    f"{limit}; they are removed with their runs after the retention",
                     _RETRY_AFTER_S,
                 )
         cached.entity_bytes += size
@@ -90,8 +90,8 @@ class Quotas:
         key = request.tenant_id, request.entity_id, request.client_id
         entity, client = await self._store.usage(*key)
         rooms = [
-            *_rooms("entity", entity, self._entity),
-            *_rooms("client", client, self._client),
+            *_rooms(request, "entity", entity, self._entity),
+            *_rooms(request, "client", client, self._client),
         ]
         return min(rooms, key=lambda room: room.size_bytes or 0)
 
@@ -120,18 +120,25 @@ class ResultRoom:
         return Failure(FailureCode.QUOTA_EXCEEDED, self.reason)
 
 
-def _rooms(who: str, used: Usage, quota: Quota) -> list[ResultRoom]:
+def _rooms(request: RunRequest, who: str, used: Usage, quota: Quota) -> list[ResultRoom]:
     rooms = []
     if quota.results:
+        kept = _visible(request, who, used.result_bytes)
         reason = (
-            f"The result does not fit: your {who} keeps {used.result_bytes} bytes of result files "
-            f"and may keep {quota.results}. Files are removed after the retention"
+            f"The result does not fit: your {who} keeps {kept} of result files and may keep "
+            f"{quota.results}. Files are removed after the retention"
         )
         rooms.append(ResultRoom(quota.results - used.result_bytes, reason))
     if quota.written:
+        written = _visible(request, who, used.written_bytes)
         reason = (
-            f"The result does not fit: your {who} has written {used.written_bytes} bytes of result "
-            f"files today (UTC) and may write {quota.written}"
+            f"The result does not fit: your {who} has written {written} of result files today "
+            f"(UTC) and may write {quota.written}"
         )
         rooms.append(ResultRoom(quota.written - used.written_bytes, reason))
     return rooms
+
+
+def _visible(request: RunRequest, who: str, size_bytes: int) -> str:
+    """To a client of orgs nothing of the results of others."""
+    return "too much" if request.org_ids and who == "entity" else f"{size_bytes} bytes"

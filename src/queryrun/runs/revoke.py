@@ -8,7 +8,7 @@ holds an attempt stops it at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -33,11 +33,15 @@ _PAGE = 100
 _UNFINISHED = frozenset({RunState.ACCEPTED, RunState.IN_PROGRESS, RunState.CANCELING})
 
 
+FIRST_FOLLOW_S = 24 * 3600.0
+"""The same in the first round of a node: what ended while no node looked."""
+
+
 class Revocations(Protocol):
     """The part of the store of clients that is used here."""
 
-    async def revoked_since(self, since: datetime) -> list[str]:
-        """The clients that were revoked at that time or later."""
+    async def revoked_since(self, since: datetime, now: datetime) -> list[tuple[str, str]]:
+        """See `auth.store.AuthStore`: tenant and id of each that has ended."""
         ...
 
 
@@ -60,22 +64,22 @@ async def cancel_runs_of(store: RunStore, tenant_id: str, client_id: str) -> lis
 
 
 class RevocationWatch:
-    """Looks for clients that were revoked, on any node or by the command line."""
+    """Looks for clients that have expired or were revoked, on any node or by the command line, and
+    for logins at another issuer that were revoked."""
 
     def __init__(
         self,
         clients: Revocations,
         runs: RunStore,
-        tenant_of: Callable[[str], Awaitable[str | None]],
         on_canceled: Callable[[Run], None],
         now: Callable[[], datetime],
     ) -> None:
         self._clients = clients
         self._runs = runs
-        self._tenant_of = tenant_of
         self._on_canceled = on_canceled
         self._now = now
-        self._known: set[str] = set()
+        self._known: set[tuple[str, str]] = set()
+        self._follow_s = FIRST_FOLLOW_S
         self._loops = BackgroundLoops()
 
     def start(self) -> None:
@@ -92,13 +96,12 @@ class RevocationWatch:
             await asyncio.sleep(CHECK_INTERVAL_S)
 
     async def check(self) -> None:
-        """One round: cancel what lately revoked clients have waiting or running."""
-        since = self._now() - timedelta(seconds=FOLLOW_S)
-        revoked = await self._clients.revoked_since(since)
-        for client_id in revoked:
-            if client_id not in self._known:
+        """One round: cancel what clients that have lately ended have waiting or running."""
+        now = self._now()
+        revoked = await self._clients.revoked_since(now - timedelta(seconds=self._follow_s), now)
+        for tenant_id, client_id in revoked:
+            if (tenant_id, client_id) not in self._known:
                 log.info("client_revoked", client_id=client_id)
-            if (tenant_id := await self._tenant_of(client_id)) is not None:
-                for run in await cancel_runs_of(self._runs, tenant_id, client_id):
-                    self._on_canceled(run)
-        self._known = set(revoked)
+            for run in await cancel_runs_of(self._runs, tenant_id, client_id):
+                self._on_canceled(run)
+        self._known, self._follow_s = set(revoked), FOLLOW_S

@@ -59,6 +59,8 @@ class UsageTotals:
     read_rows: int = 0
     spilled_bytes: int = 0
     written_bytes: int = 0
+    result_rows: int = 0
+    """Of runs that are complete."""
     downloads: int = 0
     downloaded_bytes: int = 0
     tables: tuple[TableRead, ...] = field(default=(), kw_only=True)
@@ -87,6 +89,7 @@ class UsageTotals:
             self.read_rows + other.read_rows,
             self.spilled_bytes + other.spilled_bytes,
             self.written_bytes + other.written_bytes,
+            self.result_rows + other.result_rows,
             self.downloads + other.downloads,
             self.downloaded_bytes + other.downloaded_bytes,
         )

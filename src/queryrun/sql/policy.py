@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from queryrun.sql.engine_names import ENGINE_RELATIONS, OF_THE_ENGINE
 from queryrun.sql.functions import judgement_of, known_functions, may_read_from
 from queryrun.sql.tree import Named, Tree
 
@@ -65,7 +66,6 @@ _WRITING_NODES = {
 _SPECIALS = frozenset({"tables"})
 _DESCRIBES_OUR_TABLES = frozenset({"tables", "columns", "schemata"})
 _ENGINE_SCHEMAS = frozenset({"information_schema", "pg_catalog"})
-_ENGINE_RELATIONS = ("duckdb_", "pg_", "pragma_", "sqlite_")
 _FILE_SUFFIXES = (
     ".arrow", ".avro", ".csv", ".db", ".duckdb", ".json", ".jsonl", ".ndjson",
     ".orc", ".parquet", ".sqlite", ".tsv", ".txt", ".vortex", ".xlsx",
@@ -152,7 +152,8 @@ def _to_relations(tree: Tree, tables: Collection[str]) -> Objection | None:
         ):
             return Objection("Reading a file by its name is not allowed", table.offset)
         if _is_about_the_engine(table):
-            return Objection(f"Relation '{table.name}' is not allowed", table.offset)
+            why = f": {OF_THE_ENGINE}" if is_table else ""
+            return Objection(f"Relation '{table.name}' is not allowed{why}", table.offset)
     return None
 
 
@@ -168,4 +169,4 @@ def _is_about_the_engine(table: Named) -> bool:
     name, schema = table.name.lower(), table.schema.lower()
     if schema == "information_schema":
         return name not in _DESCRIBES_OUR_TABLES
-    return schema in _ENGINE_SCHEMAS or name.startswith(_ENGINE_RELATIONS)
+    return schema in _ENGINE_SCHEMAS or name.startswith(ENGINE_RELATIONS)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.engine_names import ENGINE_RELATIONS, OF_THE_ENGINE
 from queryrun.tables.defined import defined_table
 from queryrun.tables.definition import ALL_TABLES, FILE_NAME, read_definitions
 from queryrun.tables.folder import (
@@ -71,7 +72,10 @@ class DataDirectory:
         """The table of this name, in any case; None when there is none. It may have a `problem`."""
         key = table_key(name)
         if key not in self._tables:
-            self._tables[key] = self._with_definition(key, self._entries.get(key, []))
+            found = self._with_definition(key, self._entries.get(key, []))
+            if found and key.startswith(ENGINE_RELATIONS):
+                found = replace(found, problem=OF_THE_ENGINE)
+            self._tables[key] = found
         return self._tables[key] or self._unread.get(key)
 
     def _with_definition(self, key: str, entries: list[os.DirEntry[str]]) -> Table | None:

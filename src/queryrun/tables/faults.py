@@ -43,6 +43,7 @@ _VALUES = (
     ("Invalid string encoding", "has a text that is not UTF-8: write its column as binary"),
     ("Invalid TIME value", "has a time of more than a day: write its column as an integer"),
     ("at least one non-root column", "has no columns: write it again, or remove it"),
+    ("File is encrypted but no file crypto", "is encrypted: write it without encryption"),
     ("Could not convert Timestamp(", "has a timestamp out of range: correct it"),
 )
 """What the engine says of values in whole files that no type can have, and what to say instead."""

@@ -54,7 +54,7 @@ def partitioned(
         return f"(SELECT *{''.join(values)} FROM {relation(paths, '')})"
     linked = linked_paths(table.work_dir, table, paths, table.files if files is None else files)
     names = link_names(table)
-    read = relation(linked, link_options(len(names)))
+    read = relation(linked, link_options(["VARCHAR"] * len(names)))
     values = [
         f", CAST({names[c.index]} AS {c.type}) AS {c.quoted}" for c in columns if not c.is_own
     ]
@@ -122,11 +122,16 @@ def link_names(table: TableSnapshot) -> list[str]:
     return [_link_key(index) for index in range(len(table.table.partition_keys))]
 
 
-def link_options(keys: int) -> str:
-    """Options of a reader of `linked_paths`, for so many keys: columns `queryrun_p0` and so on,
-    all of them texts."""
-    types = ", ".join(f"{quoted_text(_link_key(index))}: VARCHAR" for index in range(keys))
-    return f", hive_partitioning=true, hive_types={{{types}}}"
+def link_options(types: Sequence[str]) -> str:
+    """Options of a reader of `linked_paths`: columns `queryrun_p0` and so on, of these types.
+
+    A condition passes over files by a column of its own type, or by one that is read from a text
+    right behind the reader. A value that is not of its type fails the statement.
+    """
+    columns = ", ".join(
+        f"{quoted_text(_link_key(index))}: {kind}" for index, kind in enumerate(types)
+    )
+    return f", hive_partitioning=true, hive_types={{{columns}}}"
 
 
 def linked_paths(

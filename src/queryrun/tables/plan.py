@@ -16,6 +16,7 @@ from queryrun.tables.sql import quoted_name, quoted_text, text_list
 from queryrun.tables.types import without_bounds
 
 _FILE = "queryrun_file"
+_PLAIN_TYPES = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DATE", "BOOLEAN"}
 
 
 def extra_is_missing(kind: str) -> str:
@@ -70,7 +71,13 @@ class _Rows:
         if table.work_dir is None:
             return table.paths, ""
         linked = linked_paths(table.work_dir, table, table.paths, table.files)
-        return linked, link_options(len(table.table.partition_keys))
+        return linked, link_options(self._partition_types())
+
+    def _partition_types(self) -> list[str]:
+        """What has one spelling is read as what it is, the rest as texts."""
+        kinds = {column.partition_index: column.type for column in self.plan.columns}
+        found = [kinds.get(index, "") for index in range(len(self.table.table.partition_keys))]
+        return [kind if kind in _PLAIN_TYPES else "VARCHAR" for kind in found]
 
     def _read(self, paths: Sequence[str], options: str) -> str:
         if self.plan.by_field_id:

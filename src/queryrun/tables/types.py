@@ -19,7 +19,6 @@ from queryrun.tables.text.faults import COLUMN_FAULT, cut
 MAX_DIGITS = 38
 _AS_TEXT = {"time with time zone", "timetz", "bit", "bignum", "geometry"}
 _CASTS = {
-    "uhugeint": "DECIMAL(38,0)",
     "time_ns": "TIME",
     "timestamp_s": "TIMESTAMP",
     "timestamp_ms": "TIMESTAMP",
@@ -29,24 +28,22 @@ _HAS_FLOATS = re.compile(r"\b(double|float|real)\b", re.IGNORECASE)
 """In the name of a type. Names of its fields may say so in vain, which does no harm."""
 _LAST_MICRO = (2**63 + 499) // 1000
 """Of the nanoseconds that 64 bits count."""
+_LARGEST = "9" * MAX_DIGITS
+_TOO_LARGE = "a whole number in it has more than 38 digits"
 _MONTHS = "an interval has months; only intervals of days and seconds are read"
 
 
-def readable(
-    connection: DuckDBPyConnection,
-    table: str,
-    relation: str,
-    described: str,
-    unreadable: Mapping[str, str],
-) -> str:
-    """`relation` with the columns that Trino lacks the type for converted.
+def readable(connection: DuckDBPyConnection, table: str, source: str, *, collated: bool) -> str:
+    """A table of a database with the columns that Trino lacks the type for converted.
 
-    `described` is a relation with the same columns, or some of them, that is cheap to bind.
-    `unreadable` says of which columns no value can be read, and why.
+    `collated`: some of its texts may have a collation, which Trino has not: they are compared as
+    they stand, whatever their owner compares them by.
     """
-    return _readable(
-        connection.sql(f"FROM {described}"), table, relation, unreadable, lambda sql, _: sql
-    )
+
+    def plainly(sql: str, kind: str) -> str:
+        return f'{sql} COLLATE "binary"' if collated and kind == "VARCHAR" else sql
+
+    return _readable(connection.sql(f"FROM {source}"), table, source, {}, plainly)
 
 
 def readable_as(
@@ -101,6 +98,8 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
         return f"CAST({value} AS {_CASTS[name]})"
     if name in _AS_TEXT:
         return f"CAST({value} AS VARCHAR)"
+    if name in {"hugeint", "uhugeint"}:
+        return _decimal(value, name, where)
     if name == "variant":
         return f"CAST({value} AS JSON)"
     if name == "interval":
@@ -110,6 +109,16 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
             f"THEN {error} ELSE {value} END"
         )
     return _nested(value, kind, where, depth)
+
+
+def _decimal(value: str, name: str, where: str) -> str:
+    """Whole numbers of 128 bits; those beyond the largest decimal fail, and name their column."""
+    largest = f"CAST({quoted_text(_LARGEST)} AS {name})"
+    is_beyond = f"{value} > {largest}"
+    if name == "hugeint":
+        is_beyond += f" OR {value} < -{largest}"
+    error = f"error({quoted_text(COLUMN_FAULT + where + _TOO_LARGE)})"
+    return f"CASE WHEN {is_beyond} THEN {error} ELSE CAST({value} AS DECIMAL(38,0)) END"
 
 
 def type_name(engine_type: str) -> str:

@@ -16,6 +16,7 @@ from time import monotonic
 import structlog
 
 from queryrun.runs.loop import BackgroundLoops, survive
+from queryrun.webhooks.audience import Audience
 from queryrun.webhooks.message import body_of, headers_of
 from queryrun.webhooks.metrics import WebhookMetrics
 from queryrun.webhooks.model import (
@@ -45,6 +46,7 @@ MAX_REST_S = 60.0
 CLOSE_TIMEOUT_S = 3.0
 """How long attempts may go on when the node stops."""
 NODE_STOPPED = "the node stopped"
+NO_RIGHTS = "the webhook's client may not read what this message is about any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Deliverer:
     def __init__(
         self,
         store: WebhookStore,
+        audience: Audience,
         sender: Sender,
         wall: Wall,
         sealer: Sealer,
@@ -81,6 +84,7 @@ class Deliverer:
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
+        self._audience = audience
         self._sender = sender
         self._wall = wall
         self._sealer = sealer
@@ -158,6 +162,10 @@ class Deliverer:
     async def _try(self, claimed: ClaimedDelivery) -> None:
         """One attempt, and its record."""
         began_s, began = monotonic(), self._now()
+        if not await self._audience.may_be_notified(claimed.webhook, claimed.delivery):
+            attempt = DeliveryAttempt(claimed.delivery.attempts, began, 0, error=NO_RIGHTS)
+            await self._store.finish_delivery(claimed, attempt, DeliveryState.DEAD)
+            return
         if claimed.delivery.attempts == 1:
             self._metrics.delay_s.observe(max(0.0, (began - claimed.delivery.at).total_seconds()))
         reply: Reply | None = None

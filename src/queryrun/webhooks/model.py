@@ -68,7 +68,7 @@ class Webhook:
     tenant_id: str
     entity_id: str
     client_id: str
-    """Who made it. Nothing is sent any more once that client is revoked."""
+    """Who made it. What is sent is what that client may read at that moment (`audience.py`)."""
     url: str
     """Where to; empty for the kind `run`."""
     events: tuple[WebhookEvent, ...]
@@ -157,7 +157,7 @@ class DeliveryQuery:
     tenant_id: str
     entity_id: str | None = None
     client_id: str | None = None
-    """Of webhooks that this client has made."""
+    """Of webhooks that this client has made, about its own runs."""
     webhook_id: str | None = None
     run_id: str | None = None
     state: DeliveryState | None = None

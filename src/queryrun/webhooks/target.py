@@ -11,6 +11,7 @@ import ipaddress
 import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -90,11 +91,9 @@ class Wall:
             raise RefusedTargetError("must begin with https://")
         if is_callout and not found.is_default_port:
             raise RefusedTargetError("must use the default port of https")
-        try:
-            literal = ipaddress.ip_address(found.host)
-        except ValueError:
-            return found
-        self.check(literal)
+        literal = _literal(found.host)
+        if literal is not None:
+            self.check(literal)
         return found
 
     def check(self, address: Address) -> None:
@@ -146,6 +145,16 @@ def _resolve(host: str, port: int) -> list[Address]:
     if not found:
         raise OSError("the name has no address")
     return sorted(found, key=lambda address: (address.version, int(address)))
+
+
+def _literal(host: str) -> Address | None:
+    """The address that a host is, in whichever form resolvers take one for it: `10.1`, `0x0a000001`
+    and `167772161` are the same. None for a name."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host)
+    with suppress(OSError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None
 
 
 def _parsed(url: str) -> Target:

@@ -450,13 +450,7 @@ def build_node(
 
 
 def _revocation_watch(database: Database, notifier: ChangeNotifier) -> RevocationWatch:
-    async def tenant_of(client_id: str) -> str | None:
-        client = await database.auth.client(client_id)
-        return None if client is None else client.tenant_id
-
-    return RevocationWatch(
-        database.auth, database.runs, tenant_of, notifier.publish, database.clock.now
-    )
+    return RevocationWatch(database.auth, database.runs, notifier.publish, database.clock.now)
 
 
 def _file_leader(settings: Settings, database: Database) -> LeaderLease:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from queryrun.db.database import Database
 from queryrun.errors import ConfigurationError
 from queryrun.settings import Settings
+from queryrun.webhooks.audience import Audience
 from queryrun.webhooks.deliver import Deliverer, DeliveryOptions
 from queryrun.webhooks.metrics import WebhookMetrics
 from queryrun.webhooks.retry import RetryPlan
@@ -54,6 +55,7 @@ def make_webhooks(
     )
     deliverer = Deliverer(
         database.webhooks,
+        Audience(database.auth, database.runs, database.clock.now),
         Sender(resolver, _tls(settings)),
         wall,
         sealer,

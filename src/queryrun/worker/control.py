@@ -16,6 +16,7 @@ import threading
 import time
 from typing import NoReturn
 
+from queryrun.engines.base import EngineProgress
 from queryrun.processes.channel import Channel
 from queryrun.worker.copies import NodeCopies
 from queryrun.worker.frames import (
@@ -48,6 +49,7 @@ class RunReport:
         self._channel = channel
         self._meter = meter
         self._spill_dir = spill_dir
+        self._remote_cpu_ms = 0
         self._read_bytes = 0
         self._spilled_bytes = 0
         self._percent: float | None = None
@@ -63,19 +65,22 @@ class RunReport:
         self._rows = max(self._rows, rows)
         self._size_bytes = max(self._size_bytes, size_bytes)
 
-    def progress(self, percent: float | None) -> Progress:
-        """What to report now."""
+    def progress(self, engine: EngineProgress) -> Progress:
+        """What to report now. What a remote engine has used comes with what this process has."""
+        percent, used = engine.percent, engine.used
         if percent is not None:
             self._percent = max(self._percent or 0.0, min(percent, 100.0))
         cpu_ms, peak_bytes = self._meter.sample()
-        self._read_bytes = max(self._read_bytes, self._meter.read_bytes())
-        self._spilled_bytes = max(self._spilled_bytes, _bytes_in(self._spill_dir))
+        self._remote_cpu_ms = max(self._remote_cpu_ms, used.cpu_ms)
+        read, spilled = self._meter.read_bytes(), _bytes_in(self._spill_dir)
+        self._read_bytes = max(self._read_bytes, read, used.read_bytes or 0)
+        self._spilled_bytes = max(self._spilled_bytes, spilled, used.spilled_bytes or 0)
         return Progress(
             self._percent,
             self._rows,
             self._size_bytes,
-            cpu_ms,
-            peak_bytes,
+            cpu_ms + self._remote_cpu_ms,
+            max(peak_bytes, used.peak_memory_bytes),
             self._read_bytes,
             self._spilled_bytes,
         )
@@ -178,7 +183,7 @@ class Control:
             if self.interrupted:
                 self._session.interrupt()
             else:
-                self._channel.send(self._report.progress(self._session.percent()))
+                self._channel.send(self._report.progress(self._session.progress()))
 
 
 def _bytes_in(directory: str) -> int:

@@ -13,6 +13,7 @@ from isal import igzip, isal_zlib  # noqa: F401 - in the fork server, so that no
 from queryrun.engines.base import (
     CopyingSession,
     EngineLimits,
+    EngineProgress,
     EngineSession,
     EngineUsage,
     RowFilter,
@@ -82,9 +83,9 @@ class SourceSession:
         """Interrupt the engine. A single call may have no effect."""
         self._engine.interrupt()
 
-    def percent(self) -> float | None:
-        """The engine's progress, 0 to 100; None: unknown."""
-        return self._engine.progress().percent
+    def progress(self) -> EngineProgress:
+        """The engine's progress."""
+        return self._engine.progress()
 
     def usage(self) -> EngineUsage:
         """What the engine counted of the last statement."""

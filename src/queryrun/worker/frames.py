@@ -10,11 +10,11 @@ A configured worker serves one entity of one source for the rest of its life. Af
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from queryrun.engines.base import TableRead
+from queryrun.engines.base import MAX_FIGURE, TableRead
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 from queryrun.sql.parameters import Parameter
@@ -110,6 +110,11 @@ class RelayConfig(Frame, frozen=True, tag="relay"):
 
 
 # --- worker to node -------------------------------------------------------------------------
+# A node reads them from a process that may have been taken over. What is beyond a bound ends it.
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_FIGURE)]
+MAX_STEPS, MAX_STEP_CHARS = 100, 500
+_Step = Annotated[str, msgspec.Meta(max_length=MAX_STEP_CHARS)]
 
 
 class Ready(Frame, frozen=True, tag="ready"):
@@ -129,12 +134,12 @@ MAX_TABLES = 100
 class Used(msgspec.Struct, frozen=True):
     """What a statement has used: of this process, and what its engine counted (`EngineUsage`)."""
 
-    cpu_ms: int = 0
-    peak_memory_bytes: int = 0
-    read_bytes: int | None = None
-    read_rows: int | None = None
-    spilled_bytes: int | None = None
-    tables: tuple[TableRead, ...] = ()
+    cpu_ms: Count = 0
+    peak_memory_bytes: Count = 0
+    read_bytes: Count | None = None
+    read_rows: Count | None = None
+    spilled_bytes: Count | None = None
+    tables: Annotated[tuple[TableRead, ...], msgspec.Meta(max_length=MAX_TABLES)] = ()
     """The first `MAX_TABLES` of what was read, by table."""
 
 
@@ -142,13 +147,13 @@ class Progress(Frame, frozen=True, tag="progress"):
     """Its progress; sent a few times a second while the statement runs."""
 
     percent: float | None
-    rows: int
-    size_bytes: int
-    cpu_ms: int = 0
-    peak_memory_bytes: int = 0
-    read_bytes: int = 0
+    rows: Count
+    size_bytes: Count
+    cpu_ms: Count = 0
+    peak_memory_bytes: Count = 0
+    read_bytes: Count = 0
     """At least so many; what the engine counts is known at the end."""
-    spilled_bytes: int = 0
+    spilled_bytes: Count = 0
 
 
 class Sign(Frame, frozen=True, tag="sign"):
@@ -179,9 +184,9 @@ class NeedCopies(Frame, frozen=True, tag="need_copies"):
 class Done(Frame, frozen=True, tag="done"):
     """The file is whole and durable. A local one is in the outbox: the node takes it from there."""
 
-    rows: int
-    size_bytes: int
-    sha256: str
+    rows: Count
+    size_bytes: Count
+    sha256: Annotated[str, msgspec.Meta(max_length=64)]
     columns: tuple[tuple[str, str], ...] = ()
     """Names and Trino types of the file's columns."""
     used: Used | None = None
@@ -195,8 +200,8 @@ class Failed(Frame, frozen=True, tag="failed"):
 
     code: str
     message: str
-    line: int | None = None
-    column: int | None = None
+    line: Count | None = None
+    column: Count | None = None
     interrupted: bool = False
     used: Used | None = None
 
@@ -204,9 +209,9 @@ class Failed(Frame, frozen=True, tag="failed"):
 class InternalError(Frame, frozen=True, tag="internal_error"):
     """An internal error, for the log only. Never contains a message, which may contain SQL."""
 
-    exception: str
+    exception: _Step
     """The type's name."""
-    traceback: tuple[str, ...]
+    traceback: Annotated[tuple[_Step, ...], msgspec.Meta(max_length=MAX_STEPS)]
     """`module:line function` of our own code, innermost last."""
 
 

@@ -26,6 +26,8 @@ from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
 from queryrun.worker.control import Control
 from queryrun.worker.errors import EXIT_NOT_SET_UP
 from queryrun.worker.frames import (
+    MAX_STEP_CHARS,
+    MAX_STEPS,
     MAX_TABLES,
     Done,
     Execute,
@@ -227,7 +229,8 @@ def _is_empty(directory: Path) -> bool:
 
 def internal_error(error: BaseException) -> InternalError:
     """What may be logged of an exception: its message may quote SQL, so it is left out."""
-    return InternalError(type(error).__qualname__, tuple(_frames(error.__traceback__)))
+    steps = tuple(step[:MAX_STEP_CHARS] for step in _frames(error.__traceback__)[-MAX_STEPS:])
+    return InternalError(type(error).__qualname__[:MAX_STEP_CHARS], steps)
 
 
 def _frames(trace: TracebackType | None) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from queryrun.engines.base import EngineUsage
+from queryrun.engines.base import EngineProgress, EngineUsage
 from queryrun.processes.given_sockets import GiveSocket
 from queryrun.results.sigv4 import SignRequest
 from queryrun.tables.text.requests import RequestCopies
@@ -43,8 +43,8 @@ class WorkerSession(Protocol):
         """Interrupt the running statement. From another thread, any number of times."""
         ...
 
-    def percent(self) -> float | None:
-        """Progress of the running statement, 0 to 100. From another thread; None: unknown."""
+    def progress(self) -> EngineProgress:
+        """Progress of the running statement. From another thread."""
         ...
 
     def usage(self) -> EngineUsage:

@@ -10,10 +10,10 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 from pathlib import Path
 
 from queryrun.errors import ConfigurationError
+from queryrun.processes.remove_tree import remove_tree
 
 _PREFIX = "worker-"
 OUTBOXES = ".outboxes"
@@ -64,7 +64,7 @@ class SpillRoot:
 
     def remove(self, directory: Path) -> None:
         """Remove a directory of `new` and all in it; what can't be removed is left to `open`."""
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
 
     def close(self) -> None:
         """Release the lock on the root. Idempotent."""

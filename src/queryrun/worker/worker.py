@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from queryrun.engines.base import EngineLimits
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import FailureCode
 from queryrun.processes.child_process import ChildProcess
-from queryrun.processes.frames import Frame, FrameSplitter, encode
+from queryrun.processes.frames import MAX_FRAME_BYTES, Frame, FrameSplitter, encode
 from queryrun.processes.given_sockets import request_pair, send_descriptor
 from queryrun.results.s3_permit import MAX_OFFSET_S, NO_UPLOAD, NotPermittedError, UploadPermit
 from queryrun.results.sigv4 import UnsignedRequest
@@ -44,6 +45,12 @@ from queryrun.worker.frames import (
 from queryrun.worker.relay_targets import without_secret
 
 _log = structlog.get_logger(__name__)
+
+_MAX_UNREAD_BYTES = 2**20
+_FLOOD_S = 1.0
+_MAX_FRAMES, _MAX_BYTES = 2_000, 2 * MAX_FRAME_BYTES
+"""In that time. A worker of ours sends progress a few times a second, and a request to sign for
+each part of a result; one that floods takes the loop from everybody else."""
 
 OnProgress = Callable[[StageReached | Progress], None]
 """Called on the event loop for each stage and progress of a running statement; must not block."""
@@ -226,15 +233,21 @@ class Worker:
             case Ready():
                 self._set_opened(frame)
             case InternalError():
-                self.internal_error = frame
-                fields = {"exception": frame.exception, "traceback": frame.traceback}
-                _log.error("worker_internal_error", pid=self.pid, **fields)
+                self._report_error(frame)
             case Sign():
                 self._sign(frame)
             case NeedCopies():
                 self._begin_copying(frame.request)
             case Done() | Failed():
                 self._set_outcome(frame)
+
+    def _report_error(self, frame: InternalError) -> None:
+        """Once in a worker's life: it is not used again, and must not fill the log."""
+        if self.internal_error is not None:
+            return
+        self.internal_error, self.reusable = frame, False
+        fields = {"exception": frame.exception, "traceback": frame.traceback}
+        _log.error("worker_internal_error", pid=self.pid, **fields)
 
     def _sign(self, frame: Sign) -> None:
         """Outside a statement, and beyond its own file, no worker of ours asks for anything."""
@@ -243,15 +256,20 @@ class Worker:
             headers=frame.headers,
             payload_sha256=frame.payload_sha256,
         )
-        permit = self._permit or NO_UPLOAD
+        permit = self._permit if self._reads_what_is_sent() else NO_UPLOAD
         try:
-            headers = dict(permit.sign(request, _bounded(frame.offset_s)))
+            headers = dict((permit or NO_UPLOAD).sign(request, _bounded(frame.offset_s)))
         except NotPermittedError:
             _log.error("worker_upload_refused", pid=self.pid)
             self.reusable = False
             self.process.kill()
         else:
             self.send(Signed(frame.number, headers))
+
+    def _reads_what_is_sent(self) -> bool:
+        """One of ours asks and waits. What nobody reads would be kept here."""
+        transport = self._transport
+        return transport is None or transport.get_write_buffer_size() <= _MAX_UNREAD_BYTES
 
     def _begin_copying(self, request: CopiesRequest) -> None:
         """Outside a statement no worker of ours asks, nor twice at once, nor for anything else."""
@@ -312,24 +330,41 @@ def _identity(directory: Path) -> tuple[int, int] | None:
 
 
 class _WorkerProtocol(asyncio.Protocol):
-    """Bytes of the socket to frames of the worker. An invalid frame stops the worker."""
+    """Bytes of the socket to frames of the worker. An invalid frame stops the worker, and so does a
+    flood of them."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._splitter = FrameSplitter()
         self._transport: asyncio.Transport | None = None
+        self._since_s = self._frames = self._bytes = 0.0
+        self._is_broken = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's inherits from nothing
         self._worker.on_connected(self._transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_broken:
+            return
         try:
             for body in self._splitter.feed(data):
+                self._count(len(body))
                 self._worker.on_frame(decode_from_worker(body))
         except (ValueError, msgspec.DecodeError):
+            self._is_broken = True
             _log.error("worker_protocol_error", pid=self._worker.pid)
             self._worker.process.kill()
+
+    def _count(self, size_bytes: int) -> None:
+        """`ValueError` for a flood."""
+        now_s = time.monotonic()
+        if now_s - self._since_s > _FLOOD_S:
+            self._since_s, self._frames, self._bytes = now_s, 0, 0
+        self._frames += 1
+        self._bytes += size_bytes
+        if self._frames > _MAX_FRAMES or self._bytes > _MAX_BYTES:
+            raise ValueError
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if self._transport is not None:

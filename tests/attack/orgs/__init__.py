@@ -1,5 +1,5 @@
 """Attacks of a client that may see the rows of some orgs alone."""
 
-from tests.attack.orgs import facts, statements
+from tests.attack.orgs import deliveries, facts, statements
 
-__all__ = ["facts", "statements"]
+__all__ = ["deliveries", "facts", "statements"]

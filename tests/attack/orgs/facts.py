@@ -53,6 +53,7 @@ STATEMENTS = [
 QUICK_STATEMENTS = 5
 """Of them under pytest, of one layout."""
 _VARIES = [
+    (re.compile(r"msg_[0-9a-f]{32}(_\d+)?"), "MESSAGE"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}(_\d+)?"), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:?\d\d)"), "TIME"),
     (re.compile(r'"(url|next_page)": ?"[^"]*"'), "WHERE"),
@@ -96,40 +97,40 @@ LAYOUTS: dict[str, Callable[[Path, str], None]] = {
 }
 
 
-def _written(directory: Path, condition: str, layout: str) -> None:
+def written(directory: Path, condition: str, layout: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     LAYOUTS[layout](directory, f"SELECT * FROM ({ROWS}) WHERE {condition} ORDER BY id")
     duckdb.sql(f"COPY ({PLAIN}) TO '{directory}/plain.parquet'")
 
 
-def _same_text(response: httpx.Response) -> str:
-    """The response without what differs between any two."""
-    text = response.text
+def same_text(found: httpx.Response | str) -> str:
+    """The response, or a message, without what differs between any two."""
+    text = found if isinstance(found, str) else f"{found.status_code} {found.text}"
     for pattern, word in _VARIES:
         text = pattern.sub(word, text)
-    return f"{response.status_code} {text}"
+    return text
 
 
 def _responses(http: httpx.Client, statements: list[str]) -> Iterator[tuple[str, str]]:
     """Each request, and what came of it."""
-    every = _same_text(http.get("/v2/tables"))
+    every = same_text(http.get("/v2/tables"))
     yield "tables", re.sub(r'"version":"[0-9a-f]{16}"', "VERSION", every)
-    yield "table", _same_text(http.get("/v2/tables/account"))
+    yield "table", same_text(http.get("/v2/tables/account"))
     for sql in statements:
         body: dict[str, Any] = {"sql": sql, "content_type": "csv"}
-        yield f"dry run of {sql}", _same_text(http.post(f"{RUNS}?dry_run=true", json=body))
+        yield f"dry run of {sql}", same_text(http.post(f"{RUNS}?dry_run=true", json=body))
         submitted = http.post(RUNS, json=body, headers={"prefer": "wait=50"})
-        yield f"run of {sql}", _same_text(submitted)
+        yield f"run of {sql}", same_text(submitted)
         run = submitted.json()
         if submitted.status_code != 201:
             continue
         fields = "usage,file,error,number_of_rows,state,warnings,progress"
         for path in (f"?fields[]={fields}", "/rows?limit=50"):
-            yield f"{path} of {sql}", _same_text(http.get(f"{RUNS}/{run['id']}{path}"))
+            yield f"{path} of {sql}", same_text(http.get(f"{RUNS}/{run['id']}{path}"))
         if run.get("file"):
             yield f"result of {sql}", httpx.get(run["file"]["url"], timeout=60).text
     for path in ("/v2/limits", "/v2/options", f"{RUNS}?page_size=2"):
-        yield path, _same_text(http.get(path))
+        yield path, same_text(http.get(path))
     usage = http.get("/v2/usage").json()["data"]
     counted = ("cpu_ms", "peak_memory_bytes", "read_bytes", "read_rows", "spilled_bytes", "tables")
     yield "/v2/usage", json.dumps([[day.get(name) for name in counted] for day in usage])
@@ -165,7 +166,7 @@ def facts(targets: Targets) -> Outcome:
     for layout in layouts:
         server = targets.fresh({"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org"})
         for entity, condition in CONDITIONS.items():
-            _written(server.made.data_dir.parent / entity, condition, layout)
+            written(server.made.data_dir.parent / entity, condition, layout)
         clients = [new_org_client(targets, server, entity, ["north"]) for entity in CONDITIONS]
         found += [f"{layout}: {one}" for one in differing(clients, statements)]
         everyone = [new_org_client(targets, server, entity, []) for entity in CONDITIONS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queryrun.engines.base import EngineUsage
+from queryrun.engines.base import EngineProgress, EngineUsage
 
 
 class InertSession:
@@ -10,8 +10,8 @@ class InertSession:
 
     def interrupt(self) -> None: ...
 
-    def percent(self) -> float | None:
-        return None
+    def progress(self) -> EngineProgress:
+        return EngineProgress(None)
 
     def usage(self) -> EngineUsage:
         return EngineUsage()

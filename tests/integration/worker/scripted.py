@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from queryrun.engines.base import EngineUsage
+from queryrun.engines.base import EngineProgress, EngineUsage
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.services.guard.process import run_guard
 from queryrun.sql.guard import Verdict
@@ -39,8 +39,8 @@ class ScriptedSession:
     def interrupt(self) -> None:
         self._interrupted.set()
 
-    def percent(self) -> float | None:
-        return self._percent
+    def progress(self) -> EngineProgress:
+        return EngineProgress(self._percent)
 
     def usage(self) -> EngineUsage:
         return EngineUsage()

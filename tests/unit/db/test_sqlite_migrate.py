@@ -16,6 +16,7 @@ from queryrun.errors import ConfigurationError
 
 TABLES = {
     "async_requests",
+    "revoked_logins",
     "attempts",
     "client_entities",
     "client_secrets",

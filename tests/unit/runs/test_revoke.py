@@ -7,16 +7,16 @@ Two nodes are two handles on one database. On PostgreSQL the same statements run
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from queryrun.auth.clients import ClientOptions, create_client, revoke_client
-from queryrun.auth.model import Entity, Scope
+from queryrun.auth.model import Entity, RevokedLogin, Scope
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.runs.model import Run, StopReason
-from queryrun.runs.revoke import RevocationWatch
+from queryrun.runs.revoke import FOLLOW_S, RevocationWatch
 from queryrun.runs.state import RunState
 from tests.contract.run_store_fixtures import TENANT, claimed, read, request, submitted
 
@@ -41,14 +41,10 @@ def nodes(tmp_path: Path) -> Iterator[tuple[SqliteDatabase, SqliteDatabase]]:
 def watch(node: SqliteDatabase, canceled: list[str]) -> RevocationWatch:
     """The node's own, which has not been started."""
 
-    async def tenant_of(client_id: str) -> str | None:
-        client = await node.auth.client(client_id)
-        return None if client is None else client.tenant_id
-
     def on_canceled(run: Run) -> None:
         canceled.append(run.id)
 
-    return RevocationWatch(node.auth, node.runs, tenant_of, on_canceled, now)
+    return RevocationWatch(node.auth, node.runs, on_canceled, now)
 
 
 async def test_a_revocation_on_one_node_cancels_what_another_node_has(
@@ -96,3 +92,43 @@ async def test_both_nodes_may_notice_and_a_run_that_was_being_accepted_is_cancel
     await second.check()
     assert canceled == [late.id]
     assert (await read(here.runs, late.id)).state is RunState.CANCELED
+
+
+async def test_what_an_expired_client_and_a_revoked_login_have_is_canceled(
+    nodes: tuple[SqliteDatabase, SqliteDatabase],
+) -> None:
+    here, there = nodes
+    await here.auth.add_tenant(TENANT, TENANT)
+    await here.auth.add_entity(ACME)
+    ends = now() + timedelta(milliseconds=1)
+    options = ClientOptions("agent", (ACME,), frozenset({Scope.SUBMIT}), expires_time=ends)
+    client = (await create_client(here.auth, options, now)).client
+    runs = [
+        await submitted(there.runs, request(client=who))
+        for who in (client.id, "login-1", "somebody-else")
+    ]
+    await here.auth.revoke_login(RevokedLogin(TENANT, "login-1", "ann", now()))
+    canceled: list[str] = []
+    second = watch(there, canceled)
+    while now() <= ends:
+        pass
+    await second.check()
+    assert sorted(canceled) == sorted(run.id for run in runs[:2])
+    assert (await read(here.runs, runs[2].id)).state is RunState.ACCEPTED
+
+
+async def test_what_ended_while_no_node_ran_is_found_by_the_first_round(
+    nodes: tuple[SqliteDatabase, SqliteDatabase],
+) -> None:
+    here, there = nodes
+    await here.auth.add_tenant(TENANT, TENANT)
+    long_ago = now() - timedelta(seconds=FOLLOW_S * 10)
+    await here.auth.revoke_login(RevokedLogin(TENANT, "login-1", "ann", long_ago))
+    run = await submitted(here.runs, request(client="login-1"))
+    canceled: list[str] = []
+    second = watch(there, canceled)
+    await second.check()
+    assert canceled == [run.id]
+    await submitted(here.runs, request(client="login-1"))
+    await second.check()
+    assert canceled == [run.id], "later rounds look at what ended lately"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from typing import Any
 
 import deltalake
 import pyarrow as pa
 import pytest
 
+from queryrun.engines.base import RowFilter
 from queryrun.errors import FailureCode
 from tests.unit.tables.delta_log import add, field, metadata, protocol, write_log
 from tests.unit.tables.reading import Reading, hide_package
@@ -135,3 +137,24 @@ def test_without_the_extra_the_table_is_refused_by_name(
 def test_a_delta_table_below_a_directory_of_files_is_refused(reading: Reading) -> None:
     deltalake.write_deltalake(reading.data / "all" / "t", pa.table({"id": [1]}))
     assert "is a table of its own" in reading.failure('SELECT id FROM "all"').message
+
+
+@pytest.mark.parametrize(
+    "condition", ["g = 2", "g IN (2, 9)", "g > 1", "s = 'a b'", "day = DATE '2024-01-03'", "b"]
+)
+def test_a_condition_on_a_partition_passes_over_the_other_files(
+    reading: Reading, condition: str
+) -> None:
+    columns = {
+        "id": [1, 2, 3],
+        "g": [0, 1, 2],
+        "s": ["x", "y", "a b"],
+        "day": [date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)],
+        "b": [False, False, True],
+    }
+    _write(reading, columns, partition_by=["g", "s", "day", "b"])
+    sql = f"SELECT id FROM t WHERE {condition}"
+    assert reading.rows(sql) == [(3,)]
+    planned = reading.session.plan(sql, RowFilter(marks_deleted=False))
+    plan = planned.connection.execute(f"EXPLAIN {planned.relation}").fetchall()
+    assert "Scanning Files: 1/3" in plan[0][1]

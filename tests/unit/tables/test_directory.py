@@ -69,6 +69,13 @@ def test_two_files_of_one_name_are_neither(tmp_path: Path) -> None:
     assert "'A.parquet' and 'a.csv' have the same name" in _table(tmp_path, "a").problem
 
 
+@pytest.mark.parametrize("name", ["duckdb_export", "PG_stats", "sqlite_dump"])
+def test_a_name_of_the_engines_is_listed_with_what_to_do(tmp_path: Path, name: str) -> None:
+    _touch(tmp_path, f"{name}.csv")
+    (listed,) = DataDirectory(tmp_path).tables()
+    assert "rename it" in listed.problem
+
+
 def test_a_directory_of_two_formats_is_refused(tmp_path: Path) -> None:
     _touch(tmp_path, "a/x.csv", "a/y.parquet")
     assert "holds CSV and Parquet files" in _table(tmp_path, "a").problem

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import os
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encryption
 import pytest
 
 from queryrun.engines.duckdb.catalog import open_catalog
@@ -28,6 +31,25 @@ NOT_UTF8 = pa.Array.from_buffers(
     pa.string(), 1, [None, pa.py_buffer(bytes([0, 0, 0, 0, 1, 0, 0, 0])), pa.py_buffer(b"\xff")]
 )
 NS, US = pa.timestamp("ns"), pa.timestamp("us")
+
+
+class _PlainKeys(encryption.KmsClient):
+    """Keys that are kept as they are."""
+
+    def wrap_key(self, key_bytes: bytes, _: str) -> bytes:
+        return base64.b64encode(key_bytes)
+
+
+def _write_encrypted(path: Path, *, plaintext_footer: bool) -> None:
+    """The column `a` cannot be read without its key; with an encrypted footer nothing can."""
+    factory = encryption.CryptoFactory(lambda _: _PlainKeys())
+    keys = encryption.EncryptionConfiguration(
+        footer_key="f", column_keys={"c": ["a"]}, plaintext_footer=plaintext_footer
+    )
+    properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), keys)
+    rows = pa.table({"a": [1], "b": [2]})
+    with pq.ParquetWriter(path, rows.schema, encryption_properties=properties) as writer:
+        writer.write_table(rows)
 
 
 def put(reading: Reading, files: Files) -> None:
@@ -249,3 +271,18 @@ def test_the_catalog_says_of_a_file_what_a_run_says(reading: Reading) -> None:
         catalog.columns("t")
     assert failed.value.failure.message == reading.failure("SELECT 1 FROM t").message
     assert "'t.parquet' is damaged, or no Parquet file" in failed.value.failure.message
+
+
+def test_a_name_of_the_engines_is_refused_with_what_to_do(reading: Reading) -> None:
+    put(reading, {"pg_stats.csv": "a\n1\n", "stats.csv": "a\n1\n"})
+    assert "rename it" in reading.failure("SELECT a FROM pg_stats").message
+    (reading.data / "tables.toml").write_text('[tables.stats_of_pg]\nfiles = "pg_stats.csv"\n')
+    assert reading.rows("SELECT a FROM stats_of_pg") == [(1,)]
+
+
+@pytest.mark.parametrize("plaintext_footer", [False, True])
+def test_an_encrypted_file_is_named(reading: Reading, plaintext_footer: bool) -> None:
+    _write_encrypted(reading.data / "t.parquet", plaintext_footer=plaintext_footer)
+    failure = reading.failure("SELECT a FROM t")
+    assert failure.code is FailureCode.DATA_INVALID
+    assert "Table 't' cannot be read: 't.parquet' is" in failure.message

@@ -82,6 +82,8 @@ def test_a_definition_says_that_there_is_no_header(reading: Reading) -> None:
         (b'{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n', "line 1 is JSON, not delimited text"),
         (b'[\n {"a": 1},\n {"a": 2}]\n', "line 1 is JSON, not delimited text"),
         (b"<!DOCTYPE html>\n<p>Sign in, please</p>\n", "line 1 is a page or XML"),
+        (b"<!-- saved -->\n<table></table>\n", "line 1 is a page or XML"),
+        (b" <head><title>Sign in</title></head>\n<p>1</p>\n", "line 1 is a page or XML"),
     ],
 )
 def test_a_file_of_another_kind_under_the_name_of_text_is_named(

@@ -95,6 +95,8 @@ def test_decimals_of_more_than_38_digits_are_refused_only_where_they_are_read(
         ("'1010'::bit", "1010"),
         ("5::bignum", "5"),
         ("5::uhugeint", Decimal(5)),
+        (f"{'9' * 38}::uhugeint", Decimal("9" * 38)),
+        (f"-{'9' * 38}::hugeint", Decimal("-" + "9" * 38)),
         ("'12:00:00+02'::timetz", "12:00:00+02"),
         ("'a'::enum('a','b')", "a"),
         ("union_value(x := 1)::union(x int, y varchar)", {"tag": "x", "x": 1, "y": None}),
@@ -136,6 +138,54 @@ def test_an_interval_is_a_text_as_trino_prints_it(tmp_path: Path, made: str, rea
         rows(opened, "SELECT * FROM t")
     assert failed.value.failure.code == "data_invalid"
     assert "column 'm': an interval has months" in failed.value.failure.message
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "made", [f"1{'0' * 38}::uhugeint", f"(-1{'0' * 38})::hugeint", f"[1{'0' * 38}::hugeint]"]
+)
+def test_a_whole_number_beyond_38_digits_names_its_column(tmp_path: Path, made: str) -> None:
+    path = tmp_path / "x.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE t AS SELECT {made} AS v, 1 AS other")
+    opened = session(tmp_path, database=str(path))
+    assert rows(opened, "SELECT other FROM t") == [(1,)]
+    with pytest.raises(RunFailed) as failed:
+        rows(opened, "SELECT v FROM t")
+    assert failed.value.failure.code == "data_invalid"
+    assert "Table 't', column 'v': a whole number in it" in failed.value.failure.message
+    opened.close()
+
+
+def test_texts_with_a_collation_are_compared_as_they_stand(tmp_path: Path) -> None:
+    """Trino has no collations: what a statement on the same texts in a file says holds here."""
+    path = tmp_path / "x.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE t (v VARCHAR COLLATE NOCASE, w VARCHAR)")
+        connection.execute("INSERT INTO t VALUES ('a', 'a'), ('A', 'A'), ('b', 'b')")
+        connection.execute("CREATE VIEW seen AS SELECT v FROM t")
+    opened = session(tmp_path, database=str(path))
+    for table in ("t", "seen"):
+        assert rows(opened, f"SELECT count(*) FROM {table} WHERE v = 'a'") == [(1,)]
+        assert rows(opened, f"SELECT count(DISTINCT v) FROM {table}") == [(3,)]
+        assert rows(opened, f"SELECT v FROM {table} ORDER BY v") == [("A",), ("a",), ("b",)]
+        assert rows(opened, f"SELECT count(*) FROM {table} JOIN t AS u ON {table}.v = u.w") == [
+            (3,)
+        ]
+    opened.close()
+
+
+def test_a_view_of_a_table_that_is_gone_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE gone (a INT); CREATE VIEW v AS SELECT a FROM gone")
+        connection.execute("DROP TABLE gone")
+    opened = session(tmp_path, database=str(path))
+    with pytest.raises(RunFailed) as failed:
+        rows(opened, "SELECT a FROM v")
+    assert "Table 'v' cannot be read: it is a view of what is not there" in str(
+        failed.value.failure.message
+    )
     opened.close()
 
 

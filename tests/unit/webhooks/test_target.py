@@ -58,6 +58,27 @@ def test_an_inner_address_is_refused_in_whatever_it_is_embedded(v4: str) -> None
     assert [one for one in embedded(v4) if not is_refused(one)] == []
 
 
+def other_forms(v4: str) -> list[str]:
+    """The address as resolvers take it too."""
+    a, b, c, d = v4.split(".")
+    number = int(ipaddress.IPv4Address(v4))
+    octal = ".".join(f"0{int(part):o}" for part in (a, b, c, d))
+    short = f"{a}.{int(b) << 16 | int(c) << 8 | int(d)}"
+    return [str(number), hex(number), f"0{number:o}", octal, f"0x{int(a):x}.{b}.{c}.{d}", short]
+
+
+@pytest.mark.parametrize("v4", INSIDE_V4)
+def test_an_inner_address_is_refused_in_every_form_when_it_is_given(v4: str) -> None:
+    for form in other_forms(v4):
+        with pytest.raises(RefusedTargetError, match="not public"):
+            Wall().target(f"https://{form}/")
+
+
+def test_a_name_of_digits_is_a_name() -> None:
+    for host in ("8.8.8.8", "134744072", "10.example", "1.2.3.4.example", "0x", "a.1"):
+        assert Wall().target(f"https://{host}/").host == host
+
+
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_reached(address: str) -> None:
     assert not is_refused(address)

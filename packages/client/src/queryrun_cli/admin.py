@@ -63,6 +63,7 @@ Tenant = Annotated[
     str | None, typer.Option(help="Another tenant than the client's own; needs admin:all.")
 ]
 OfEntity = Annotated[str | None, typer.Option("--entity", help="Id of an entity.")]
+Subject = Annotated[str, typer.Argument(help="The `sub` of its tokens.")]
 
 
 @admin_app.command("tenants")
@@ -218,6 +219,35 @@ def admin_revoke_client(client_id: str, profile: Profile = None) -> None:
 
     revoked = change(f"/admin/v1/clients/{client_id}/revoke", {}, profile)
     typer.echo(f"revoked {revoked['id']}")
+
+
+@admin_app.command("logins")
+def admin_logins(tenant: Tenant = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the logins at the identity provider that were revoked in a tenant."""
+    from queryrun_cli.administration import given, show_list
+
+    columns = ("subject", "client_id", "revoked_time", "allowed_time")
+    show_list("/admin/v1/logins", given(tenant_id=tenant), columns, profile, as_json=as_json)
+
+
+@admin_app.command("revoke-login")
+def admin_revoke_login(subject: Subject, tenant: Tenant = None, profile: Profile = None) -> None:
+    """Take no token of a login at the identity provider any more; its runs are canceled."""
+    from queryrun_cli.administration import change
+
+    body = {"subject": subject, "tenant_id": tenant}
+    revoked = change("/admin/v1/logins/revoke", body, profile)
+    typer.echo(f"revoked {revoked['subject']} ({revoked['client_id']})")
+
+
+@admin_app.command("allow-login")
+def admin_allow_login(subject: Subject, tenant: Tenant = None, profile: Profile = None) -> None:
+    """Take tokens of a revoked login again that are issued from now on."""
+    from queryrun_cli.administration import change
+
+    body = {"subject": subject, "tenant_id": tenant}
+    allowed = change("/admin/v1/logins/allow", body, profile)
+    typer.echo(f"allowed {allowed['subject']} ({allowed['client_id']})")
 
 
 @admin_app.command("sources")

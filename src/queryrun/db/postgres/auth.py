@@ -12,12 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 
-from queryrun.auth.model import Client, Entity, Tenant
+from queryrun.auth.model import Client, Entity, RevokedLogin, Tenant
 from queryrun.auth.store import MAX_ROTATED
-from queryrun.db.auth_rows import client_values, clients_of, entity_values
+from queryrun.db.auth_rows import client_values, clients_of, entity_values, login_of, login_values
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
-from queryrun.db.rows import Values
+from queryrun.db.rows import Row, Values
 from queryrun.db.times import to_ms, to_ms_or_none
 from queryrun.errors import NotFound
 
@@ -49,7 +49,7 @@ class PostgresAuthStore:
         return [Tenant(*row) for row in rows]
 
     async def add_entity(self, entity: Entity) -> Entity:
-        """Create the entity, or return the existing one of the same tenant and name."""
+        """Create the entity, or return the one that has its name already."""
 
         def unit(connection: Connection) -> Entity:
             values = entity_values(entity)
@@ -175,13 +175,31 @@ class PostgresAuthStore:
         finally:
             self._tokens.clear()
 
-    async def revoked_since(self, since: datetime) -> list[str]:
-        """The clients that were revoked at that time or later."""
-        values = {"since_ms": to_ms(since)}
-        rows = await self._connections.read(
-            lambda db: db.execute(self._sql["revoked_since"], values).fetchall()
-        )
-        return [client_id for (client_id,) in rows]
+    async def revoked_since(self, since: datetime, now: datetime) -> list[tuple[str, str]]:
+        """Clients and logins that ended in that time, with their tenants."""
+        rows = await self._rows("revoked_since", {"since_ms": to_ms(since), "now_ms": to_ms(now)})
+        return [(tenant_id, client_id) for tenant_id, client_id in rows]
+
+    async def revoke_login(self, login: RevokedLogin) -> None:
+        """End a login in a tenant."""
+        await self._change("revoke_login", login_values(login))
+
+    async def allow_login(self, tenant_id: str, client_id: str, now: datetime) -> None:
+        """Take its tokens again that are issued from now on."""
+        values = {"tenant_id": tenant_id, "client_id": client_id, "now_ms": to_ms(now)}
+        await self._change("allow_login", values)
+
+    async def revoked_login(self, tenant_id: str, client_id: str) -> RevokedLogin | None:
+        """The login if it was ever revoked in the tenant."""
+        values = {"tenant_id": tenant_id, "client_id": client_id}
+        rows = await self._rows("revoked_login", values)
+        return login_of(rows[0]) if rows else None
+
+    async def revoked_logins(self, tenant_id: str) -> list[RevokedLogin]:
+        """Every login that was ever revoked in the tenant, by subject."""
+        return [
+            login_of(row) for row in await self._rows("revoked_logins", {"tenant_id": tenant_id})
+        ]
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked."""
@@ -207,6 +225,12 @@ class PostgresAuthStore:
     async def remove_expired_tokens(self, now: datetime) -> int:
         """Delete tokens that are expired or of a revoked client; returns how many."""
         return await self._change("remove_expired_tokens", {"now_ms": to_ms(now)})
+
+    async def _rows(self, statement: str, values: Values) -> list[Row]:
+        """What one statement reads."""
+        return await self._connections.read(
+            lambda db: db.execute(self._sql[statement], values).fetchall()
+        )
 
     async def _change(self, statement: str, values: Values) -> int:
         """Run one statement durably; returns the number of rows that it changed."""

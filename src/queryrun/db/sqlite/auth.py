@@ -6,9 +6,9 @@ import sqlite3
 from collections import OrderedDict
 from datetime import datetime
 
-from queryrun.auth.model import Client, Entity, Tenant
+from queryrun.auth.model import Client, Entity, RevokedLogin, Tenant
 from queryrun.auth.store import MAX_ROTATED
-from queryrun.db.auth_rows import client_values, clients_of, entity_values
+from queryrun.db.auth_rows import client_values, clients_of, entity_values, login_of, login_values
 from queryrun.db.rows import Row, Values
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
@@ -50,7 +50,7 @@ class SqliteAuthStore:
         return [Tenant(*row) for row in rows]
 
     async def add_entity(self, entity: Entity) -> Entity:
-        """Create the entity, or return the existing one of the same tenant and name."""
+        """Create the entity, or return the one that has its name already."""
 
         def unit(connection: sqlite3.Connection) -> Entity:
             values = entity_values(entity)
@@ -157,11 +157,32 @@ class SqliteAuthStore:
         values = {"digest": token_digest, "client_id": client_id}
         return await self._change("revoke_token", values) == 1
 
-    async def revoked_since(self, since: datetime) -> list[str]:
-        """The clients that were revoked at that time or later."""
-        values = {"since_ms": to_ms(since)}
+    async def revoked_since(self, since: datetime, now: datetime) -> list[tuple[str, str]]:
+        """Clients and logins that ended in that time, with their tenants."""
+        values = {"since_ms": to_ms(since), "now_ms": to_ms(now)}
         rows = self._reader.read(lambda db: db.execute(SQL["revoked_since"], values).fetchall())
-        return [client_id for (client_id,) in rows]
+        return [(tenant_id, client_id) for tenant_id, client_id in rows]
+
+    async def revoke_login(self, login: RevokedLogin) -> None:
+        """End a login in a tenant."""
+        await self._change("revoke_login", login_values(login))
+
+    async def allow_login(self, tenant_id: str, client_id: str, now: datetime) -> None:
+        """Take its tokens again that are issued from now on."""
+        values = {"tenant_id": tenant_id, "client_id": client_id, "now_ms": to_ms(now)}
+        await self._change("allow_login", values)
+
+    async def revoked_login(self, tenant_id: str, client_id: str) -> RevokedLogin | None:
+        """The login if it was ever revoked in the tenant."""
+        values = {"tenant_id": tenant_id, "client_id": client_id}
+        row = self._reader.read(lambda db: db.execute(SQL["revoked_login"], values).fetchone())
+        return None if row is None else login_of(row)
+
+    async def revoked_logins(self, tenant_id: str) -> list[RevokedLogin]:
+        """Every login that was ever revoked in the tenant, by subject."""
+        values = {"tenant_id": tenant_id}
+        rows = self._reader.read(lambda db: db.execute(SQL["revoked_logins"], values).fetchall())
+        return [login_of(row) for row in rows]
 
     async def client_of_token(self, token_digest: str, now: datetime) -> Client | None:
         """Whose token this is: None when unknown, expired, or its client is revoked.

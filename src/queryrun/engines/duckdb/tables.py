@@ -34,6 +34,14 @@ _TABLES_OF_DATABASE = (
     "WHERE database_name = $1 AND schema_name = 'main' AND NOT internal"
 )
 """Tables of other schemas are not listed: a statement cannot name them."""
+_COLLATED = (
+    "SELECT bool_or(contains(lower(sql), 'collate')) FROM (SELECT database_name, sql "
+    "FROM duckdb_tables() UNION ALL SELECT database_name, sql FROM duckdb_views()) "
+    "WHERE database_name = $1"
+)
+_BROKEN_VIEW = (
+    "it is a view of what is not there or not as the view has it; correct the view in the database"
+)
 _TABLES_OF_OTHER_SCHEMAS = (
     "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 "
     "AND schema_name <> 'main' UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
@@ -314,7 +322,19 @@ class Tables:
     def _source_in_database(self, name: str) -> str:
         """Types that only DuckDB has are converted as those of files are."""
         source = self._in_database(self._stored_name(name))
-        return readable(self._connection, name, source, source, {})
+        try:
+            return readable(self._connection, name, source, collated=self._has_collations())
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            raise unreadable(name, _BROKEN_VIEW) from error
+
+    def _has_collations(self) -> bool:
+        """Only what made the tables says so. Views may hand on the collations of any table."""
+        if self._is_collated is None:
+            found = self._connection.execute(_COLLATED, [self._catalog]).fetchone()
+            self._is_collated = bool(found and found[0])
+        return self._is_collated
+
+    _is_collated: bool | None = None
 
 
 def _ascii_lower(name: str) -> str:

@@ -138,8 +138,12 @@ class SparkSession(Traced):
         self._encoder.interrupt()
 
     def progress(self) -> EngineProgress:
-        """The share of the tasks that are done, of those that Spark has planned so far."""
-        return EngineProgress(self._stream.percent if self._stream else None)
+        """The share of the tasks that are done, of those that Spark has planned so far, and the
+        bytes that they have read."""
+        stream = self._stream
+        if stream is None:
+            return EngineProgress(None)
+        return EngineProgress(stream.percent, EngineUsage(read_bytes=stream.read_bytes))
 
     def usage(self) -> EngineUsage:
         """What Spark has counted of a statement whose rows were all read; nothing of another."""

@@ -27,6 +27,7 @@ class RowStream:
         self._rows = 0
         self.error: Exception | None = None
         self.percent: float | None = None
+        self.read_bytes = 0
         self.is_complete = False
         """Whether everything has been read."""
         self.counters = Counters()
@@ -90,6 +91,7 @@ class RowStream:
         if tasks:
             done = sum(stage.num_completed_tasks for stage in stages)
             self.percent = min(100.0, 100.0 * done / tasks)
+        self.read_bytes = sum(stage.input_bytes_read for stage in stages)
 
 
 def rows_of(execution: Execution) -> list[dict[str, Any]]:

@@ -133,9 +133,12 @@ class TrinoSession(Traced):
         self._encoder.interrupt()
 
     def progress(self) -> EngineProgress:
-        """Trino's own count of the statement's splits."""
+        """Trino's own count of the statement's splits, and of what it has used: up to a second old,
+        because Trino answers a request for more rows after a second when there are none."""
         query = self._query
-        return EngineProgress(query.percent() if query is not None else None)
+        if query is None:
+            return EngineProgress(None)
+        return EngineProgress(query.percent(), query.usage())
 
     def usage(self) -> EngineUsage:
         """Trino's statistics of the statement; also of one that it refused while it ran."""

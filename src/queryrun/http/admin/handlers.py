@@ -82,13 +82,10 @@ async def create_entity(app: AppContext, request: ApiRequest) -> Response:
     tenant_id, name = await tenant_of(app, request, body.tenant_id), _name(body.name)
     for other in await app.auth.entities():
         if other.name.lower() == name.lower():
-            if other.tenant_id == tenant_id and other.name == name:
-                return JsonResponse(_entity(other))
-            message = "entities are directories, and this name is taken: choose another"
-            raise InvalidRequest.of("name", message)
+            return JsonResponse(_entity(_same_entity(other, tenant_id, name)))
     entity = Entity(str(uuid4()), tenant_id, name)
     await record(app, request, AuditEvent.ENTITY_CREATED, entity.id, name=name, tenant=tenant_id)
-    made = await app.auth.add_entity(entity)
+    made = _same_entity(await app.auth.add_entity(entity), tenant_id, name)
     app.prepare_entity(made.name)
     return JsonResponse(_entity(made), 201)
 
@@ -303,6 +300,14 @@ def _client_name(text: str) -> str:
         message = f"'name' must have 1 to {b.MAX_NAME_CHARS} printable characters"
         raise InvalidRequest.of("name", message)
     return name
+
+
+def _same_entity(known: Entity, tenant_id: str, name: str) -> Entity:
+    """The entity that has this name, if it is the one that is meant."""
+    if (known.tenant_id, known.name) != (tenant_id, name):
+        message = "entities are directories, and this name is taken: choose another"
+        raise InvalidRequest.of("name", message)
+    return known
 
 
 def _same(known: Client, tenant_id: str, options: ClientOptions) -> Client:

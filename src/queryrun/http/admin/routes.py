@@ -6,7 +6,7 @@ from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
 from queryrun.http import parameters as p
 from queryrun.http.admin import handlers as h
-from queryrun.http.admin import limits
+from queryrun.http.admin import limits, logins
 from queryrun.http.admin.audit_log import list_audit
 from queryrun.http.admin.nodes import list_nodes
 from queryrun.http.operations import Handler, Operation, Parameter, RequestBody, ResponseDoc
@@ -187,6 +187,33 @@ ADMIN_TABLE = (
         "Revoke a client",
         "Its secrets and tokens at once, for good; its runs are canceled. A body is ignored.",
         parameters=(CLIENT_ID,),
+    ),
+    _list(
+        "logins",
+        "listLogins",
+        logins.list_logins,
+        "AdminLogins",
+        "List the logins at the issuer that were revoked",
+        (TENANT_ID, *PAGE),
+    ),
+    _change(
+        "logins/revoke",
+        "revokeLogin",
+        logins.revoke_login,
+        "AdminLogin",
+        "Revoke a login at the issuer",
+        "Of its tokens none is taken in this tenant any more, on other nodes within a second; its "
+        "runs are canceled, and its webhooks are told nothing.",
+        RequestBody("application/json", "AdminLoginOf", (("one", {"subject": "auth0|7"}),)),
+    ),
+    _change(
+        "logins/allow",
+        "allowLogin",
+        logins.allow_login,
+        "AdminLogin",
+        "Allow a login that was revoked",
+        "Tokens count again that the issuer issues from now on (`iat`), those from before do not.",
+        RequestBody("application/json", "AdminLoginOf", (("one", {"subject": "auth0|7"}),)),
     ),
     _list("nodes", "listNodes", list_nodes, "AdminNodes", "List the live nodes"),
     _list(

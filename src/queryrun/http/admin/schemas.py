@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
+from queryrun.auth.oidc_tokens import MAX_SUBJECT_CHARS
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME, ORG
 from queryrun.http.shapes import Schema, reference, whole_object
 from queryrun.http.times import FAR_FUTURE, FAR_PAST
@@ -146,6 +147,28 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         "A run, without its statement.",
     ),
     "AdminRuns": _page("AdminRun"),
+    "AdminLogin": whole_object(
+        {
+            "subject": {**_TEXT, "description": "The `sub` of its tokens."},
+            "client_id": {**_TEXT, "description": "What its runs have as `created_by_id`."},
+            "tenant_id": _TEXT,
+            "revoked_time": _TIME,
+            "allowed_time": {
+                **_TIME_OR_NULL,
+                "description": "Tokens that were issued from then on count; null: none does.",
+            },
+        },
+        "A login at another issuer that was revoked in a tenant.",
+    ),
+    "AdminLogins": _page("AdminLogin"),
+    "AdminLoginOf": whole_object(
+        {
+            "subject": {"type": "string", "minLength": 1, "maxLength": MAX_SUBJECT_CHARS},
+            "tenant_id": {"type": ["string", "null"]},
+        },
+        "Whose login is meant.",
+        "tenant_id",
+    ),
     "AdminNewTenant": whole_object({"name": _NAME}, "A new tenant."),
     "AdminNewEntity": whole_object(
         {"name": _NAME, "tenant_id": {"type": ["string", "null"]}}, "A new entity.", "tenant_id"

@@ -19,6 +19,7 @@ from queryrun.errors import InvalidRequest
 from queryrun.http.concurrency import StreamLimit
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
+from queryrun.http.revocation import StreamToken
 from queryrun.http.times import iso
 from queryrun.http.v2.records import progress_object
 from queryrun.runs.follow import KeepAlive, RunUpdate, follow
@@ -76,11 +77,11 @@ async def run_events(app: AppContext, request: ApiRequest) -> Response:
     if request.method == "HEAD":
         return Response(headers=HEADERS)
     updates = follow(app.runs, run.id, after, app.settings.follow_options)
-    token = token_digest(request.authorization or "")
+    who = request.principal
+    token = StreamToken(token_digest(request.authorization or ""), who.scopes, who.org_ids)
     chunks = _chunks(app.stream_tokens.while_valid(token, updates))
-    client_id = request.principal.client_id
-    app.streams.acquire(client_id)
-    return EventStream(chunks, app.streams, client_id, listening(app.runs, run))
+    app.streams.acquire(who.client_id)
+    return EventStream(chunks, app.streams, who.client_id, listening(app.runs, run))
 
 
 def _last_event_time(request: ApiRequest) -> datetime | None:

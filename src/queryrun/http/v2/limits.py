@@ -13,7 +13,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.times import iso
 from queryrun.runs.limiter import smaller
-from queryrun.runs.limits import Level, LimitScope, LimitState, LimitValue
+from queryrun.runs.limits import Level, LimitScope, LimitState, LimitValue, visible_to
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.state import HELD, RunState
 from queryrun.runs.store import RunQuery
@@ -29,10 +29,13 @@ async def get_limits(app: AppContext, request: ApiRequest) -> Response:
     policy = app.runs.sources.get(source)
     if policy is None:
         raise InvalidRequest.of("source", f"'source' must be one of {', '.join(app.runs.sources)}")
-    scope = LimitScope(who.tenant_id, who.entity_id, who.client_id, source)
+    scope = LimitScope(who.tenant_id, who.entity_id, who.client_id, source, who.org_ids)
     limiter = app.runs.limiter
     states = [] if limiter is None else await limiter.states(scope)
-    data = [limit_object(one) for one in states if one.limit.name not in ("running", "queued")]
+    visible = [
+        visible_to(scope, one) for one in states if one.limit.name not in ("running", "queued")
+    ]
+    data = [limit_object(one) for one in visible]
     of_source = await _of_source(app, scope, policy, states)
     return JsonResponse({"source": source, "data": [*data, *of_source]})
 
@@ -76,22 +79,27 @@ async def _of_source(
     app: AppContext, scope: LimitScope, policy: SourcePolicy, states: Sequence[LimitState]
 ) -> list[dict[str, object]]:
     """The source's own limits; how many may run and wait is the smaller of its own and of those
-    that were set. Of a tenant only the limit: who else runs something is not told."""
+    that were set. Of a tenant only the limit: who else runs something is not told, and to a client
+    of orgs not of its entity either."""
     running, queue = _tightest(states, "running"), _tightest(states, "queued")
     held, waiting = frozenset(HELD), frozenset({RunState.ACCEPTED})
     own = scope.client_id
+
+    def of_entity(states: frozenset[RunState]) -> tuple[frozenset[RunState], None] | None:
+        return None if scope.org_ids else (states, None)
+
     counted = (
         ("running", "tenant", policy.running_per_tenant, running, None),
-        ("running", "entity", policy.running_per_entity, running, (held, None)),
+        ("running", "entity", policy.running_per_entity, running, of_entity(held)),
         ("running", "client", policy.running_per_client, running, (held, own)),
         ("queued", "tenant", policy.queue.per_tenant, queue, None),
-        ("queued", "entity", policy.queue.per_entity, queue, (waiting, None)),
+        ("queued", "entity", policy.queue.per_entity, queue, of_entity(waiting)),
         ("queued", "client", policy.queue.per_client, queue, (waiting, own)),
     )
     found = []
     for name, level, given, set_limits, count in counted:
         value = smaller(given, set_limits.get(level))
-        used = None if count is None or not value else await _count(app, scope, *count)
+        used = await _count(app, scope, *count) if count and value else None
         found.append(_object(name, level, "runs", "now", value, used))
     found += [
         _object("rows", "source", "rows", "statement", policy.max_output_rows),

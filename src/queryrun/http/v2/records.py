@@ -88,5 +88,5 @@ def run_usage_object(used: UsageTotals) -> dict[str, object]:
 
 USAGE_FIGURES = (
     *("cpu_ms", "wall_ms", "peak_memory_bytes", "read_bytes", "read_rows", "spilled_bytes"),
-    *("written_bytes", "downloads", "downloaded_bytes"),
+    *("written_bytes", "result_rows", "downloads", "downloaded_bytes"),
 )

@@ -30,6 +30,7 @@ from queryrun.http.v2.render import RunDetails, encode_run
 from queryrun.http.v2.view import default_view
 from queryrun.runs.cancel import cancel
 from queryrun.runs.model import Run, RunRequest
+from queryrun.runs.read import can_view
 from queryrun.runs.requests import AsyncRequest, NewRequest, RequestOutcome, RequestState
 from queryrun.runs.submit import submit
 
@@ -94,7 +95,7 @@ async def get_request(app: AppContext, request: ApiRequest) -> Response:
     """`GET /v2/requests/{request_id}`: the outcome of an asynchronous request."""
     request_id = request.path_params["request_id"]
     found = await app.requests.get_request(request_id)
-    if found is None or not _can_view(request.principal, found.request):
+    if found is None or not await _can_view(app, request.principal, found):
         raise NotFound("request_id", f"Request {request_id[:64]!r} could not be found")
     return JsonResponse(_request_object(await _with_outcome(app, found)))
 
@@ -194,13 +195,20 @@ def _failed(request: ApiRequest, error: Exception) -> RequestOutcome:
     return RequestOutcome(RequestState.FAILED, stored)
 
 
-def _can_view(principal: Principal, request: NewRequest) -> bool:
-    """As for runs: its own, an admin those of the entity, or of the tenant."""
+async def _can_view(app: AppContext, principal: Principal, found: AsyncRequest) -> bool:
+    """As for runs: its own, an admin those of the entity, or of the tenant; a client of orgs those
+    whose run it sees. A request that has failed has no run to tell of."""
+    request = found.request
     if request.tenant_id != principal.tenant_id:
         return False
     is_own = request.client_id == principal.client_id
     in_entity = request.entity_id == principal.entity_id and (is_own or principal.is_admin)
-    return in_entity or principal.is_tenant_admin
+    if not (in_entity or principal.is_tenant_admin):
+        return False
+    if not principal.org_ids or found.state is RequestState.FAILED:
+        return True
+    run = await app.runs.store.get(request.run_id)
+    return run is not None and can_view(principal, run)
 
 
 def _request_object(found: AsyncRequest) -> dict[str, object]:

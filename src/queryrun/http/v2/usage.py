@@ -196,16 +196,22 @@ def _csv_response(
     names = [_NAMES[one] for one in UsageDimension if one in query.group_by]
     outcomes = [outcome.value for outcome in AttemptOutcome]
     head = [*names, *(f"attempts_{name}" for name in outcomes), "attempts_not_counted"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*head, *USAGE_FIGURES])
+    lines = [_csv_line([*head, *USAGE_FIGURES])]
     for key, sums in page.rows:
         counts = [sums.count(outcome) for outcome in AttemptOutcome]
         figures = [getattr(sums, name) for name in USAGE_FIGURES]
         keys = map(_harmless, map(str, _key_object(query, key).values()))
-        writer.writerow([*keys, *counts, sums.attempts_not_counted, *figures])
+        lines.append(_csv_line([*keys, *counts, sums.attempts_not_counted, *figures]))
     headers = {} if next_page is None else {"link": _next_link(request, next_page)}
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response("".join(lines), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    """The writer puts quotes around the characters of its own line break: a carriage return alone
+    begins a new row too, for many readers."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _harmless(text: str) -> str:
@@ -213,7 +219,7 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-_FORMULA: tuple[str, ...] = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: tuple[str, ...] = (*"=+-@\t\r\n", *"＝＋－＠")
 
 
 def _next_link(request: ApiRequest, cursor: str) -> str:

@@ -19,6 +19,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signed
 from queryrun.http.times import iso, utc
+from queryrun.runs.read import can_view
 from queryrun.webhooks.message import secrets_of
 from queryrun.webhooks.model import (
     Delivery,
@@ -110,6 +111,8 @@ async def create_webhook(app: AppContext, request: ApiRequest) -> Response:
         return JsonResponse(_webhook(known))
     if body.of_entity and not who.is_admin:
         raise Forbidden("'of_entity' needs the scope 'admin': others see their own runs alone")
+    if body.of_entity and who.login:
+        raise Forbidden("'of_entity' needs a client of the service: a login ends with its token")
     secret, now = new_secret(), app.now()
     made = Webhook(
         id=webhook_id,
@@ -209,7 +212,8 @@ async def remove_webhook(app: AppContext, request: ApiRequest) -> Response:
 
 
 async def list_deliveries(app: AppContext, request: ApiRequest) -> Response:
-    """Deliveries of the webhooks that the client sees, newest first."""
+    """Deliveries of the webhooks that the client sees, newest first. A page may have fewer than
+    asked for, of a client whose orgs have been changed."""
     query = replace(
         _of_principal(request),
         webhook_id=_query(request, "webhook_id"),
@@ -225,7 +229,7 @@ async def list_deliveries(app: AppContext, request: ApiRequest) -> Response:
         if page.next_after is None
         else write_signed(str(page.next_after).encode(), _LISTED, app.link_secret)
     )
-    data = [_delivery(one) for one in page.deliveries]
+    data = [_delivery(one) for one in page.deliveries if await _is_within_orgs(app, request, one)]
     return JsonResponse({"next_page": next_page, "data": data})
 
 
@@ -306,14 +310,24 @@ def _is_own(request: ApiRequest, webhook: Webhook) -> bool:
 
 
 async def _sees(app: AppContext, request: ApiRequest, delivery: Delivery) -> bool:
-    """As its webhook; of a removed one, an admin alone."""
+    """As its webhook, and of others' runs an admin alone; so of a removed webhook."""
     who = request.principal
     if (who.tenant_id, who.entity_id) != (delivery.tenant_id, delivery.entity_id):
         return False
     if who.is_admin:
         return True
     webhook = await app.webhooks.store.webhook(delivery.webhook_id)
-    return webhook is not None and webhook.client_id == who.client_id
+    is_own = webhook is not None and webhook.client_id == who.client_id == delivery.client_id
+    return is_own and await _is_within_orgs(app, request, delivery)
+
+
+async def _is_within_orgs(app: AppContext, request: ApiRequest, delivery: Delivery) -> bool:
+    """A client of orgs is told of no run that may have read rows of others. Without a run there is
+    nothing of any row."""
+    if not request.principal.org_ids:
+        return True
+    run = None if delivery.run_id is None else await app.runs.store.get(delivery.run_id)
+    return delivery.content is not None if run is None else can_view(request.principal, run)
 
 
 def _of_principal(request: ApiRequest) -> DeliveryQuery:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
+from queryrun.processes.remove_tree import remove_tree
 from queryrun.services.base import ServiceProcess, ServiceProcesses
 from queryrun.services.copies.frames import CopiesConfig, WriteCopies, WrittenCopies
 from queryrun.tables.text.requests import CopiesMade, CopiesRequest
@@ -106,7 +106,7 @@ class CopiesClient:
         try:
             opened = _Opened(await self._processes.start(), work_dir)
         except BaseException:
-            _remove(work_dir)
+            remove_tree(work_dir)
             raise
         config = CopiesConfig(
             *(source, limits.memory_bytes, limits.threads, limits.spill_bytes),
@@ -137,8 +137,4 @@ class CopiesClient:
 
     async def _end(self, opened: _Opened) -> None:
         await self._processes.end(opened.process)
-        await asyncio.to_thread(_remove, opened.work_dir)
-
-
-def _remove(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, opened.work_dir)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from queryrun.engines.source_spec import SourceSpec
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.processes.frames import encode
+from queryrun.processes.remove_tree import remove_tree
 from queryrun.services.base import ServiceProcess, ServiceProcesses
 from queryrun.services.copies.client import Write
 from queryrun.services.estimate.frames import Copied, EstimateRequest, EstimateResponse
@@ -127,7 +127,7 @@ class EstimateClient:
         await self._processes.close()
         while self._idle:
             _, opened = self._idle.popitem()
-            await asyncio.to_thread(_remove, opened.work_dir)
+            await asyncio.to_thread(remove_tree, opened.work_dir)
 
     async def _response(self, spec: SourceSpec, statement: _Statement) -> EstimateResponse:
         """A kept process may have died meanwhile: that is not the statement's fault."""
@@ -188,7 +188,7 @@ class EstimateClient:
         try:
             return _Opened(spec, await self._processes.start(), work_dir)
         except BaseException:
-            _remove(work_dir)
+            remove_tree(work_dir)
             raise
 
     async def _put_back(self, opened: _Opened, *, is_reusable: bool) -> None:
@@ -198,8 +198,4 @@ class EstimateClient:
                 return
             _, opened = self._idle.popitem(last=False)
         await self._processes.end(opened.process)
-        await asyncio.to_thread(_remove, opened.work_dir)
-
-
-def _remove(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, opened.work_dir)

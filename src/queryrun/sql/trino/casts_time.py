@@ -297,9 +297,21 @@ def _clock(value: Typed, target: Type, site: CastSite) -> Typed:
         return _clock_of_text(value, target, site)
     if given.name in {"timestamp", t.TSTZ}:
         whole = wall_clock(value) if given.name == t.TSTZ else value
-        clock = Typed(f"CAST({fine.coarse(whole).sql} AS TIME)", t.time(min(6, given.params[0])))
+        coarse = fine.coarse(whole).sql
+        sql = f"CAST({coarse} AS TIME)" if given.name == t.TSTZ else _clock_of(coarse, site)
+        clock = Typed(sql, t.time(min(6, given.params[0])))
         return fine.refined(clock, fine.below(whole), t.time(given.params[0]))
     raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
+
+
+def _clock_of(moment: str, site: CastSite) -> str:
+    """Trino's is a second early for a fraction of a second before 1970: it adds the negative rest
+    to the second below. In the first second of a day that is no time at all."""
+    clock = f"CAST({moment} AS TIME)"
+    is_early = f"epoch_us({moment}) < 0 AND epoch_us({moment}) % 1000000 <> 0"
+    none = _never("A time of a moment before 1970 within a day's first second", t.time(6), site)
+    before = f"CASE WHEN {clock} < TIME '00:00:01' THEN {none} ELSE {clock} - to_seconds(1) END"
+    return f"(CASE WHEN {is_early} THEN {before} ELSE {clock} END)"
 
 
 def _clock_of_text(value: Typed, target: Type, site: CastSite) -> Typed:

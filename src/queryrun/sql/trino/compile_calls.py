@@ -18,7 +18,7 @@ from queryrun.sql.trino.compiler import BY_CHANCE, needs_a_name
 from queryrun.sql.trino.formats import UntranslatableError
 from queryrun.sql.trino.functions_plain import PLAIN
 from queryrun.sql.trino.grouping import names_in
-from queryrun.sql.trino.scope import Column, did_you_mean
+from queryrun.sql.trino.scope import Column, Scope, did_you_mean
 from queryrun.sql.trino.signatures import Signature, apply, duckdb_coarse, repeats
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -112,6 +112,7 @@ class CallCompiler(ExpressionCompiler):
         super().__init__(statement, zone)
         self.windows: dict[str, ast.Window] = {}
         self._list: tuple[str, str] | None = None
+        self._before: tuple[Scope, list[tuple[str, str]]] | None = None
 
     def call(self, node: ast.Call) -> Typed:
         if self.routines and (found := self._own(node)) is not None:
@@ -355,7 +356,16 @@ class CallCompiler(ExpressionCompiler):
             conditions.append(self.condition(node.filter, "FILTER"))
         if conditions:
             sql += f" FILTER (WHERE {' AND '.join(conditions)})"
-        return sql + (f" OVER ({self.over(node.over)})" if node.over else "")
+        return self._named(sql + (f" OVER ({self.over(node.over)})" if node.over else ""))
+
+    def _named(self, sql: str) -> str:
+        """An aggregate, or its name where it is computed before."""
+        if self._before is None or self._before[0] is not self.scope:
+            return sql
+        name = self.state_name(sql)
+        if (name, sql) not in self._before[1]:
+            self._before[1].append((name, sql))
+        return name
 
     def _of_this_query(self, node: ast.Call, args: Sequence[str]) -> Sequence[str]:
         """An aggregate belongs to the query where it stands, even of outer columns alone.
@@ -370,6 +380,15 @@ class CallCompiler(ExpressionCompiler):
             return args
         first = f"(CASE WHEN {own[0].sql} IS NULL OR true THEN {args[0]} END)"
         return [first, *args[1:]]
+
+    @contextmanager
+    def aggregates_before(self) -> Iterator[list[tuple[str, str]]]:
+        """Aggregates of this scope get names for a while, which are yielded: TRY has none in it."""
+        before, self._before = self._before, (self.scope, [])
+        try:
+            yield self._before[1]
+        finally:
+            self._before = before
 
     @contextmanager
     def over_list(self, base: str, item: str) -> Iterator[None]:
@@ -432,6 +451,7 @@ class CallCompiler(ExpressionCompiler):
         base = self.windows.get(window.name)
         if base is None:
             self.not_found(f"Window '{window.name}' does not exist", window.at)
+        self._check_base(window, base)
         base = self._with_base(base)
         return ast.Window(
             "",
@@ -442,6 +462,20 @@ class CallCompiler(ExpressionCompiler):
             window.end or base.end,
             window.at,
         )
+
+    def _check_base(self, window: ast.Window, base: ast.Window) -> None:
+        """What is added to a named window may not be in it already."""
+        adds_more = window.partition or window.order or window.unit
+        if window.partition:
+            self.mismatch(
+                "WINDOW clause with PARTITION BY cannot reference another WINDOW", window.at
+            )
+        if window.order and self._with_base(base).order:
+            message = "Cannot specify ORDER BY if referenced named WINDOW specifies ORDER BY"
+            self.mismatch(message, window.at)
+        if adds_more and self._with_base(base).unit:
+            message = "Cannot reference named WINDOW containing frame specification"
+            self.mismatch(message, window.at)
 
     def _frame(self, window: ast.Window, first: ast.Bound) -> str:
         start = self._bound(first, window.unit)

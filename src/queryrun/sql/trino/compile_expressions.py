@@ -9,6 +9,7 @@ from queryrun.sql.trino.cast_checks import CastSite
 from queryrun.sql.trino.compile_operators import OperatorCompiler
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed, UnsupportedCastError
+from queryrun.sql.trino.types import Type
 
 EXTRACTED = (
     "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAY_OF_MONTH", "DAY_OF_WEEK", "DOW",
@@ -53,10 +54,18 @@ class ExpressionCompiler(OperatorCompiler):
         self.in_number_cast = t.is_number(kind) and isinstance(node.operand, ast.Call)
         value = self.expr(node.operand)
         self.in_number_cast = False
+        if node.is_safe and value.type.parts:
+            return self._tried_cast(value, kind, length, node.at)
         site = CastSite(is_safe=node.is_safe, in_try=self.in_try, zone=self.zone)
         if isinstance(value.constant, str) or kind.zone:
             return self._cast(value, kind, length, site, node.at)
         return self.once(value, lambda one: self._cast(one, kind, length, site, node.at))
+
+    def _tried_cast(self, value: Typed, kind: Type, length: int | None, at: int) -> Typed:
+        """One part that cannot be cast makes all of it NULL."""
+        name, site = self.fresh("once_"), CastSite(in_try=True, zone=self.zone)
+        made = self._cast(Typed(name, value.type), kind, length, site, at)
+        return Typed(self.bound(name, self.exact(value), f"TRY({made.sql})"), made.type)
 
     def extract(self, node: ast.Extract) -> Typed:
         if node.field.upper() not in EXTRACTED:

@@ -19,6 +19,7 @@ from queryrun.sql.trino.scope import Column, Scope, did_you_mean
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
 
+_DECIMAL = re.compile(r"[+-]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)")
 _INT_MAX, _BIGINT_MAX = 2**31 - 1, 2**63 - 1
 _DAY_UNITS = {"DAY": "to_days", "HOUR": "to_hours", "MINUTE": "to_minutes", "SECOND": "to_seconds"}
 _MONTH_UNITS = {"YEAR": "to_years", "MONTH": "to_months"}
@@ -71,9 +72,9 @@ class NameCompiler(Compiler):
             return self._timestamp_literal(node)
         written = Typed(self.text(node.text), t.VARCHAR, node.text)
         if node.type == "decimal":
-            if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)", node.text):
+            if not _DECIMAL.fullmatch(node.text):
                 self.invalid(f"Invalid decimal literal: {node.text}", node.at)
-            return self.decimal_literal(node.text.lstrip("+"), node.at)
+            return self.decimal_literal(node.text.lstrip("+").replace("_", ""), node.at)
         if node.type == "time":
             return self._time_literal(node)
         if node.type == "char":
@@ -126,8 +127,6 @@ class NameCompiler(Compiler):
             return Typed(f"to_milliseconds({-millis if node.is_negative else millis})", t.DAYS)
         if not re.fullmatch(r"[+-]?\d+", node.text):
             self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
-        if unit == "WEEK":
-            return Typed(f"to_days({sign}{int(node.text) * 7})", t.DAYS, WHOLE_DAYS)
         if unit in _DAY_UNITS:
             whole = WHOLE_DAYS if unit == "DAY" else None
             return Typed(f"{_DAY_UNITS[unit]}({sign}{int(node.text)})", t.DAYS, whole)

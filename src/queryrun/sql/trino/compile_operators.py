@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from queryrun.sql.trino import ast, casts_time, clocks, fine, predicates
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.cast_checks import CastSite
+from queryrun.sql.trino.casts import explicit
 from queryrun.sql.trino.comparisons import NESTED, as_row_of, canonical, compared, field, row_of
 from queryrun.sql.trino.compile_names import WHOLE_DAYS, NameCompiler
 from queryrun.sql.trino.compiler import MAX_REPEATED_CHARS
@@ -24,6 +27,8 @@ from queryrun.sql.trino.types import Type
 MAX_DIGITS = 38
 _CLOCKS = frozenset(["time", t.TIMETZ])
 _INTERVAL_DIGITS = 3
+_HARMLESS = re.compile(r"(?:(?<!\w)\(|[\w\s.\"'<>=!,)])*")
+"""What cannot fail: columns and literals, compared."""
 """Of a second: those of an interval."""
 MAX_CHAIN = 900
 """Operators in a row: DuckDB's trees are at most 1,000 deep."""
@@ -166,6 +171,8 @@ class OperatorCompiler(NameCompiler):
         (p1, s1), (_, s2) = left.type.params, right.type.params
         scale = max(s1, s2)
         kind = t.decimal(p1 + s2 + max(0, s2 - s1), scale)
+        if scale - s1 + s2 > MAX_DIGITS:  # Trino has no such power of ten
+            return Typed(self.failing("Decimal overflow"), kind)
         up = 10 ** (scale - s1 + s2)
         a = f"({unscaled(left)} * {up})"
         b = unscaled(right)
@@ -207,14 +214,23 @@ class OperatorCompiler(NameCompiler):
             return Typed(sql, right.type, right.constant)
         if op == "-" and left.type == right.type == t.DATE:
             return Typed(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.DAYS)
-        if op == "-" and left.type.name == right.type.name and t.is_moment(left.type):
+        if op == "-" and t.is_moment(left.type) and t.is_moment(right.type):
+            return self._moments_apart(left, right, at)
+        self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+
+    def _moments_apart(self, left: Typed, right: Typed, at: int) -> Typed:
+        """Two moments, as the one type that both can have."""
+        kind = t.common(left.type, right.type)
+        if kind is not None and left.type.name != right.type.name:
+            left, right = self.cast_to(left, kind), self.cast_to(right, kind)
+        if left.type.name == right.type.name:
             if t.is_fine(left.type) or t.is_fine(right.type):
                 return _between_picos(left, right)
             between = f"epoch_us({left.sql}) - epoch_us({right.sql})"
             if max(left.type.params[0], right.type.params[0]) <= 3:
                 return Typed(f"to_microseconds({between})", t.DAYS)
             return _between(between)
-        self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
+        self.mismatch(f"Cannot apply operator: {left.type} - {right.type}", at)
 
     def _shift_time(self, op: str, left: Typed, right: Typed, at: int) -> Typed:
         """A time and an interval, which wraps around midnight; or two times."""
@@ -380,6 +396,10 @@ class OperatorCompiler(NameCompiler):
         return canonical(self, value)
 
     def logical(self, node: ast.Logical) -> Typed:
+        """A row of a condition is passed by as soon as it is decided; a value is computed whole by
+        the engine, so that what is decided is left alone explicitly."""
+        if id(node) in self.selecting:
+            self.selecting.update(map(id, node.terms))
         terms = [self.condition(term, f"A term of {node.op}") for term in node.terms]
         if self.guard and node.op == "AND":
             terms = [
@@ -389,7 +409,21 @@ class OperatorCompiler(NameCompiler):
         decisive = "false" if node.op == "AND" else "true"
         if self.decides and decisive in terms:
             return Typed(decisive, t.BOOLEAN)
-        return Typed("(" + f" {node.op} ".join(terms) + ")", t.BOOLEAN)
+        joined = "(" + f" {node.op} ".join(terms) + ")"
+        if id(node) in self.selecting or all(map(_HARMLESS.fullmatch, terms[1:])):
+            return Typed(joined, t.BOOLEAN)
+        return self._decided(node.op, terms)
+
+    def _decided(self, op: str, terms: Sequence[str]) -> Typed:
+        """The terms from the left: what comes after a decisive one is not computed."""
+        negation, decisive = ("NOT ", "false") if op == "AND" else ("", "true")
+
+        def rest(values: list[Typed]) -> Typed:
+            tests = [f"WHEN {negation}{value.sql} THEN {decisive}" for value in values]
+            joined = f" {op} ".join([*(value.sql for value in values), terms[-1]])
+            return Typed(f"(CASE {' '.join(tests)} ELSE {joined} END)", t.BOOLEAN)
+
+        return self.once_each([Typed(term, t.BOOLEAN) for term in terms[:-1]], rest)
 
     def negation(self, node: ast.Not) -> Typed:
         return Typed(f"(NOT {self.condition(node.operand, 'What NOT applies to')})", t.BOOLEAN)
@@ -504,6 +538,9 @@ class OperatorCompiler(NameCompiler):
 
     def is_distinct(self, node: ast.IsDistinct) -> Typed:
         left, right = self.expr(node.left), self.expr(node.right)
+        kind = t.common(left.type, right.type)
+        if kind is not None and kind.name in NESTED - {"json"} and not t.has_map(kind):
+            left, right = (explicit(side, kind, None, CastSite()) for side in (left, right))
         kind = self._comparable(left.type, right.type, "IS DISTINCT FROM", node.at)
         word = "IS NOT DISTINCT FROM" if node.is_negated else "IS DISTINCT FROM"
         one, other = (self.canonical(self.cast_to(side, kind)).sql for side in (left, right))

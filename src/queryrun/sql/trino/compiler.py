@@ -29,6 +29,9 @@ _NAMES = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\b(?:once_|[a-z])[0-9]+\b"
 """In DuckDB's SQL: what may be a fresh name, and texts and quoted names, which are none."""
 BY_CHANCE = re.compile(r"\b(?:random|uuid|rand|qr_random|qr_random_below)\(")
 
+_SELECTING = {"WHERE clause", "HAVING clause", "JOIN ON clause", "CASE WHEN"}
+"""Where the engine passes by rows as soon as a term of AND or OR decides."""
+
 
 class Compiler:
     """Compiles expressions of one statement. `scope` is where names are looked up at the moment."""
@@ -43,6 +46,8 @@ class Compiler:
         """What is compiled at the moment becomes a number at once: its spelling is no matter."""
         self.filtering: set[int] = set()
         """The terms (by `id`) that a row of a WHERE or HAVING must all pass."""
+        self.selecting: set[int] = set()
+        """The conditions (by `id`) that the engine computes for the rows that need it alone."""
         self.guard = ""
         """In the WHERE of a join: what is true of each row, and known after the join alone."""
         self.closed: set[int] = set()
@@ -257,6 +262,8 @@ class Compiler:
         """A boolean expression."""
         if clause in {"WHERE clause", "HAVING clause"}:
             self.filtering.update(id(term) for term in _terms(node))
+        if clause in _SELECTING:
+            self.selecting.add(id(node))
         value = self.expr(node)
         if value.type not in {t.BOOLEAN, t.UNKNOWN}:
             self.mismatch(f"{clause} must be a boolean, not {value.type}", node.at)

@@ -37,6 +37,10 @@ _POWERS_TO = {"skewness": "1e103", "kurtosis": "1e78"}
 """Of numbers beyond these the third or the fourth power is no double any more."""
 _MAX_LIST_BYTES = 1_048_576
 """What LISTAGG of Trino makes at most."""
+_MAX_SUMMED_DIGITS = 20
+"""Of decimals of more digits a sum may not fit 38 of them; of less it does not come to that."""
+_HALF = 10**19
+"""What splits a decimal's digits into two halves: as in `qr_wide_average`."""
 _MAX_BY = 10_000
 """The largest number of values that `max_by` and `min_by` take."""
 
@@ -91,6 +95,8 @@ def _avg(c: CallCompiler, node: ast.Call) -> Typed:
 
 def _avg_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
     """The average of decimals(p,s) is one too, rounded half away from zero."""
+    if value.type.params[0] > _MAX_SUMMED_DIGITS:
+        return _avg_wide_decimal(c, node, value)
     scale = value.type.params[1]
     total = Typed(c.aggregated(node, "sum", [value.sql]), t.decimal(38, scale))
     count = c.aggregated(node, "count", [value.sql])
@@ -98,6 +104,16 @@ def _avg_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
     rounded = f"((abs({digits}) + {count} // 2) // nullif({count}, 0))"
     signed = f"CASE WHEN {digits} < 0 THEN -{rounded} ELSE {rounded} END"
     return Typed(scaled(f"({signed})", value.type), value.type)
+
+
+def _avg_wide_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
+    """Of decimals whose sum may have more than 38 digits: both halves of them are summed."""
+    digits = unscaled(value)
+    high, low = (
+        c.aggregated(node, "sum", [f"({digits} {op} {_HALF}::HUGEINT)"]) for op in ("//", "%")
+    )
+    count = c.aggregated(node, "count", [value.sql])
+    return Typed(scaled(f"qr_wide_average({high}, {low}, {count})", value.type), value.type)
 
 
 @aggregate("min", "max")
@@ -397,7 +413,15 @@ def _neighbour(c: CallCompiler, node: ast.Call) -> Typed:
     if len(args) > 1 and args[1].type == t.UNKNOWN:
         c.invalid("Offset must not be null", node.at)
     if len(args) > 1:
-        parts.append(cast(args[1], t.BIGINT).sql)
+        parts.append(_offset(c, cast(args[1], t.BIGINT)))
     if len(args) > 2:
         parts.append(exact(c.as_type(node, args[2], args[0].type)))
     return Typed(c.aggregated(node, node.name, parts), args[0].type)
+
+
+def _offset(c: CallCompiler, offset: Typed) -> str:
+    """How many rows away; a negative one fails when it comes to a row."""
+    if isinstance(offset.constant, int) and offset.constant >= 0:
+        return offset.sql
+    failing = c.failing("Offset must be at least 0")
+    return f"(CASE WHEN {offset.sql} < 0 THEN {failing} ELSE {offset.sql} END)"

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from queryrun.sql.trino import ast, formats, functions_sketches
 from queryrun.sql.trino import types as t
+from queryrun.sql.trino.cast_checks import CastSite
+from queryrun.sql.trino.casts import explicit
 from queryrun.sql.trino.comparisons import NESTED, equal, orderable, unorderable
 from queryrun.sql.trino.compile_calls import CallCompiler, special
 from queryrun.sql.trino.compile_names import WHOLE_DAYS
@@ -151,11 +153,12 @@ def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, sought: Typed) 
 def _array_join(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     if args[0].type.name == "array" and args[0].type.parts[0].name != "varchar":
-        element = args[0].type.parts[0]
-        if not (t.is_integer(element) or element.name in {"decimal", "boolean", "unknown"}):
+        element, item = args[0].type.parts[0], c.fresh("item")
+        if element.parts or element == t.JSON:
             c.refuse(f"array_join of {args[0].type}", node.at)
-        texts = t.array(t.VARCHAR)
-        args[0] = Typed(f"CAST({args[0].sql} AS {c.type_name(texts)})", texts)
+        written = explicit(Typed(item, element), t.VARCHAR, None, CastSite())
+        texts = f"list_transform({args[0].sql}, lambda {item}: {written.sql})"
+        args[0] = Typed(texts, t.array(t.VARCHAR))
     return c.plain(node, args)
 
 

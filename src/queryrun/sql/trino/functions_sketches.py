@@ -125,3 +125,25 @@ def _weighted(c: CallCompiler, node: ast.Call, value: Typed, weight: Typed, shar
         found = f"list_transform({share.sql}, lambda {one}: {reached(one)})"
     found = f"CASE WHEN {items} IS NOT NULL THEN {found} END"
     return c.bound(items, f"list_sort({pairs})", found)
+
+
+@aggregate("numeric_histogram")
+def _numeric_histogram(c: CallCompiler, node: ast.Call) -> Typed:
+    """Of many values it depends on their order, in Trino as here."""
+    args = c.args(node, 2, 3)
+    buckets = c.as_type(node, args[0], t.BIGINT)
+    value = c.as_type(node, args[1], t.DOUBLE if args[1].type == t.DOUBLE else t.REAL)
+    weight = c.as_type(node, args[2], t.DOUBLE).sql if len(args) == 3 else "CAST(1 AS DOUBLE)"
+    if not isinstance(buckets.constant, int):
+        c.refuse("numeric_histogram: a number of buckets that is no literal", node.at)
+    if buckets.constant < 2:
+        message = "numeric_histogram bucket count must be greater than one"
+        c.invalid(message, node.at)
+    is_whole = f"{value.sql} IS NOT NULL AND {weight} IS NOT NULL"
+    number = f"CAST({exact(value)} AS DOUBLE)"
+    pairs, one = c.fresh("p"), c.fresh("p")
+    listed = c.aggregated(node, "list", [f"row({number}, {weight})"], also_where=is_whole)
+    values, weights = (f"list_transform({pairs}, lambda {one}: {one}[{n}])" for n in (1, 2))
+    found = f"qr_numeric_histogram({buckets.constant}, {values}, {weights})"
+    kind = t.map_of(value.type, value.type)
+    return Typed(f"CAST({c.bound(pairs, listed, found)} AS {t.duckdb_name(kind)})", kind)

@@ -42,10 +42,14 @@ def _nullif(c: CallCompiler, node: ast.Call) -> Typed:
 def _try(c: CallCompiler, node: ast.Call) -> Typed:
     before, c.in_try = c.in_try, True
     try:
-        (value,) = c.args(node, 1)
+        with c.aggregates_before() as computed:
+            (value,) = c.args(node, 1)
     finally:
         c.in_try = before
-    return Typed(f"TRY({exact(value)})", value.type)
+    sql = f"TRY({exact(value)})"
+    for name, aggregate in computed:
+        sql = c.bound(name, aggregate, sql)
+    return Typed(sql, value.type)
 
 
 @special("greatest", "least")
@@ -123,6 +127,8 @@ def _rounding(c: CallCompiler, node: ast.Call) -> Typed:
     if args[0].type.name == "decimal":
         return _round_decimal(c, node, args)
     if len(args) == 2 and t.is_integer(args[0].type):
+        if node.name == "truncate":
+            return _round_to_digits(c, node, [cast(args[0], _DECIMALS[args[0].type.name]), args[1]])
         return _round_integer(c, node, args)
     return c.plain(node, args)
 
@@ -144,6 +150,11 @@ def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     return Typed(f"CAST({function}({value.sql}) AS {t.duckdb_name(whole)})", whole)
 
 
+_DECIMALS = {
+    name: t.decimal(digits, 0)
+    for name, digits in (("tinyint", 3), ("smallint", 5), ("integer", 10), ("bigint", 19))
+}
+"""What whole numbers are cut as."""
 _MAX_TENS = -18
 """Digits to round to that Trino has a power of ten for."""
 
@@ -151,8 +162,6 @@ _MAX_TENS = -18
 def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """To tens, hundreds, … for a negative number of digits, half away from zero."""
     value, digits = args
-    if node.name != "round":
-        c.refuse(f"{node.name} of whole numbers to a number of digits", node.at)
     if not isinstance(digits.constant, int):
         digits = c.as_type(node, digits, t.INTEGER)
         return c.once_each([value, digits], lambda v: _round_to_some(c, v[0], v[1]))

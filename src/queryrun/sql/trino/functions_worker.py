@@ -23,6 +23,8 @@ _URLS = "\n".join(
 
 TABLE = f"""
 soundex(varchar) -> varchar = qr_soundex({{0}})
+word_stem(varchar) -> varchar = qr_word_stem({{0}}, 'en')
+word_stem(varchar, varchar) -> varchar = qr_word_stem({{0}}, {{1}})
 contains(varchar, ipaddress) -> boolean = qr_ip_contains({{0}}, {{1}})
 luhn_check(varchar) -> boolean = qr_luhn_check({{0}})
 strpos(varchar, varchar, bigint) -> bigint = qr_strpos({{0}}, {{1}}, {{2}})

@@ -126,6 +126,8 @@ def fits(given: Type, target: Type) -> bool:
     """Whether a value may stand for another; the names of a row's fields are no matter."""
     if given.name == target.name == "row" and len(given.parts) == len(target.parts):
         return all(fits(a, b) for a, b in zip(given.parts, target.parts, strict=True))
+    if given.name == target.name == "decimal" and t.common(given, target) != target:
+        return False
     return t.can_become(given, target)
 
 

@@ -29,6 +29,8 @@ def aligned(
         c.mismatch(f"{node.op} query has different number of fields", node.at)
     kinds = []
     for column in zip(*(outputs for _, outputs in terms), strict=True):
+        if {output.type.name for output in column} >= {"char", "varchar"}:
+            c.refuse(f"{node.op} of a varchar and a char, whose length depends on both", node.at)
         values = [Typed("", output.type) for output in column]
         kinds.append(c.unified(values, node.at, node.op))
     return terms, kinds

@@ -108,7 +108,7 @@ _OTHER_TEXT = (
         "JSON",
         "let its name end in .json",
     ),
-    (re.compile(rb"[ \t]*<(?:!doctype|html|\?xml)", re.I), "a page or XML", "fetch the data again"),
+    (re.compile(rb"[ \t]*</?[!?a-z]", re.I), "a page or XML", "fetch the data again"),
 )
 
 

@@ -13,6 +13,8 @@ CREATE TABLE entities (
     name      text NOT NULL,
     UNIQUE (tenant_id, name)
 );
+-- Entities are directories: whoever has one has it alone, also where case does not count.
+CREATE UNIQUE INDEX entities_directory ON entities (lower(name));
 
 CREATE TABLE clients (
     seq        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -47,6 +49,17 @@ CREATE TABLE tokens (
     client_id        text NOT NULL REFERENCES clients (id),
     expires_ms       bigint NOT NULL,
     session_until_ms bigint
+);
+
+-- Logins at another issuer whose tokens are not taken: none until allowed_ms is set, then only those
+-- that were issued from then on. They have no row in clients.
+CREATE TABLE revoked_logins (
+    tenant_id  text NOT NULL REFERENCES tenants (id),
+    client_id  text NOT NULL,
+    subject    text NOT NULL,
+    revoked_ms bigint NOT NULL,
+    allowed_ms bigint,
+    PRIMARY KEY (tenant_id, client_id)
 );
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
@@ -235,6 +248,7 @@ CREATE TABLE usage_records (
     read_rows         bigint,
     spilled_bytes     bigint,
     written_bytes     bigint NOT NULL DEFAULT 0,
+    result_rows       bigint NOT NULL DEFAULT 0,
     downloads         bigint NOT NULL DEFAULT 0,
     downloaded_bytes  bigint NOT NULL DEFAULT 0,
     tables            text,

@@ -23,6 +23,8 @@ CREATE TABLE clients (
     revoked_ms INTEGER,
     expires_ms INTEGER
 );
+-- Entities are directories: whoever has one has it alone, also where case does not count.
+CREATE UNIQUE INDEX entities_directory ON entities (lower(name));
 
 CREATE TABLE client_entities (
     client_id TEXT NOT NULL REFERENCES clients (id),
@@ -45,6 +47,17 @@ CREATE TABLE tokens (
     client_id        TEXT NOT NULL REFERENCES clients (id),
     expires_ms       INTEGER NOT NULL,
     session_until_ms INTEGER
+) WITHOUT ROWID;
+
+-- Logins at another issuer whose tokens are not taken: none until allowed_ms is set, then only those
+-- that were issued from then on. They have no row in clients.
+CREATE TABLE revoked_logins (
+    tenant_id  TEXT NOT NULL REFERENCES tenants (id),
+    client_id  TEXT NOT NULL,
+    subject    TEXT NOT NULL,
+    revoked_ms INTEGER NOT NULL,
+    allowed_ms INTEGER,
+    PRIMARY KEY (tenant_id, client_id)
 ) WITHOUT ROWID;
 
 -- The run row is the queue. It is rewritten whole at every move, so what can be long (the
@@ -219,6 +232,7 @@ CREATE TABLE usage_records (
     read_rows         INTEGER,
     spilled_bytes     INTEGER,
     written_bytes     INTEGER NOT NULL DEFAULT 0,
+    result_rows       INTEGER NOT NULL DEFAULT 0,
     downloads         INTEGER NOT NULL DEFAULT 0,
     downloaded_bytes  INTEGER NOT NULL DEFAULT 0,
     tables            TEXT,

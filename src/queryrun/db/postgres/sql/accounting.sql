@@ -30,12 +30,13 @@ written AS (
 metered AS (
     INSERT INTO usage_records (run_seq, attempt, day, run_id, tenant_id, entity_id, client_id, source,
     tags, outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
-    written_bytes, tables)
+    written_bytes, result_rows, tables)
     SELECT m.seq, a.number, a.ended_ms / 86400000, m.id, m.tenant_id, m.entity_id, m.client_id,
         m.source, q.tags, a.outcome, coalesce(a.failure_code, a.stop_reason, a.outcome),
         coalesce(%(cpu_ms)s::bigint, a.progress_cpu_ms, 0), greatest(a.ended_ms - a.claimed_ms, 0),
         coalesce(%(peak_memory_bytes)s::bigint, a.progress_memory_bytes, 0),
         %(read_bytes)s::bigint, %(read_rows)s::bigint, %(spilled_bytes)s::bigint,
-        coalesce(m.file_size_bytes, a.progress_size_bytes, 0), %(tables)s::text
+        coalesce(m.file_size_bytes, a.progress_size_bytes, 0), coalesce(m.file_rows, 0),
+        %(tables)s::text
     FROM moved m JOIN ended a ON a.run_seq = m.seq JOIN run_requests q ON q.run_seq = m.seq
 )

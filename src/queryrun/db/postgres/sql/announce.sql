@@ -4,10 +4,18 @@
 INSERT INTO webhook_deliveries (id, webhook_id, receiver, tenant_id, entity_id, client_id, event, at_ms,
     since_ms, next_ms, url, run_seq, run_id, source, run_state, run_attempt, code)
 
+-- fragment: owner_is_live
+-- Indexes: clients_id_key, revoked_logins_pkey.
+NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = w.client_id COLLATE "default"
+        AND (c.revoked_ms IS NOT NULL OR c.expires_ms <= {now}))
+    AND NOT EXISTS (SELECT 1 FROM revoked_logins l
+        WHERE l.tenant_id = w.tenant_id COLLATE "default"
+            AND l.client_id = w.client_id COLLATE "default" AND l.allowed_ms IS NULL)
+
 -- fragment: is_told
 (w.kind = 'webhook' OR (w.kind = 'run' AND run.notify_url IS NOT NULL))
         AND (w.of_entity = 1 OR w.client_id = run.client_id)
-        AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id COLLATE "default") IS NULL
+        AND {owner_is_live}
 
 -- fragment: message_id
 'msg_' || replace(gen_random_uuid()::text, '-', '')

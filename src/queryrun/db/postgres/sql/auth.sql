@@ -32,15 +32,15 @@ SELECT id, name FROM tenants ORDER BY name COLLATE "C", id COLLATE "C";
 SELECT id, tenant_id, name FROM entities ORDER BY name COLLATE "C", id COLLATE "C";
 
 -- name: entity_by_name
--- Index: the unique one on entities (tenant_id, name).
-SELECT id, tenant_id, name FROM entities WHERE tenant_id = %(tenant_id)s AND name = %(name)s;
+-- Index: entities_directory.
+SELECT id, tenant_id, name FROM entities WHERE lower(name) = lower(%(name)s);
 
 -- name: add_tenant
 INSERT INTO tenants (id, name) VALUES (%(id)s, %(name)s) ON CONFLICT (id) DO NOTHING;
 
 -- name: add_entity
 INSERT INTO entities (id, tenant_id, name) VALUES (%(id)s, %(tenant_id)s, %(name)s)
-ON CONFLICT (tenant_id, name) DO NOTHING;
+ON CONFLICT DO NOTHING;
 
 -- name: add_client
 INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
@@ -105,8 +105,35 @@ WHERE digest = %(digest)s AND session_until_ms IS NOT NULL AND expires_ms > %(no
 DELETE FROM tokens WHERE digest = %(digest)s AND client_id = %(client_id)s;
 
 -- name: revoked_since
--- Reads the whole table of clients, which is small.
-SELECT id FROM clients WHERE revoked_ms >= %(since_ms)s;
+-- A revocation may be ahead of this clock: another one's. Reads the whole tables, which are small.
+SELECT tenant_id, id FROM clients WHERE revoked_ms >= %(since_ms)s
+    OR expires_ms BETWEEN %(since_ms)s AND %(now_ms)s
+UNION ALL
+SELECT tenant_id, client_id FROM revoked_logins
+WHERE allowed_ms IS NULL AND revoked_ms >= %(since_ms)s;
+
+-- name: revoke_login
+-- A second revocation keeps the time of the first. Index: revoked_logins_pkey.
+INSERT INTO revoked_logins (tenant_id, client_id, subject, revoked_ms)
+VALUES (%(tenant_id)s, %(client_id)s, %(subject)s, %(revoked_ms)s)
+ON CONFLICT (tenant_id, client_id) DO UPDATE
+SET revoked_ms = excluded.revoked_ms, allowed_ms = NULL
+WHERE revoked_logins.allowed_ms IS NOT NULL;
+
+-- name: allow_login
+-- Index: revoked_logins_pkey.
+UPDATE revoked_logins SET allowed_ms = %(now_ms)s
+WHERE tenant_id = %(tenant_id)s AND client_id = %(client_id)s AND allowed_ms IS NULL;
+
+-- name: revoked_login
+-- For a request with a token of another issuer. Index: revoked_logins_pkey.
+SELECT tenant_id, client_id, subject, revoked_ms, allowed_ms FROM revoked_logins
+WHERE tenant_id = %(tenant_id)s AND client_id = %(client_id)s;
+
+-- name: revoked_logins
+-- Index: revoked_logins_pkey.
+SELECT tenant_id, client_id, subject, revoked_ms, allowed_ms FROM revoked_logins
+WHERE tenant_id = %(tenant_id)s ORDER BY subject COLLATE "C", client_id COLLATE "C";
 
 -- name: remove_expired_tokens
 -- Reads the whole table, from time to time. By the database's clock alone.

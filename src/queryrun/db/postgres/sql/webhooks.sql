@@ -12,7 +12,7 @@ FROM webhooks w, clock
 WHERE w.tenant_id = %(tenant_id)s AND w.entity_id = %(entity_id)s AND w.kind = 'callout'
     AND (w.of_entity = 1 OR w.client_id = %(client_id)s)
     AND position(' ' || %(event)s || ' ' in w.events) > 0
-    AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id COLLATE "default") IS NULL
+    AND {owner_is_live}
 ORDER BY w.seq
 ON CONFLICT (id) DO NOTHING;
 
@@ -27,7 +27,7 @@ FROM webhooks w, clock
 WHERE w.tenant_id = %(tenant_id)s AND w.entity_id = %(entity_id)s AND w.kind = 'webhook'
     AND (w.of_entity = 1 OR w.client_id = %(client_id)s)
     AND position(' ' || %(event)s || ' ' in w.events) > 0
-    AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id COLLATE "default") IS NULL
+    AND {owner_is_live}
 ORDER BY w.seq
 ON CONFLICT (id) DO NOTHING;
 

@@ -34,15 +34,15 @@ SELECT id, name FROM tenants ORDER BY name, id;
 SELECT id, tenant_id, name FROM entities ORDER BY name, id;
 
 -- name: entity_by_name
--- Index: the unique one on entities (tenant_id, name).
-SELECT id, tenant_id, name FROM entities WHERE tenant_id = :tenant_id AND name = :name;
+-- Index: entities_directory.
+SELECT id, tenant_id, name FROM entities WHERE lower(name) = lower(:name);
 
 -- name: add_tenant
 INSERT INTO tenants (id, name) VALUES (:id, :name) ON CONFLICT (id) DO NOTHING;
 
 -- name: add_entity
 INSERT INTO entities (id, tenant_id, name) VALUES (:id, :tenant_id, :name)
-ON CONFLICT (tenant_id, name) DO NOTHING;
+ON CONFLICT DO NOTHING;
 
 -- name: add_client
 INSERT INTO clients (id, tenant_id, name, scopes, org_ids, created_ms, revoked_ms, expires_ms)
@@ -101,8 +101,35 @@ WHERE digest = :digest AND session_until_ms IS NOT NULL AND expires_ms > :now_ms
 DELETE FROM tokens WHERE digest = :digest AND client_id = :client_id;
 
 -- name: revoked_since
--- Reads the whole table of clients, which is small.
-SELECT id FROM clients WHERE revoked_ms >= :since_ms;
+-- A revocation may be ahead of this clock: another one's. Reads the whole tables, which are small.
+SELECT tenant_id, id FROM clients WHERE revoked_ms >= :since_ms
+    OR expires_ms BETWEEN :since_ms AND :now_ms
+UNION ALL
+SELECT tenant_id, client_id FROM revoked_logins
+WHERE allowed_ms IS NULL AND revoked_ms >= :since_ms;
+
+-- name: revoke_login
+-- A second revocation keeps the time of the first. Index: the primary key of revoked_logins.
+INSERT INTO revoked_logins (tenant_id, client_id, subject, revoked_ms)
+VALUES (:tenant_id, :client_id, :subject, :revoked_ms)
+ON CONFLICT (tenant_id, client_id) DO UPDATE
+SET revoked_ms = excluded.revoked_ms, allowed_ms = NULL
+WHERE revoked_logins.allowed_ms IS NOT NULL;
+
+-- name: allow_login
+-- Index: the primary key of revoked_logins.
+UPDATE revoked_logins SET allowed_ms = :now_ms
+WHERE tenant_id = :tenant_id AND client_id = :client_id AND allowed_ms IS NULL;
+
+-- name: revoked_login
+-- For a request with a token of another issuer. Index: the primary key of revoked_logins.
+SELECT tenant_id, client_id, subject, revoked_ms, allowed_ms FROM revoked_logins
+WHERE tenant_id = :tenant_id AND client_id = :client_id;
+
+-- name: revoked_logins
+-- Index: the primary key of revoked_logins.
+SELECT tenant_id, client_id, subject, revoked_ms, allowed_ms FROM revoked_logins
+WHERE tenant_id = :tenant_id ORDER BY subject, client_id;
 
 -- name: remove_expired_tokens
 -- Reads the whole table, from time to time.

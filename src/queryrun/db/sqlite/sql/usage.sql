@@ -31,12 +31,13 @@ SELECT coalesce(progress_size_bytes, 0) FROM attempts WHERE run_seq = :seq AND n
 -- Indexes: the primary keys of runs, attempts and run_requests.
 INSERT INTO usage_records (run_seq, attempt, day, run_id, tenant_id, entity_id, client_id, source,
     tags, outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
-    written_bytes, tables)
+    written_bytes, result_rows, tables)
 SELECT r.seq, a.number, a.ended_ms / 86400000, r.id, r.tenant_id, r.entity_id, r.client_id,
     r.source, q.tags, a.outcome, coalesce(a.failure_code, a.stop_reason, a.outcome),
     coalesce(:cpu_ms, a.progress_cpu_ms, 0), max(a.ended_ms - a.claimed_ms, 0),
     coalesce(:peak_memory_bytes, a.progress_memory_bytes, 0), :read_bytes, :read_rows,
-    :spilled_bytes, coalesce(r.file_size_bytes, a.progress_size_bytes, 0), :tables
+    :spilled_bytes, coalesce(r.file_size_bytes, a.progress_size_bytes, 0),
+    coalesce(r.file_rows, 0), :tables
 FROM runs r JOIN attempts a ON a.run_seq = r.seq JOIN run_requests q ON q.run_seq = r.seq
 WHERE r.seq = :seq AND a.number = :number;
 

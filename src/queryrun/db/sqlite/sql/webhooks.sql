@@ -3,6 +3,12 @@
 -- name: has_webhooks
 SELECT EXISTS (SELECT 1 FROM webhooks);
 
+-- fragment: owner_is_live
+NOT EXISTS (SELECT 1 FROM clients c WHERE c.id = w.client_id
+        AND (c.revoked_ms IS NOT NULL OR c.expires_ms <= :at_ms))
+    AND NOT EXISTS (SELECT 1 FROM revoked_logins l WHERE l.tenant_id = w.tenant_id
+        AND l.client_id = w.client_id AND l.allowed_ms IS NULL)
+
 -- name: announce
 -- An event of a run, for each webhook that is told of it: in the unit of the event. The receiver of a
 -- notify_url is its origin. A run whose earlier event waits for a retry that is more than a minute
@@ -29,7 +35,7 @@ FROM (
     WHERE r.seq = :seq AND (w.of_entity = 1 OR w.client_id = r.client_id)
         AND (w.kind = 'webhook' OR (w.kind = 'run' AND q.notify_url IS NOT NULL))
         AND instr(w.events, ' ' || :event || ' ') > 0
-        AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id) IS NULL
+        AND {owner_is_live}
     ORDER BY w.seq
 ) told;
 
@@ -44,7 +50,7 @@ FROM webhooks w
 WHERE w.tenant_id = :tenant_id AND w.entity_id = :entity_id AND w.kind = 'callout'
     AND (w.of_entity = 1 OR w.client_id = :client_id)
     AND instr(w.events, ' ' || :event || ' ') > 0
-    AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id) IS NULL
+    AND {owner_is_live}
 ORDER BY w.seq;
 
 -- name: announce_limit
@@ -57,7 +63,7 @@ FROM webhooks w
 WHERE w.tenant_id = :tenant_id AND w.entity_id = :entity_id AND w.kind = 'webhook'
     AND (w.of_entity = 1 OR w.client_id = :client_id)
     AND instr(w.events, ' ' || :event || ' ') > 0
-    AND (SELECT c.revoked_ms FROM clients c WHERE c.id = w.client_id) IS NULL
+    AND {owner_is_live}
 ORDER BY w.seq;
 
 -- fragment: webhook_columns

@@ -248,3 +248,48 @@ def _murmur3(value: bytes) -> bytes:
     a, b = _mixed(a), _mixed(b)
     a = (a + b) & _U64
     return struct.pack("<2Q", a, (b + a) & _U64)
+
+
+# --- hashes of values, which `checksum` adds up ---------------------------------------------
+
+
+@worker_function("qr_hash_bytes(BLOB) -> UBIGINT")
+def _hash_bytes(value: bytes) -> int:
+    return xxhash64(value)
+
+
+@worker_function("qr_hash_integer(BIGINT) -> UBIGINT")
+def _hash_integer(value: int) -> int:
+    return _hash_64(value)
+
+
+def _hash_64(value: int) -> int:
+    return xxhash64(struct.pack("<q", value))
+
+
+@worker_function("qr_hash_simple(BIGINT) -> UBIGINT")
+def _hash_simple(value: int) -> int:
+    """What a hash table of Trino's takes."""
+    return _left(value % 2**64 * _X2 & _U64, 31) * _X1 & _U64
+
+
+@worker_function("qr_hash_wide(HUGEINT) -> UBIGINT")
+def _hash_wide(value: int) -> int:
+    """Of an integer of 128 bits: each half's."""
+    return _hash_64(value >> 64) ^ xxhash64(struct.pack("<Q", value & _U64))
+
+
+@worker_function("qr_hash_double(DOUBLE) -> UBIGINT")
+def _hash_double(value: float) -> int:
+    return xxhash64(struct.pack("<d", value or 0.0))
+
+
+@worker_function("qr_hash_real(FLOAT) -> UBIGINT")
+def _hash_real(value: float) -> int:
+    (bits,) = struct.unpack("<i", struct.pack("<f", value or 0.0))
+    return _hash_64(bits)
+
+
+@worker_function("qr_little_endian_64(UBIGINT) -> BLOB")
+def _little_endian(value: int) -> bytes:
+    return struct.pack("<Q", value)

@@ -9,10 +9,12 @@ from queryrun.engines.duckdb.functions import (
     binary,
     documents,
     formatting,
+    histograms,
     json_sql,
     numbers,
     patterns,
     row_patterns,
+    stems,
     words,
 )
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, register_on, used_by
@@ -22,10 +24,12 @@ MODULES = (
     binary,
     documents,
     formatting,
+    histograms,
     json_sql,
     numbers,
     patterns,
     row_patterns,
+    stems,
     words,
 )
 """Each registers its functions when it is imported."""

@@ -322,6 +322,14 @@ def _decimal_divide(left: str, right: str, scale: int) -> str:
     return format(found, "f")
 
 
+@worker_function("qr_wide_average(HUGEINT, HUGEINT, BIGINT) -> HUGEINT")
+def _wide_average(high: int, low: int, count: int) -> int:
+    """Of so many numbers, whose halves of 19 digits are summed; rounded half away from zero."""
+    total = high * 10**19 + low
+    rounded = (abs(total) + count // 2) // count
+    return rounded if total >= 0 else -rounded
+
+
 @worker_function("qr_most_frequent(VARCHAR[], BIGINT) -> BIGINT[]")
 def _top_positions(values: list[str], count: int) -> list[int]:
     """The position and the number of each of the most frequent values, one after the other."""
