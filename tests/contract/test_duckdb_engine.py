@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +73,34 @@ class TestDuckDBInTrinosSql(ParameterContract):
         session = open_session(options, limits)
         yield session
         session.close()
+
+
+_NOT_PERMITTED = """
+import os, sys
+from tests.faults.commands.in_process import without_capabilities
+from queryrun.processes.sandbox import SandboxPolicy, apply_sandbox
+from queryrun.engines.base import EngineLimits
+from queryrun.engines.duckdb.session import open_session
+from queryrun.errors import RunFailed
+data, spill, closed = sys.argv[1:]
+os.chmod(closed, 0)
+without_capabilities()
+apply_sandbox(SandboxPolicy(read=(data,), read_write=(spill,)))
+try:
+    open_session({"data_dir": data}, EngineLimits(256 * 1024**2, 1, spill, 0))
+except RunFailed as failed:
+    print(failed.failure.code.value, failed.failure.message)
+"""
+
+
+@pytest.mark.parametrize("closed", ["data", "data/main"])
+def test_data_that_this_user_may_not_read_is_named_as_that(tmp_path: Path, closed: str) -> None:
+    """In the sandbox of a worker, which has to be set up first, also without a rule for it."""
+    for name in ("data", "data/main", "spill"):
+        (tmp_path / name).mkdir()
+    paths = [str(tmp_path / name) for name in ("data/main", "spill", closed)]
+    command = [sys.executable, "-c", _NOT_PERMITTED, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / closed).chmod(0o700)
+    expected = "data_unreadable The source's data cannot be read: no permission\n"
+    assert (done.stdout, done.stderr) == (expected, "")

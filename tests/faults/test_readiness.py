@@ -148,6 +148,21 @@ def test_a_database_that_is_gone_stops_acceptance_at_once_and_is_named(
     assert words in events(harness, "part_unavailable", "store")[0]["reason"]
 
 
+def test_an_older_copy_that_is_written_over_the_database_is_noticed(harness: ServerHarness) -> None:
+    """As an operator does who restores a backup and forgets to stop the server first."""
+    server, database = harness.serve(), harness.made.home / DATABASE_NAME
+    assert submitted(server) == 201
+    backup = database.read_bytes()
+    with closing(sqlite3.connect(database, timeout=20)) as other:
+        other.execute("CREATE TABLE since (a)")
+        other.commit()
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    assert submitted(server) == 201
+    database.write_bytes(backup)
+    assert submitted(server) in {401, 503}, "the backup may be older than the token"
+    assert "was replaced" in until(server, lambda found: "store" in found)["store"]
+
+
 def test_a_missing_database_is_not_made_anew_at_start(harness: ServerHarness) -> None:
     database = harness.made.home / DATABASE_NAME
     kept = database.read_bytes()

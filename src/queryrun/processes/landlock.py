@@ -8,7 +8,6 @@ sockets (before 6).
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import stat
@@ -146,13 +145,16 @@ def _create_ruleset(abi: int, rights: int, network_rights: int) -> int:
 
 def _allow(ruleset: int, rights: int, paths: Iterable[str]) -> None:
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):  # what is not there needs no permission
-            _allow_path(ruleset, rights, path)
+        _allow_path(ruleset, rights, path)
 
 
 def _allow_path(ruleset: int, rights: int, path: str) -> None:
-    """For a file the kernel refuses a rule with rights that only directories have."""
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    """For a file the kernel refuses a rule with rights that only directories have. What is not
+    there, or out of this user's reach, needs no rule: whoever reads it says that."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        return
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FILE_RIGHTS

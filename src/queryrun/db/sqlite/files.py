@@ -19,6 +19,9 @@ from queryrun.errors import Unavailable
 _FIRST_BYTES = 100
 _ID_OFFSET, _ID_BYTES = 68, 4
 """Where a database file has its application id."""
+_AGE_OFFSET, _AGE_BYTES = 24, 8
+"""Where it has its change counter and its number of pages, each 4 bytes, the highest first. Read as
+one number, they never become less: pages are given back by VACUUM alone, which counts a change."""
 _PROBE_BYTES = 64 * 1024
 """More than the memory of a log's index, which SQLite needs first."""
 _SIDE_FILES = ("-wal", "-shm")
@@ -38,7 +41,7 @@ class DatabaseFiles:
         self.path = path
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        stored = self._application_id()
+        stored, self._age = self._header()
         written = (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")
         self._ids = {stored, written} - {b""}
         self._known = {name: _identity(name) for name in self._names()}
@@ -52,9 +55,12 @@ class DatabaseFiles:
                 raise _gone(name, cause_of(error) or Cause.OTHER) from error
             if found != known:
                 raise _gone(name, Cause.REPLACED)
-        stored = self._application_id()
+        stored, age = self._header()
         if stored not in self._ids:
             raise _gone(self.path, Cause.REPLACED) if stored else _emptied(self.path)
+        if age < self._age and self._header()[1] < self._age:
+            raise _gone(self.path, Cause.REPLACED)  # an older copy was written over it
+        self._age = max(age, self._age)
 
     def close(self) -> None:
         """Release the descriptor. Call it after the last connection was closed."""
@@ -84,14 +90,18 @@ class DatabaseFiles:
         side_files = [Path(f"{self.path}{suffix}") for suffix in _SIDE_FILES]
         return [self.path, *(name for name in side_files if name.exists())]
 
-    def _application_id(self) -> bytes:
-        """Nothing when the file is too short for one. One read says both: each call lets
-        another thread have the interpreter, and this is done around every commit."""
+    def _header(self) -> tuple[bytes, int]:
+        """The application id, and what grows with changes; no id when the file is too short for
+        one. One read says all: each call lets another thread have the interpreter, and this is done
+        around every commit."""
         try:
-            rest = os.pread(self._file, _FIRST_BYTES - _ID_OFFSET, _ID_OFFSET)
+            first = os.pread(self._file, _FIRST_BYTES, 0)
         except OSError as error:
             raise _gone(self.path, cause_of(error) or Cause.OTHER) from error
-        return rest[:_ID_BYTES] if len(rest) == _FIRST_BYTES - _ID_OFFSET else b""
+        if len(first) < _FIRST_BYTES:
+            return b"", 0
+        age = first[_AGE_OFFSET : _AGE_OFFSET + _AGE_BYTES]
+        return first[_ID_OFFSET : _ID_OFFSET + _ID_BYTES], int.from_bytes(age, "big")
 
 
 def machine_error(database: Path, cause: Cause | None) -> OSError | None:

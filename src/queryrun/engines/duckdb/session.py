@@ -7,6 +7,7 @@ writes; external access is off except for the entity's own directory; the config
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -103,6 +104,20 @@ def open_session(
     return session
 
 
+def _check_directory(data: Path) -> None:
+    """Raise unless this user may look into it."""
+    try:
+        is_there = data.is_dir()
+    except PermissionError:  # of a directory above it
+        is_there = True
+    if not is_there:
+        raise RunFailed.of(FailureCode.DATA_UNREADABLE, "The source's data is not there")
+    if not os.access(data, os.R_OK | os.X_OK):
+        raise RunFailed.of(
+            FailureCode.DATA_UNREADABLE, "The source's data cannot be read: no permission"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A statement that was planned and will not be read."""
@@ -158,8 +173,8 @@ class DuckDBSession:
 
     def set_up(self, database: Path | None, time_zone: str) -> None:
         """Attach the data, set up the connections, then lock the configuration."""
-        if self._data_dir and not self._data_dir.is_dir():
-            raise RunFailed.of(FailureCode.DATA_UNREADABLE, "The source's data is not there")
+        if self._data_dir:
+            _check_directory(self._data_dir)
         self._database = database.absolute() if database else None
         self._zone = time_zone
         if self._database:
