@@ -3,7 +3,6 @@ the work in the engine itself."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from uuid import uuid4
@@ -120,7 +119,7 @@ def test_a_cancel_on_one_node_stops_the_query_that_another_started(
 def test_a_query_that_uses_more_cpu_of_trino_than_it_may_is_stopped_and_charged(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
-    limits = {"QUERYRUN_LIMITS__SOURCE": json.dumps({"warehouse": {"cpu_s": 1}})}
+    limits = {"QUERYRUN_LIMITS__SOURCE__WAREHOUSE__CPU_S": "1"}
     front = cluster.start(environ=warehouse(port_of(trino_server)) | limits)
     run = front.finished(front.submit(ENDLESS, source="warehouse")["id"])
     assert (run["state"], run["error"]["code"]) == ("failed", "quota_exceeded")

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,8 @@ from queryrun.runs.limits import Level, LimitValue
 from queryrun.runs.model import Attempt, IdempotencyKey, Output, RunRequest
 from queryrun.runs.state import RunState
 from queryrun.runs.store import ALL_HEADS, Accepted, Failed, QueueLimits, RunQuery, RunStore
-from tests.contract.auth_store import HOUR, NOW, with_client
+from queryrun.webhooks.store import MAX_PER_CLIENT
+from tests.contract.auth_store import HOUR, NOW, client, with_client
 from tests.contract.postgres_database import OnPostgres, Opened
 from tests.contract.run_store_fixtures import (
     BY_USER,
@@ -38,6 +40,8 @@ from tests.contract.run_store_fixtures import (
     started,
     submitted,
 )
+from tests.contract.statement_store import saved
+from tests.contract.webhook_store import a_webhook
 from tests.postgres_server import SMALL, TEST_NOW
 
 pytestmark = pytest.mark.anyio
@@ -68,6 +72,20 @@ class TestSeveralNodes(OnPostgres):
             *(node.limits.count_submit([limit], is_counted=True) for node in nodes * 6)
         )
         assert sorted(one.used for [one] in found) == [*range(10), *[10] * (6 * NODES - 10)]
+
+    async def test_a_client_that_adds_on_all_nodes_at_once_has_as_many_as_it_may(
+        self, nodes: list[PostgresDatabase]
+    ) -> None:
+        webhooks = await asyncio.gather(
+            *(node.webhooks.add_webhook(a_webhook()) for node in nodes * MAX_PER_CLIENT)
+        )
+        assert webhooks.count(True) == MAX_PER_CLIENT
+        kept = [saved(str(number)) for number in range(10 * NODES)]
+        await with_client(nodes[0].auth, replace(client(), id=kept[0].client_id))
+        statements_of_one = await asyncio.gather(
+            *(node.statements.add_statement(kept.pop(), 5) for node in nodes * 10)
+        )
+        assert statements_of_one.count(True) == 5
 
     async def test_no_attempt_is_claimed_twice_and_none_is_left(
         self, nodes: list[PostgresDatabase]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from queryrun.cli.home import init_home
 from tests.docs.executed import ROOT, Workspace, blocks_of
-from tests.e2e.conftest import ServerHarness, harness
-
-__all__ = ["harness"]
+from tests.e2e.conftest import Server, ServerHarness
 
 FOLDERS = ("how-to", "explanation")
 ALL = sorted(
@@ -27,15 +27,25 @@ SELF_CONTAINED = {
 PAGES = [page for page in ALL if page not in SELF_CONTAINED and blocks_of(page)]
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all pages: a reader has no other for each either."""
+    directory = tmp_path_factory.mktemp("how-to")
+    harness = ServerHarness(
+        init_home(directory / "home", entity="main", factor=None), directory / "log"
+    )
+    yield harness.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})  # as every home has it
+    harness.close()
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_the_blocks_of_a_how_to_work(page: str, harness: ServerHarness, tmp_path: Path) -> None:
-    server = harness.serve({"QUERYRUN_SOURCES__LIVE__DIALECT": "trino"})  # as every home has it
+def test_the_blocks_of_a_how_to_work(page: str, server: Server, tmp_path: Path) -> None:
     environ = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "QUERYRUN_URL": server.url,
-        "QUERYRUN_CLIENT_ID": harness.made.issued.client.id,
-        "QUERYRUN_CLIENT_SECRET": harness.made.issued.secret,
+        "QUERYRUN_CLIENT_ID": server.made.issued.client.id,
+        "QUERYRUN_CLIENT_SECRET": server.made.issued.secret,
     }
     work = tmp_path / "work"
     work.mkdir()

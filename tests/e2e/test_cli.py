@@ -126,7 +126,7 @@ def shell(harness: ServerHarness, tmp_path: Path) -> Iterator[Shell]:
     work = tmp_path / "work"
     work.mkdir()
     shell = Shell(server, tmp_path / "config", work)
-    shell.ok("login", server.url, "--home", str(harness.made.home))
+    shell.login(harness.made)
     yield shell
     shell.terminate()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from queryrun.cli.home import init_home
 from queryrun_client import (
     AsyncClient,
     BadRequest,
@@ -34,10 +35,21 @@ from queryrun_client import (
     Unreachable,
     Unsupported,
 )
-from tests.e2e.conftest import RUNAWAY, Server
+from tests.e2e.conftest import RUNAWAY, Server, ServerHarness
 from tests.e2e.lossy import lossy_proxy
 
 Serve = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for the tests that do nothing to it that another would notice."""
+    directory = tmp_path_factory.mktemp("client")
+    harness = ServerHarness(
+        init_home(directory / "home", entity="main", factor=None), directory / "log"
+    )
+    yield harness.serve()
+    harness.close()
 
 
 def client_of(server: Server, **more: Any) -> Client:
@@ -45,8 +57,8 @@ def client_of(server: Server, **more: Any) -> Client:
     return Client(server.url, issued.client.id, issued.secret, options=Options(**more))
 
 
-def test_a_statement_becomes_rows(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_a_statement_becomes_rows(server: Server) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT i, 'x' || i AS t FROM range(3) r(i) ORDER BY i")
         rows = list(run.rows())
     assert rows == [{"i": 0, "t": "x0"}, {"i": 1, "t": "x1"}, {"i": 2, "t": "x2"}]
@@ -59,28 +71,28 @@ class Balance:
     amount: Decimal
 
 
-def test_rows_have_the_requested_type(serve: Serve) -> None:
+def test_rows_have_the_requested_type(server: Server) -> None:
     sql = "SELECT DATE '2026-11-24' AS day, CAST('12.30' AS DECIMAL(18, 2)) AS amount"
-    with client_of(serve()) as client:
+    with client_of(server) as client:
         (row,) = client.submit(sql).rows(Balance)
     assert row == Balance(date(2026, 11, 24), Decimal("12.30"))
 
 
 @pytest.mark.parametrize("encoding", ["none", "gzip", "zip", "zstd"])
-def test_rows_are_read_through_every_compression(serve: Serve, encoding: str) -> None:
-    with client_of(serve()) as client:
+def test_rows_are_read_through_every_compression(server: Server, encoding: str) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT i FROM range(1000) r(i)", content_encoding=encoding)
         assert sum(row["i"] for row in run.rows()) == 499_500
 
 
-def test_an_empty_result_has_no_rows(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_an_empty_result_has_no_rows(server: Server) -> None:
+    with client_of(server) as client:
         assert list(client.submit("SELECT 1 AS a WHERE false").rows()) == []
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "tsv", "parquet", "arrow"])
-def test_a_result_becomes_an_arrow_table(serve: Serve, kind: str) -> None:
-    with client_of(serve()) as client:
+def test_a_result_becomes_an_arrow_table(server: Server, kind: str) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT i FROM range(5) r(i) ORDER BY i", content_type=kind)
         assert run.to_arrow().column("i").to_pylist() == [0, 1, 2, 3, 4]
 
@@ -101,9 +113,9 @@ ORDER BY i
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "tsv"])
-def test_a_text_format_becomes_the_same_arrow_table_as_arrow(serve: Serve, kind: str) -> None:
+def test_a_text_format_becomes_the_same_arrow_table_as_arrow(server: Server, kind: str) -> None:
     """The server's own Arrow file is the oracle. Arrow writes documents as text, too."""
-    with client_of(serve()) as client:
+    with client_of(server) as client:
         expected = client.submit(EXACT, content_type="arrow").to_arrow()
         found = client.submit(EXACT, content_type=kind).to_arrow()
         empty = client.submit(f"FROM ({EXACT}) WHERE i > 2", content_type=kind).to_arrow()
@@ -120,15 +132,15 @@ def test_a_text_format_becomes_the_same_arrow_table_as_arrow(serve: Serve, kind:
 
 
 @pytest.mark.parametrize("kind", ["json", "csv", "tsv"])
-def test_a_missing_value_of_the_only_column_is_a_row(serve: Serve, kind: str) -> None:
+def test_a_missing_value_of_the_only_column_is_a_row(server: Server, kind: str) -> None:
     sql = "SELECT * FROM (VALUES (NULL), ('x'), (''), (NULL)) t(a)"
-    with client_of(serve()) as client:
+    with client_of(server) as client:
         table = client.submit(sql, content_type=kind).to_arrow()
     assert table.column("a").to_pylist() == [None, "x", "", None]
 
 
-def test_rows_and_frames_have_the_values_types(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_rows_and_frames_have_the_values_types(server: Server) -> None:
+    with client_of(server) as client:
         run = client.submit(EXACT)
         first, second = run.rows()
         frame = run.to_pandas()
@@ -141,15 +153,15 @@ def test_rows_and_frames_have_the_values_types(serve: Serve) -> None:
     assert frame["digits"][0] == "007"
 
 
-def test_rows_of_csv_are_refused_with_an_alternative(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_rows_of_csv_are_refused_with_an_alternative(server: Server) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT 1 AS a", content_type="csv")
         with pytest.raises(Unsupported, match="download"):
             list(run.rows())
 
 
-def test_a_download_replaces_its_target_in_one_step(serve: Serve, tmp_path: Path) -> None:
-    with client_of(serve()) as client:
+def test_a_download_replaces_its_target_in_one_step(server: Server, tmp_path: Path) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT 42 AS a", content_type="csv", content_encoding="gzip")
         path = run.download(tmp_path)
         assert run.file is not None
@@ -157,16 +169,16 @@ def test_a_download_replaces_its_target_in_one_step(serve: Serve, tmp_path: Path
         assert gzip.decompress(path.read_bytes()) == b"a\n42\n"
         again = run.download(tmp_path / "mine.gz")
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == sorted(
-        [path.name, again.name, "log"]
+        [path.name, again.name]
     )
 
 
-def test_an_interrupted_download_is_resumed_and_verified(serve: Serve, tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed_and_verified(server: Server, tmp_path: Path) -> None:
     """A part left by an earlier try is not fetched again: its first bytes are marked."""
     from queryrun_client import ChecksumMismatch
     from queryrun_client.download import PartFile
 
-    with client_of(serve()) as client:
+    with client_of(server) as client:
         run = client.submit("SELECT i FROM range(50000) r(i)", content_type="csv").wait()
         whole = run.download(tmp_path / "whole.csv").read_bytes()
         assert run.file is not None
@@ -180,8 +192,8 @@ def test_an_interrupted_download_is_resumed_and_verified(serve: Serve, tmp_path:
         assert run.download(tmp_path / "again.csv").read_bytes() == whole
 
 
-def test_a_failed_run_has_message_and_position(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_a_failed_run_has_message_and_position(server: Server) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT nothing_of_this_name").wait()
         assert run.state is State.FAILED
         with pytest.raises(RunFailed) as caught:
@@ -189,19 +201,18 @@ def test_a_failed_run_has_message_and_position(serve: Serve) -> None:
     assert (caught.value.code, run.error and run.error.line) == ("name_not_found", 1)
 
 
-def test_a_refused_statement_names_its_parameter(serve: Serve) -> None:
-    with client_of(serve()) as client, pytest.raises(BadRequest) as caught:
+def test_a_refused_statement_names_its_parameter(server: Server) -> None:
+    with client_of(server) as client, pytest.raises(BadRequest) as caught:
         client.submit("DROP TABLE account")
     assert (caught.value.status, caught.value.parameter) == (400, "sql")
 
 
-def test_an_unknown_run_is_not_found(serve: Serve) -> None:
-    with client_of(serve()) as client, pytest.raises(NotFound):
+def test_an_unknown_run_is_not_found(server: Server) -> None:
+    with client_of(server) as client, pytest.raises(NotFound):
         client.run("6a1d1c5e-8f5f-4f0e-9a37-0f3c2f1b7d90")
 
 
-def test_a_wrong_secret_is_unauthorized(serve: Serve) -> None:
-    server = serve()
+def test_a_wrong_secret_is_unauthorized(server: Server) -> None:
     with (
         Client(server.url, server.made.issued.client.id, "wrong") as client,
         pytest.raises(Unauthorized, match="invalid_client"),
@@ -284,9 +295,9 @@ def test_an_option_that_does_not_exist_is_named(serve: Serve) -> None:
             client.submit("SELECT 1", wobble=1)  # type: ignore[call-arg]
 
 
-def test_progress_is_reported_from_start_to_end(serve: Serve) -> None:
+def test_progress_is_reported_from_start_to_end(server: Server) -> None:
     seen: list[RunInfo] = []
-    with client_of(serve()) as client:
+    with client_of(server) as client:
         client.submit("SELECT 1 AS a").wait(progress=seen.append)
     assert seen[0].state is State.ACCEPTED
     assert seen[-1].state is State.COMPLETE
@@ -315,8 +326,8 @@ def test_an_invalid_token_is_renewed_once(serve: Serve) -> None:
         assert list(client.submit("SELECT 2 AS a").rows()) == [{"a": 2}]
 
 
-def test_tags_source_and_timeout_are_sent(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_tags_source_and_timeout_are_sent(server: Server) -> None:
+    with client_of(server) as client:
         run = client.submit("SELECT 1", tags={"team": "ops"}, source="live", timeout_s=30)
         run.refresh()
         assert (run.info.tags, run.info.source) == ({"team": "ops"}, "live")

@@ -248,6 +248,28 @@ def test_the_first_error_of_a_pipe_ends_it_with_its_status(home: Shell) -> None:
         assert message in done.stderr
 
 
+def test_an_error_late_in_a_script_says_in_which_line_its_statement_begins(home: Shell) -> None:
+    script = "SELECT 1;\n" * 3 + "SELECT\n  nope;\n"
+    done = home("shell", stdin=script)
+    assert "2:   nope\n" in done.stderr
+    assert done.stderr.endswith("queryrun: the statement begins in line 4 of standard input\n")
+    (home.work / "late q.sql").write_text(script)
+    done = home("shell", stdin="\\i 'late q.sql'")
+    assert "the statement begins in line 4 of 'late q.sql'" in done.stderr
+
+
+def test_what_other_shells_have_works_or_is_named(home: Shell) -> None:
+    done = home("shell", "--format", "table", stdin="SELECT 7 AS a \\gx\nSELECT 8 AS b\\g\n\\dt\n")
+    assert "─[ row 1 ]" in done.stdout
+    assert "a  7\n(1 row)" in done.stdout
+    assert "b\n─\n8\n(1 row)" in done.stdout
+    assert "rates" in done.stdout
+    for command in (".tables", "\\copy", "\\gx"):
+        refused = home("shell", stdin=f"{command}\n")
+        assert refused.returncode == 1
+        assert f"{command}" in refused.stderr
+
+
 def test_a_pipe_gets_rows_and_nothing_else(home: Shell) -> None:
     done = home("shell", stdin="SELECT 1 AS a; -- one; two\nSELECT ';' AS b\n;SELECT 3 AS c")
     assert (done.returncode, done.stdout, done.stderr) == (0, "a\n1\nb\n;\nc\n3\n", "")

@@ -147,7 +147,7 @@ async def test_csv_has_the_same_rows_and_links_to_the_next_page(harness: AppHarn
 
 
 HOSTILE = (
-    *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1"),
+    *("=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1"),
     *('a\r=HYPERLINK("x")', "a\n=1", 'a","=1', "a\r\n=1", '"', ",", "'=1", "a\u2028=1", "\u202e=1"),
 )
 

@@ -31,11 +31,15 @@ class Audience:
         is_own = delivery.client_id == webhook.client_id
         client = await self._auth.client(webhook.client_id)
         if client is None:
-            return is_own
+            return is_own and not await self._is_revoked_login(webhook)
         who = _principal(client, webhook)
         if not (client.is_live(self._now()) and who.may(Scope.READ) and (is_own or who.is_admin)):
             return False
         return not who.org_ids or await self._is_within_orgs(who, delivery)
+
+    async def _is_revoked_login(self, webhook: Webhook) -> bool:
+        login = await self._auth.revoked_login(webhook.tenant_id, webhook.client_id)
+        return login is not None and login.allowed_time is None
 
     async def _is_within_orgs(self, who: Principal, delivery: Delivery) -> bool:
         """A refused submit has no run, and its message nothing of any row."""

@@ -10,7 +10,7 @@ import pytest
 from queryrun_cli.completing import VARIABLE, harmless, is_plain
 from queryrun_cli.errors import CommandError
 from queryrun_cli.shell.completion import Words, completions, quoted
-from queryrun_cli.shell.entries import is_whole, parts_of
+from queryrun_cli.shell.entries import EXPANDED, is_whole, numbered_parts, parts_of
 from queryrun_cli.shell.prompt import MAX_HISTORY_BYTES, private_history
 from queryrun_cli.shell.session import Session
 from queryrun_cli.shell.underline import MAX_LINE, error_lines
@@ -260,3 +260,31 @@ def test_a_name_that_bash_would_take_apart_is_completed_by_the_other_shells_alon
     assert is_plain("odd name")
     assert not is_plain("a\\$(touch x)")
     assert not is_plain("a\nb")
+
+
+@pytest.mark.parametrize("end", [" \\g", "\n\\g", ";\\g", "\\g  "])
+def test_a_statement_ends_as_in_other_shells(end: str) -> None:
+    assert is_whole(f"SELECT 1{end}")
+    assert list(parts_of(f"SELECT 1{end}\nSELECT 2;")) == ["SELECT 1", "SELECT 2"]
+    other = end.replace("\\g", "\\gx")
+    assert list(parts_of(f"SELECT 0; SELECT 1{other}")) == ["SELECT 0", f"{EXPANDED}SELECT 1"]
+    assert list(parts_of(f"SELECT 1{end.replace('g', 'G')}")) == [f"{EXPANDED}SELECT 1"]
+
+
+@pytest.mark.parametrize("text", ["SELECT '\\g", "/* \\gx", 'SELECT "a\\G'])
+def test_within_a_text_a_name_or_a_comment_nothing_ends_a_statement(text: str) -> None:
+    assert not is_whole(text)
+
+
+def test_commands_of_other_shells_are_no_beginning_of_a_statement() -> None:
+    for text in (".tables", " .exit", "\\gx"):
+        assert is_whole(text)
+        assert list(parts_of(text)) == [text.strip()]
+
+
+def test_a_statement_knows_the_line_in_which_it_begins() -> None:
+    text = "SELECT 1;\n\nSELECT\n 2; SELECT 3\n;\n\\x\nSELECT 4 \\gx\n-- c\n\n\nSELECT 5"
+    found = [(part.line, part.text.split()[-1]) for part in numbered_parts(text)]
+    assert found == [(1, "1"), (3, "2"), (4, "3"), (6, "\\x"), (7, "4"), (8, "5")]
+    long = "\n".join(f"SELECT {n}\n;" for n in range(200))
+    assert [part.line for part in numbered_parts(long)] == list(range(1, 400, 2))

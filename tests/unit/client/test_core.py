@@ -299,7 +299,7 @@ def test_an_engine_that_does_not_stop_in_time_is_still_running() -> None:
 def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:
     data = [run_body("complete"), run_body("failed")]
     world = script(TOKEN, response(200, {"next_page": "c", "data": data}))
-    page = world.run(world.core.page(RunQuery(state=State.COMPLETE, limit=5), None))
+    page = world.run(world.core.page(RunQuery(state="complete", limit=5), None))
     assert ([run.state for run in page.runs], page.cursor) == ([State.COMPLETE], "c")
     assert "state.EQ%3Acomplete" in world.requests[-1].url
     assert "page_size=5" in world.requests[-1].url

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 import typer
 
@@ -115,3 +116,26 @@ def test_a_statement_of_a_script_gets_the_parameters_that_it_names() -> None:
     given = {"day": 1, "id": 2}
     assert with_used(given, "SELECT :DAY, ':id' -- :id") == {"day": 1}
     assert with_used(given, "SELECT x::id, :id") == {"id": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (np.int64(3), "bigint", "3"),
+        (np.uint64(2**64 - 1), "decimal", str(2**64 - 1)),
+        (np.float64(1.5), "double", "1.5"),
+        (np.float32(0.5), "double", "0.5"),
+        (np.bool_(True), "boolean", "true"),
+        ([np.int32(1), None], "array(bigint)", '["1", null]'),
+    ],
+)
+def test_a_cell_of_a_data_frame_is_the_number_that_it_prints(
+    value: Any, kind: str, text: str
+) -> None:
+    assert parameters_of({"a": value}) == [{"name": "a", "type": kind, "value": text}]
+
+
+@pytest.mark.parametrize("value", [np.datetime64("2024-01-01"), np.arange(2), np.timedelta64(1)])
+def test_what_of_numpy_has_no_type_of_sql_is_refused_by_name(value: Any) -> None:
+    with pytest.raises(TypeError, match=type(value).__name__):
+        parameters_of({"a": value})

@@ -27,12 +27,25 @@ No message repeats a statement, a secret, a token or a signed link.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from queryrun_client.model import RunError, RunInfo
 
 
 class ClientError(Exception):
     """Root of everything the client raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker process of a pool can raise it: what it holds arrives with it."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[ClientError], arguments: tuple[Any, ...], attributes: dict[str, Any]
+) -> ClientError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class Unreachable(ClientError):

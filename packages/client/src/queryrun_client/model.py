@@ -200,7 +200,7 @@ class DryRun:
 class RunQuery:
     """Which runs to list, newest first. `limit` bounds the whole listing; None lists all."""
 
-    state: State | None = None
+    state: State | str | None = None
     source: str | None = None
     since: datetime | None = None
     limit: int | None = None

@@ -55,6 +55,12 @@ def _described(name: str, value: Any) -> dict[str, str]:
     return content if text is None else {**content, "value": text}
 
 
+def _plain(value: Any) -> Any:
+    """A number or truth value of numpy, as a cell of a data frame is one, as Python's own."""
+    is_number = type(value).__module__ == "numpy" and value.dtype.kind in "biuf"
+    return value.item() if is_number and value.ndim == 0 else value
+
+
 def typed(value: Any) -> tuple[str, str | None]:
     """The type and the text of a value; no type for None, no text for NULL."""
     if value is None:
@@ -63,6 +69,7 @@ def typed(value: Any) -> tuple[str, str | None]:
         return value.type, None if value.value is None else _text(value.value)
     if isinstance(value, list | tuple | set | frozenset):
         return _array(list(value))
+    value = _plain(value)
     for kind, types, to_text in _KINDS:
         if isinstance(value, types):
             return kind(value) if callable(kind) else kind, to_text(value)

@@ -91,7 +91,7 @@ def exact_options(api: ApiVersion, options: SubmitOptions) -> SubmitOptions:
 
 def unfinished(query: RunQuery) -> list[RunQuery]:
     """What finds the matching runs that a cancel can reach."""
-    states = [query.state] if query.state else [State.ACCEPTED, State.IN_PROGRESS]
+    states = [State(query.state)] if query.state else [State.ACCEPTED, State.IN_PROGRESS]
     return [replace(query, state=one) for one in states if not one.is_terminal]
 
 

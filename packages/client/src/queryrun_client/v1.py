@@ -88,7 +88,8 @@ class ApiV1:
         size = V1_PAGE if query.limit is None or narrowed else min(query.limit, V1_PAGE)
         pairs = {"pageSize": str(size)}
         if query.state is not None:
-            pairs["queryStatus"] = V1_STATES.get(query.state, query.state.value)
+            state = State(query.state)
+            pairs["queryStatus"] = V1_STATES.get(state, state.value)
         return Request("GET", f"{self.base}/query/jobs?{urlencode(pairs)}", JSON_HEADERS)
 
     def run(self, response: Response) -> RunInfo:

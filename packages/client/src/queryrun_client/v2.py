@@ -18,6 +18,7 @@ from queryrun_client.model import (
     RunError,
     RunInfo,
     RunQuery,
+    State,
     Submission,
     Table,
     TableEstimate,
@@ -177,7 +178,7 @@ def _clauses(query: RunQuery) -> list[str]:
     """Some servers ignore filters, so `core` applies them again."""
     clauses = []
     if query.state is not None:
-        clauses.append(f"state.EQ:{query.state.value}")
+        clauses.append(f"state.EQ:{State(query.state).value}")
     if query.source is not None:
         clauses.append(f"source.EQ:{query.source}")
     if query.since is not None:

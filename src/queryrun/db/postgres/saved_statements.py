@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from queryrun.db.postgres.additions import added_in_turn
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.rows import Values
 from queryrun.db.statement_rows import statement_of, statement_values
@@ -18,7 +19,9 @@ class PostgresStatementStore:
     async def add_statement(self, statement: SavedStatement, max_per_client: int) -> bool:
         """Write a new one; False when the client has as many as it may."""
         values = {**statement_values(statement), "max_per_client": max_per_client}
-        return await self._change("add_statement", values)
+        return await self._connections.write(
+            lambda db: added_in_turn(db, self._sql, "add_statement", values), durable=True
+        )
 
     async def replace_statement(self, statement: SavedStatement) -> bool:
         """Write its content; False when it is gone."""

@@ -12,7 +12,13 @@ from queryrun.runs.fields import FieldKind, RunField
 DATABASE_CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 """The database's time in milliseconds since 1970."""
 
-_LOCKS = {"queue_lock": "7101", "claim_lock": "7102", "leader_lock": "7103", "submit_lock": "7104"}
+_LOCKS = {
+    "queue_lock": "7101",
+    "claim_lock": "7102",
+    "leader_lock": "7103",
+    "submit_lock": "7104",
+    "addition_lock": "7105",
+}
 """Salts that keep our advisory locks apart. Migrations take 7100."""
 
 _LAST_ID = "chr(1114111)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from queryrun.db.postgres.additions import added_in_turn
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.rows import Values
@@ -48,7 +49,10 @@ class PostgresWebhookStore:
 
     async def add_webhook(self, webhook: Webhook) -> bool:
         """Write it, durably."""
-        return await self._change("add_webhook", webhook_values(webhook))
+        values = webhook_values(webhook)
+        return await self._connections.write(
+            lambda db: added_in_turn(db, self._sql, "add_webhook", values), durable=True
+        )
 
     async def webhook(self, webhook_id: str) -> Webhook | None:
         """The webhook, or None."""

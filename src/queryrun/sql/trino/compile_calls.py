@@ -102,6 +102,9 @@ _COMPARING = frozenset(
 )  # fmt: skip
 """Functions that DuckDB lets compare values as they are stored."""
 
+_HIDDEN = {"fail"}
+"""Functions of Trino that SHOW FUNCTIONS does not list."""
+
 
 class CallCompiler(ExpressionCompiler):
     """Compiles calls."""
@@ -257,7 +260,7 @@ class CallCompiler(ExpressionCompiler):
 
         if node.name in trino_functions() or node.name in _FORMS:
             self.refuse(f"Function {node.name}", node.at)
-        if node.name.startswith("$"):
+        if node.name.startswith("$") or node.name in _HIDDEN:
             self.refuse(f"Function {node.name}", node.at)
         guess = did_you_mean(node.name, self.functions.names())
         self.not_found(f"Function '{node.name}' not registered{guess}", node.at)

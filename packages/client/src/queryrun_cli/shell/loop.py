@@ -17,7 +17,7 @@ from queryrun_cli.hints import SHELL
 from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
 from queryrun_cli.sentences import text_in
-from queryrun_cli.shell.entries import WORDS, is_command, parts_of
+from queryrun_cli.shell.entries import EXPANDED, WORDS, is_command, numbered_parts, parts_of
 from queryrun_cli.shell.execute import execute
 from queryrun_cli.shell.meta import run_meta
 from queryrun_cli.shell.session import FORMATS, Session
@@ -100,13 +100,16 @@ def _run_piped(session: Session) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     try:
-        for one in parts_of(text):
-            run_entry(session, one)
+        for part in numbered_parts(text):
+            session.line = part.line
+            run_entry(session, part.text)
             if session.is_done:
                 return
     except Interrupted:
         status = exits.INTERRUPTED
     except _Printed as error:
+        if session.line > 1 and not session.quiet:
+            exits.note(f"the statement begins in line {session.line} of standard input")
         status = exits.status_of(error.__cause__)  # type: ignore[arg-type]
     if status:
         raise typer.Exit(status)
@@ -114,6 +117,10 @@ def _run_piped(session: Session) -> None:
 
 def run_entry(session: Session, entry: str) -> None:
     """Run one statement or command. Raises `_Printed` for an error that was printed."""
+    if entry.startswith(EXPANDED):
+        with session.expanded_once():
+            run_entry(session, entry.removeprefix(EXPANDED))
+        return
     if is_command(entry):
         run_meta(session, WORDS.get(entry.rstrip("; ").lower(), entry))
         return

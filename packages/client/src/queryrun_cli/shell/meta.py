@@ -10,12 +10,13 @@ from pathlib import Path
 import typer
 
 from queryrun_cli.errors import CommandError
+from queryrun_cli.exits import note
 from queryrun_cli.parameters import parameter_of
 from queryrun_cli.sentences import text_in
-from queryrun_cli.shell.entries import parts_of
+from queryrun_cli.shell.entries import numbered_parts
 from queryrun_cli.shell.session import FORMATS, Session
 from queryrun_cli.tables import describe_lines, list_lines
-from queryrun_client import formats
+from queryrun_client import ClientError, formats
 
 _ON_OFF = {"on": True, "off": False}
 MIN_HELP = 30
@@ -37,7 +38,9 @@ class Meta:
 def run_meta(session: Session, line: str) -> None:
     """Run a line that begins with a backslash. `CommandError` for a command that does not exist."""
     name, _, argument = line.strip().rstrip(";").rstrip().partition(" ")
-    found = BY_NAME.get(name)
+    found = BY_NAME.get(OTHER_NAMES.get(name, name))
+    if found is None and name in ENDS:
+        raise CommandError(f"there is no statement before {name}")
     if found is None:
         raise CommandError(f"there is no command {name}: \\? lists them")
     argument = argument.strip()
@@ -67,7 +70,7 @@ def _expanded(session: Session, argument: str) -> None:
         raise CommandError("use \\x on, \\x off or \\x auto")
     expanded = modes[argument] if argument else not session.table.expanded
     session.set_expanded(expanded)
-    words = {True: "one line per value", False: "one line per row", None: "as it fits"}
+    words = {True: "one line per value", False: "one line per row", None: "as they fit"}
     session.say(f"Rows are shown {words[expanded]}.")
 
 
@@ -83,7 +86,7 @@ def _output(session: Session, argument: str) -> None:
         session.close_output()
         session.say("Results are printed.")
         return
-    output = session.open_output(Path(argument).expanduser())
+    output = session.open_output(_path(argument))
     packed = "" if output.compression == "none" else f", {output.compression}"
     session.say(f"Results go to {argument}, as {output.format}{packed}.")
 
@@ -94,7 +97,7 @@ def _include(session: Session, argument: str) -> None:
         raise CommandError("give a file: \\i FILE")
     if session.depth >= MAX_DEPTH:
         raise CommandError(f"{argument}: {MAX_DEPTH} files read each other already")
-    path = Path(argument).expanduser()
+    path = _path(argument)
     try:
         text = text_in(path.read_bytes(), argument)
     except OSError as error:
@@ -102,13 +105,26 @@ def _include(session: Session, argument: str) -> None:
     except ValueError as error:
         raise CommandError(str(error)) from error
     session.depth += 1
+    line = 1
     try:
-        for entry in parts_of(text):
-            session.run_entry(entry)
+        for part in numbered_parts(text):
+            line = part.line
+            session.run_entry(part.text)
             if session.is_done:
                 return
+    except ClientError:
+        if line > 1:
+            note(f"the statement begins in line {line} of {argument}")
+        raise
     finally:
         session.depth -= 1
+
+
+def _path(text: str) -> Path:
+    """A file as it is typed, also in quotes, as psql takes it."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    return Path(text).expanduser()
 
 
 def _source(session: Session, argument: str) -> None:
@@ -160,7 +176,11 @@ def _help(session: Session, _argument: str) -> None:
     names = [f"{one.name} {one.argument}".rstrip() for one in COMMANDS]
     width = max(map(len, names)) + 2
     columns = max(session.width, width + MIN_HELP)
-    lines = ["Statements end with ; and may have several lines. Ctrl-C cancels a running one.", ""]
+    lines = [
+        "Statements end with ; (or \\gx: one line per value) and may have several lines.",
+        "Ctrl-C cancels a running one; Ctrl-X Ctrl-E opens the editor.",
+        "",
+    ]
     for name, one in zip(names, COMMANDS, strict=True):
         lines += textwrap.wrap(
             one.help, columns, initial_indent=name.ljust(width), subsequent_indent=" " * width
@@ -185,4 +205,7 @@ COMMANDS = (
     Meta("\\?", "", "this list", _help),
     Meta("\\q", "", "leave (Ctrl-D does too)", _quit),
 )
+OTHER_NAMES = {"\\dt": "\\d", "\\d+": "\\d", "\\dt+": "\\d", "\\quit": "\\q", "\\h": "\\?"}
+"""As psql's users know them."""
+ENDS = ("\\g", "\\gx", "\\G")
 BY_NAME = {one.name: one for one in COMMANDS}

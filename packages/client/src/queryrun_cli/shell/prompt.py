@@ -95,6 +95,8 @@ def _prompt(session: Session) -> PromptSession[str]:
         complete_in_thread=True,
         complete_while_typing=False,
         multiline=True,
+        enable_open_in_editor=True,
+        tempfile_suffix=".sql",
         prompt_continuation=CONTINUED,
         key_bindings=_bindings(),
     )

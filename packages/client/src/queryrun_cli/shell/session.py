@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Session:
     """Runs one statement or command; the loop sets it, so that a file's can be run."""
     depth: int = 0
     """Files that are being read, each by the one before."""
+    line: int = 1
+    """Of what is piped in: where the entry that is run begins."""
 
     def write_lines(self, lines: Iterable[str]) -> None:
         """Print lines that may be sent to a terminal, through a pager if one is wanted."""
@@ -73,6 +76,16 @@ class Session:
     def set_expanded(self, expanded: bool | None) -> None:
         """One line per value, never, or (None) where few rows do not fit."""
         self.table = replace(self.table, expanded=expanded)
+
+    @contextmanager
+    def expanded_once(self) -> Iterator[None]:
+        """One line per value for what is shown meanwhile."""
+        before = self.table
+        self.set_expanded(True)
+        try:
+            yield
+        finally:
+            self.table = before
 
     def open_output(self, path: Path) -> OutputFile:
         """Let results go into this file from now on. `CommandError` for what is no format, and
