@@ -79,7 +79,7 @@ async def _spill_of(worker: Worker) -> Path:
     """The worker's own spill directory: the scripted engine reports that of a run."""
     outcome = await run(worker, "rows 1")
     assert isinstance(outcome, Done)
-    return Path(outcome.sha256).parent
+    return Path(outcome.columns[0][1]).parent
 
 
 @needs_landlock
