@@ -253,7 +253,7 @@ FAULTS = (
     Fault("spill: EIO", BOTH, calls(_WRITES, Files.SPILL, errno.EIO), "spill", _BROKEN),
     Fault("spill: ENOSPC", BOTH, calls(_WRITES, Files.SPILL, errno.ENOSPC), "spill", _FULL),
     Fault("everywhere: EMFILE", BOTH, calls(Calls.OPEN, Files.ALL, errno.EMFILE)),
-    Fault("fork: EAGAIN", BOTH, calls(Calls.FORK, Files.ALL, errno.EAGAIN)),
+    Fault("fork: EAGAIN", BOTH, calls(Calls.FORK, Files.ALL, errno.EAGAIN), hold_s=(1.0, 3.0)),
     Fault("clock: +1 h", BOTH, clock(HOUR_S)),
     Fault("clock: -1 h", BOTH, clock(-HOUR_S)),
     Fault("node: stopped for less than a lease", BOTH, _stopped_node, is_silent=True),

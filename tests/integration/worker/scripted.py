@@ -34,7 +34,9 @@ class ScriptedSession:
         report.stage("executing")
         word, *arguments = execute.sql.split()
         script: Callable[..., int] = getattr(self, f"_{word}")
-        return Done(rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir)
+        return Done(
+            rows=script(report, *arguments), size_bytes=0, sha256=self._config.spill_dir[-64:]
+        )
 
     def interrupt(self) -> None:
         self._interrupted.set()
