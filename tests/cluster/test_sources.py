@@ -119,8 +119,9 @@ def test_a_cancel_on_one_node_stops_the_query_that_another_started(
 def test_a_query_that_uses_more_cpu_of_trino_than_it_may_is_stopped_and_charged(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
-    limits = {"QUERYRUN_LIMITS__SOURCE__WAREHOUSE__CPU_S": "1"}
-    front = cluster.start(environ=warehouse(port_of(trino_server)) | limits)
+    with (cluster.made.home / "queryrun.toml").open("a") as settings:
+        settings.write("\n[limits.source.warehouse]\ncpu_s = 1\n")
+    front = cluster.start(environ=warehouse(port_of(trino_server)))
     run = front.finished(front.submit(ENDLESS, source="warehouse")["id"])
     assert (run["state"], run["error"]["code"]) == ("failed", "quota_exceeded")
     assert "limit 'cpu_s' of this source: 1 s" in run["error"]["message"]
