@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from queryrun.engines.registry import ENGINES
 from queryrun.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -87,6 +86,7 @@ def _engine(name: str, urls: Mapping[str, str]) -> Engine:
     """Imports here: other commands must not load the cancel suite."""
     from queryrun.cancel_suite.engine import ENGINES as SUPPORTED
     from queryrun.cancel_suite.engine import engine_of
+    from queryrun.engines.registry import ENGINES
 
     if name not in SUPPORTED:
         raise ConfigurationError(f"--engine is one of {', '.join(SUPPORTED)}")
@@ -99,6 +99,8 @@ def _engine(name: str, urls: Mapping[str, str]) -> Engine:
 
 def _source(name: str, urls: Mapping[str, str]) -> dict[str, str]:
     """Settings of the suite's own server that make its default source this engine."""
+    from queryrun.engines.registry import ENGINES
+
     if not ENGINES[name].is_remote:
         return {}
     options = {"engine": name, "dialect": "native", **urls}

@@ -33,7 +33,7 @@ NOT_UTF8 = pa.Array.from_buffers(
 NS, US = pa.timestamp("ns"), pa.timestamp("us")
 
 
-class _PlainKeys(encryption.KmsClient):
+class _PlainKeys(encryption.KmsClient):  # type: ignore[misc]  # the library has no types
     """Keys that are kept as they are."""
 
     def wrap_key(self, key_bytes: bytes, _: str) -> bytes:
