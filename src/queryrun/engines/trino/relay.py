@@ -30,6 +30,7 @@ _PASSED = frozenset(
         *("accept", "accept-encoding", "content-type", "user-agent"),
         *("x-trino-catalog", "x-trino-schema", "x-trino-source", "x-trino-client-tags"),
         *("x-trino-time-zone", "x-trino-query-data-encoding", "x-trino-client-capabilities"),
+        *("traceparent", "x-trino-trace-token"),
     }
 )
 """Not: who asks, for whom, in which role, with whose credentials."""
