@@ -123,9 +123,9 @@ def assert_failed_once(run: Run, code: FailureCode, message: str) -> None:
 async def test_a_kill_by_trinos_administrator_is_final_and_keeps_its_reason(
     made: MadeHome, trino_server: TrinoServer, schema: str
 ) -> None:
-    said = "The query was killed by an administrator of the engine"
+    reported = "The query was killed by an administrator of the engine"
     reason = ", message => 'the month''s books are being closed'"
-    kills = {reason: f"{said}: the month's books are being closed", "": said}
+    kills = {reason: f"{reported}: the month's books are being closed", "": reported}
     async with open_on_trino(made, schema, trino_server.url) as harness:
         for arguments, message in kills.items():
             run_id = await harness.submit(ENDLESS, source="trino0")
@@ -152,7 +152,7 @@ async def test_a_cap_of_ours_stops_a_query_at_trino_and_is_on_record(
 ) -> None:
     async with open_on_trino(made, schema, trino_server.url) as harness:
         for name, value in (("read_bytes", 1000), ("cpu_s", 1), ("time_s", 10)):
-            run = await ended_by_cap(harness, name, value)
+            run = await stopped_by_cap(harness, name, value)
             assert queries_of(trino_server, run.id, "'QUEUED', 'PLANNING', 'RUNNING'") == []
             used = await harness.node.database.usage.run_usage(run.id)
             counted: Mapping[str, float] = {
@@ -163,7 +163,7 @@ async def test_a_cap_of_ours_stops_a_query_at_trino_and_is_on_record(
             assert counted[name] >= value
 
 
-async def ended_by_cap(harness: NodeHarness, name: str, value: int) -> Run:
+async def stopped_by_cap(harness: NodeHarness, name: str, value: int) -> Run:
     """A run whose entity has this limit for so long."""
     limits, entity_id = harness.node.database.limits, harness.made.entity.id
     limiter = harness.node.runs.limiter
