@@ -60,6 +60,20 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBSide]:
         ),
         ("SELECT substr('a', 9, CAST(NULL AS bigint)), substr('a', 0, NULL)", [(None, None)]),
         ("SELECT [1, 2][2], DOUBLE PRECISION '1.5'", [(2, 1.5)]),
+        ("SELECT regexp_like('b', '^[a[b]]$'), regexp_like('b]', '^[a[b]]$')", [(True, False)]),
+        (
+            "SELECT regexp_extract('x-', '[a[x[y]]][-]'), regexp_count('a[', '[[:alpha:]]')",
+            [("x-", 1)],
+        ),
+        ("SELECT json_value('1e999', 'lax $ * 2' RETURNING varchar)", [("Infinity",)]),
+        (
+            "SELECT url_extract_port('http://a:99999999999/'), url_extract_port('http://a:0/')",
+            [(None, 0)],
+        ),
+        (
+            "SELECT timezone(TIMESTAMP '2020-01-01 00:00:00 UTC' AT TIME ZONE 'america/new_york')",
+            [("America/New_York",)],
+        ),
     ],
 )
 def test_a_kind_of_fault_stays_closed(side: DuckDBSide, sql: str, rows: list[Any]) -> None:

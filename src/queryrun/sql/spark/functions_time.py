@@ -14,7 +14,6 @@ from queryrun.sql.spark.types import FINE, text
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.casts_time import zone_exists
 from queryrun.sql.trino.clocks import UNITS
 from queryrun.sql.trino.fine import Written, offset_minutes, offset_name
 from queryrun.sql.trino.functions_time import zone_argument
@@ -300,8 +299,6 @@ def _at_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     if value.type.name != t.TSTZ:
         c.wrong_arguments(node, [value, zone])
     name = zone_argument(c, node, zone)
-    if t.is_fine(value.type) and not zone_exists(name):
-        c.invalid(f"'{name}' is not a valid time zone", node.at)
     sql = value.sql if t.is_fine(value.type) else _checked_zone(c, name, value.sql)
     return Typed(sql, t.timestamp_tz(value.type.params[0], name))
 

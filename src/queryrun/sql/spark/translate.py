@@ -24,7 +24,7 @@ from queryrun.sql.trino import types as t
 from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.scope import Location, Output, Schema, Scope, TableColumn
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.translate import Needs, deeply, named, read
+from queryrun.sql.trino.translate import Needs, bounded, named, read
 
 REGISTERED = (
     functions_aggregate,
@@ -98,7 +98,7 @@ def to_spark(
         return Translated(*metadata.show(parsed.node, found.columns, statement, found.location))
     compiler = SparkCompiler(statement, zone, found.columns, found.table_names)
     compiler.location = found.location
-    with deeply(statement):
+    with bounded(statement):
         sql, outputs = compiler.query(parsed.node, Scope())
     sql, outputs = printing.with_text(sql, outputs, statement, zone)
     if len(sql) > MAX_TRANSLATED_CHARS:

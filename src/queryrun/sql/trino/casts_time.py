@@ -6,6 +6,7 @@ import re
 import zoneinfo
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from queryrun.sql.trino import clocks, fine
 from queryrun.sql.trino import types as t
@@ -27,6 +28,7 @@ _MAX_ZONED = 2**51 * 10**9
 _ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
 _BLANKS = "||".join(f"chr({code})" for code in WHITE_SPACE)
 _FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
+_OFFSET = re.compile(r"[+-][0-9]{1,2}(?::[0-5][0-9])?")
 _MAX_OFFSET = 14 * 60
 """Minutes from UTC."""
 _MICROS = 6
@@ -92,8 +94,17 @@ def _with_seventh_digit(sql: str, written: Typed) -> str:
 
 
 def zone_exists(zone: str) -> bool:
-    """Whether it is an offset or a name that the list of zones has."""
-    return zone[:1] in {"+", "-"} or zone in zoneinfo.available_timezones()
+    """Whether it is an offset of at most 14 hours, or a name that the list of zones has."""
+    if zone[:1] not in {"+", "-"}:
+        return zone.lower() in _zone_names()
+    written = _OFFSET.fullmatch(zone)
+    return bool(written) and abs(fine.offset_minutes(zone_name(zone))) <= _MAX_OFFSET
+
+
+@cache
+def _zone_names() -> dict[str, str]:
+    """By their names in lower case: Trino finds them without regard to it. `Z` is UTC's."""
+    return {name.lower(): name for name in zoneinfo.available_timezones()} | {"z": "UTC"}
 
 
 def _cut_to_micros(value: Typed) -> Typed:
@@ -171,9 +182,10 @@ def read_zoned(written: str) -> ReadMoment | None:
 
 
 def zone_name(written: str) -> str:
-    """A zone's name; an offset as `+05:30`."""
-    if written[:1] not in {"+", "-"}:
-        return written
+    """A zone's name as the list of zones has it; an offset as `+05:30`. What is neither stays as
+    it is (`zone_exists`)."""
+    if not _OFFSET.fullmatch(written):
+        return _zone_names().get(written.lower(), written)
     hours, _, minutes = written[1:].partition(":")
     return f"{written[0]}{int(hours):02}:{minutes or '00'}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -21,6 +22,7 @@ _JODA = {
     "EEE": "%a", "EEEE": "%A", "DDD": "%j", "D": "%-j", "xxxx": "%G", "ww": "%V",
 }  # fmt: skip
 _NOT_IN_RE2 = re.compile(r"\(\?[=!>]|\(\?<[=!]|[*+?}]\+|\\[1-9kGZXR]|\\p\{Is|&&|\(\?>")
+_CLASS_PART = re.compile(r"\\.|\[:\^?\w+:\]|\[\^?\]?|\]|[^\\\[\]]+", re.S)
 _PATH = re.compile(
     r"""\.(?P<field>[A-Za-z_][\w]*)|\[(?P<index>\d+)\]|\[(?P<q>["'])(?P<quoted>[^"'\\]*)(?P=q)\]"""
 )
@@ -112,9 +114,22 @@ def joda_format(pattern: str) -> str:
 
 def regex(pattern: str) -> str:
     """A pattern of Java's that RE2 reads the same way. Raises `UntranslatableError`."""
-    if _NOT_IN_RE2.search(pattern):
+    if _NOT_IN_RE2.search(pattern) or _has_class_in_class(pattern):
         raise UntranslatableError("A regular expression with look-around, references or the like")
     return re.sub(r"\(\?<([A-Za-z]\w*)>", r"(?P<\1>", pattern)
+
+
+def _has_class_in_class(pattern: str) -> bool:
+    """`[a[bc]]`: a union for Trino; RE2 reads a class of `a`, `[`, `b` and `c`, and then `]`."""
+    is_inside = False
+    for part in _CLASS_PART.findall(pattern):
+        if part.startswith("[") and not part.startswith("[:"):
+            if is_inside:
+                return True
+            is_inside = True
+        elif part == "]":
+            is_inside = False
+    return False
 
 
 def group_may_be_absent(pattern: str) -> bool:
@@ -124,10 +139,14 @@ def group_may_be_absent(pattern: str) -> bool:
 
 def may_match_nothing(pattern: str) -> bool:
     """Whether it may match between two characters, of which Java and RE2 make different things."""
-    try:
-        return re.compile(pattern).pattern == "" or _parser.parse(pattern).getwidth()[0] == 0
-    except re.error:
-        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # sets that a later Python may read otherwise
+        try:
+            return pattern == "" or _parser.parse(pattern).getwidth()[0] == 0
+        except (re.error, OverflowError):
+            return True
 
 
 def groups_of(pattern: str) -> int:

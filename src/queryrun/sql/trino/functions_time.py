@@ -350,9 +350,7 @@ def _to_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
 def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
-    zone = zone_argument(c, node, args[1]) if len(args) == 2 else ""
-    if len(args) == 2 and not casts_time.zone_exists(zone):
-        c.invalid(f"Time zone not supported: {zone}", node.at)
+    zone = zone_argument(c, node, args[1], _NO_ZONE_KEY) if len(args) == 2 else ""
     overflow = c.failing("Millis overflow")
     millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
     sql = (
@@ -362,11 +360,18 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(sql, t.timestamp_tz(3, zone))
 
 
-def zone_argument(c: CallCompiler, node: ast.Call, value: Typed) -> str:
-    """The zone that a call's argument names; an offset as `+05:30`."""
+_NO_ZONE, _NO_ZONE_KEY = "'{}' is not a valid time zone", "Time zone not supported: {}"
+
+
+def zone_argument(c: CallCompiler, node: ast.Call, value: Typed, wrong: str = _NO_ZONE) -> str:
+    """The zone that a call's argument names; an offset as `+05:30`. `wrong`: what is said of a text
+    that is no zone, which Trino's functions say differently."""
     if value.type == t.DAYS:
         return _zone_of_interval(c, node)
-    return casts_time.zone_name(c.constant_text(node, value, "a time zone"))
+    written = c.constant_text(node, value, "a time zone")
+    if not casts_time.zone_exists(written):
+        c.invalid(wrong.format(written), node.at)
+    return casts_time.zone_name(written)
 
 
 def _zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
@@ -397,10 +402,6 @@ def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
         c.wrong_arguments(node, [value, zone])
     name = zone_argument(c, node, zone)
     kind = t.timestamp_tz(value.type.params[0], name)
-    if name[:1] in {"+", "-"} or name in {c.zone, "UTC"} or t.is_fine(value.type):
-        return Typed(value.sql, kind)
-    if not casts_time.zone_exists(name):
-        c.invalid(f"'{name}' is not a valid time zone", node.at)
     return Typed(value.sql, kind)
 
 

@@ -113,10 +113,13 @@ RESERVED = frozenset(
     ]
 )
 """Words that are no names unless quoted (Trino 476, `SqlBase.g4`)."""
+MAX_NUMBER_CHARS = 1_000
+"""Of a number in a statement: every type of Trino's has fewer digits, and reading many is slow."""
 _DIGITS_FIRST = (
     "identifiers must not start with a digit; surround the identifier with double quotes"
 )
 _NESTING = {"(": 1, "[": 1, "CASE": 1, ")": -1, "]": -1, "END": -1}
+_NUMBERS = frozenset({"integer", "radix", "decimal", "double"})
 
 
 @dataclass(slots=True)
@@ -147,6 +150,9 @@ def tokens_of(statement: str) -> list[Token]:
         kind, text = token.lastgroup or "", token.group()
         if kind == "word":
             found.append(Token(kind, text := text.upper(), at, token.group()))
+        elif kind in _NUMBERS and len(text) > MAX_NUMBER_CHARS:
+            message = f"Invalid numeric literal: {text[:40]}… ({len(text)} characters)"
+            raise failure_at(FailureCode.INVALID_VALUE, message, statement, at)
         elif kind == "radix":
             found.append(Token("integer", str(int(text.replace("_", ""), 0)), at, text))
         elif kind == "name_of_digits":

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from queryrun.errors import Failure, FailureCode
+from queryrun.sql.digits import TOO_MANY_DIGITS, has_too_many_digits
 from queryrun.sql.nesting import TOO_DEEP
 from queryrun.sql.trino import ast, metadata, stats
 from queryrun.sql.trino.compile_calls import DUCKDB
@@ -74,7 +75,7 @@ def read(statement: str, values: Sequence[Value] = ()) -> Parsed:
     Raises `RunFailed` for a syntax error, what of Trino's SQL we do not offer, and (as
     `ParameterMismatchError`) values that do not fit the statement.
     """
-    with deeply(statement):
+    with bounded(statement):
         found, marks = parse(statement, values)
     if isinstance(found, ast.Explain):
         return Parsed(statement, found.query, _needs(found.query), found.what, marks)
@@ -133,7 +134,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     if isinstance(parsed.node, ast.Show):
         return metadata.show(parsed.node, schema, parsed.text, request.location)
     compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
-    with deeply(parsed.text):
+    with bounded(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
     if any(varies(output.type) for output in outputs):
         message = "A result column of several time zones is not supported"
@@ -160,7 +161,7 @@ def placed(parsed: Parsed, failure: Failure) -> Failure:
     """DuckDB's refusal of a translation, with a position and Trino's message where known."""
     if failure.line is not None or isinstance(parsed.node, ast.Show):
         return failure
-    with deeply(parsed.text):
+    with bounded(parsed.text):
         problem = grouping_problem(parsed.node, failure.message, DUCKDB.aggregates)
         if problem is not None:
             return failure_at(failure.code, problem.message, parsed.text, problem.at).failure
@@ -207,14 +208,19 @@ def _without_engine_words(failure: Failure) -> Failure:
 
 
 @contextmanager
-def deeply(statement: str) -> Iterator[None]:
-    """Room for what is nested as deeply as is allowed; a chain that needs more is refused."""
+def bounded(statement: str) -> Iterator[None]:
+    """Room for what is nested as deeply as is allowed. A chain that needs more is refused, and so
+    is a text with more digits than Python reads at once (intervals, zones, patterns)."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, _FRAMES))
     try:
         yield
     except RecursionError as error:
         raise failure_at(FailureCode.NOT_SUPPORTED, TOO_DEEP, statement, 0) from error
+    except ValueError as error:
+        if not has_too_many_digits(error):
+            raise
+        raise failure_at(FailureCode.INVALID_VALUE, TOO_MANY_DIGITS, statement, 0) from error
     finally:
         sys.setrecursionlimit(before)
 

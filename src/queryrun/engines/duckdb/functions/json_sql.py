@@ -6,7 +6,6 @@ is (`s`tring, `n`umber, `b`oolean, `j`son, `o`ther), in the order of the values.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from functools import lru_cache
@@ -215,7 +214,7 @@ def _text(item: Any) -> str:
     if isinstance(item, bool):
         return "true" if item else "false"
     if isinstance(item, float):
-        return double_text(item, 17) if math.isfinite(item) else str(item)
+        return double_text(item, 17)
     return f"{item:f}" if isinstance(item, Decimal) else str(item)
 
 

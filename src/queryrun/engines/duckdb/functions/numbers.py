@@ -120,7 +120,10 @@ def _parse_duration_ms(value: str) -> int:
         raise InputError(f"duration is not a valid data duration string: {value}")
     if match[2] not in _DURATIONS_NS:
         raise InputError(f"Unknown time unit: {match[2]}")
-    return math.floor(float(match[1]) * (_DURATIONS_NS[match[2]] / 10**6) + 0.5)
+    found = float(match[1]) * (_DURATIONS_NS[match[2]] / 10**6)
+    if math.isinf(found):
+        raise InputError("value is infinite")
+    return math.floor(found + 0.5)
 
 
 _SCALES = ((10**15, "Q"), (10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))

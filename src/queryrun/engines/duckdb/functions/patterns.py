@@ -6,6 +6,7 @@ Trino's are Joni's with Java's syntax: `\\w`, `\\d`, `\\s` and `\\b` are ASCII, 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -28,20 +29,23 @@ _SAME = frozenset("tnrfvaxuU.^$|()[]{}*+?\\/-,:;\"'!@#%&=~`<> 0123456789AZ")
 
 
 def translated(pattern: str) -> str:
-    """A pattern of Java's as Python reads it the same way."""
-    out, depth = [], 0
+    """A pattern of Java's as Python reads it the same way. `[a[bc]]` is a union: `[abc]`."""
+    out: list[str] = []
+    depth, is_negated = 0, False
     for match in _PART.finditer(pattern):
         if match["escape"] is not None:
             out.append(_escaped(match["escape"], is_inside=depth > 0))
         elif match["group"]:
             out.append(f"(?P<{match['group']}>")
         elif match["open"] and depth == 0:
-            depth = 1
+            depth, is_negated = 1, match["open"] == "[^"
             out.append(match["open"])
+        elif match["open"] == "[" and not is_negated:
+            depth += 1
         elif match["close"] and depth:
-            depth = 0
-            out.append("]")
-        elif match[0] == "&&" or (match["open"] and depth):
+            depth -= 1
+            out.append("" if depth else "]")
+        elif match[0] == "&&" or match["open"]:
             raise UnsupportedError("A regular expression with a class in a class")
         else:
             out.append(match[0])
@@ -72,10 +76,14 @@ def _escaped(letter: str, *, is_inside: bool) -> str:
 def _compiled(pattern: str) -> re.Pattern[str]:
     if re.search(r"\[:\w+:\]|\\p|\\P|\(\?[a-z]*-?[a-z]*u", pattern):
         raise UnsupportedError("A regular expression with a named class")
-    try:
-        return re.compile(translated(pattern))
-    except re.error as error:
-        raise InputError(f"{error.msg}: {pattern}") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # sets that a later Python may read otherwise
+        try:
+            return re.compile(translated(pattern))
+        except (re.error, OverflowError) as error:
+            raise InputError(f"{getattr(error, 'msg', error)}: {pattern}") from None
 
 
 @worker_function("qr_regexp_like(VARCHAR, VARCHAR) -> BOOLEAN")

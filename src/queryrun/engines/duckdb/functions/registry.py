@@ -16,11 +16,14 @@ from typing import Any
 import duckdb
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from queryrun.sql.digits import TOO_MANY_DIGITS, has_too_many_digits
 from queryrun.sql.trino.signatures import split_types
 
 Call = Callable[..., Any]
 _SIGNATURE = re.compile(r"(?P<name>qr_\w+)\((?P<params>.*)\) -> (?P<returns>.+)")
 _USES = re.compile(r"\bqr_[a-z0-9_]+")
+_TOO_DEEP = "The value is nested too deeply"
+_BOUNDS = {"BIGINT": 2**63, "INTEGER": 2**31}
 
 
 class InputError(ValueError):
@@ -89,8 +92,12 @@ def register_on(connection: duckdb.DuckDBPyConnection, function: WorkerFunction)
 
 
 def _guarded(function: WorkerFunction) -> Call:
-    """Nulls answered, and every error either worded for the caller or not shown at all."""
-    call, sees_nulls = function.call, function.sees_nulls
+    """Nulls answered, and every error either worded for the caller or not shown at all.
+
+    Values decide how deep a function recurses and how many digits it reads, so what Python has
+    no room for is no fault of the function's.
+    """
+    call, sees_nulls = _in_range(function), function.sees_nulls
 
     def guarded(*args: Any) -> Any:
         if not sees_nulls and None in args:
@@ -99,12 +106,32 @@ def _guarded(function: WorkerFunction) -> Call:
             return call(*args)
         except (InputError, UnsupportedError, MemoryError):
             raise
+        except RecursionError:
+            raise UnsupportedError(_TOO_DEEP) from None
         except Exception as error:
+            if isinstance(error, ValueError) and has_too_many_digits(error):
+                raise InputError(TOO_MANY_DIGITS) from None
             raise RuntimeError(type(error).__name__) from None
 
     # DuckDB asks for the number of parameters
     guarded.__signature__ = _signature(len(function.params))  # type: ignore[attr-defined]
     return guarded
+
+
+def _in_range(function: WorkerFunction) -> Call:
+    """Its call; a whole number beyond the type that it returns fails in Trino's words, not in
+    those of DuckDB's binding."""
+    call, bound = function.call, _BOUNDS.get(function.returns)
+    if bound is None:
+        return call
+
+    def checked(*args: Any) -> Any:
+        found = call(*args)
+        if found is not None and not -bound <= found < bound:
+            raise InputError(f"Out of range for {function.returns.lower()}: {found}")
+        return found
+
+    return checked
 
 
 def _signature(count: int) -> inspect.Signature:

@@ -131,6 +131,8 @@ _ILLEGAL = re.compile(
     r"[\x00-\x20\x7f-\xa0\"<>\\^`{|}\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 )
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_MAX_PORT = str(2**31 - 1)
+_MAX_PORT_DIGITS = len(_MAX_PORT)
 _HOST = re.compile(
     r"(?:[^@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*"
     r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?|\d{1,3}(?:\.\d{1,3}){3})(?::(?P<port>\d*))?"
@@ -183,8 +185,12 @@ def _url_part(value: str, part: str) -> str | None:
 
 
 def _server(value: str) -> re.Match[str] | None:
-    found = _url(value)
-    return _HOST.fullmatch((found or {}).get("authority") or "")
+    """Host and port. None also where the port is beyond an int of Java's: its `URI` takes such an
+    authority for the name of a registry, which has neither."""
+    found = _HOST.fullmatch(((_url(value) or {}).get("authority")) or "")
+    port = ((found and found["port"]) or "").lstrip("0")
+    is_port = len(port) < _MAX_PORT_DIGITS or (len(port) == _MAX_PORT_DIGITS and port <= _MAX_PORT)
+    return found if is_port else None
 
 
 @worker_function("qr_url_host(VARCHAR) -> VARCHAR")
