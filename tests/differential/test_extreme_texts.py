@@ -123,18 +123,18 @@ def test_many_functions_take_text() -> None:
     ],
 )
 def test_no_literal_and_no_cast_is_a_fault_of_ours(side: DuckDBSide, form: str) -> None:
-    asked = [form.replace("{}", text) for text in TEXTS]
-    assert faults(side, asked) == []
+    requested = [form.replace("{}", text) for text in TEXTS]
+    assert faults(side, requested) == []
 
 
 def test_no_function_is_a_fault_of_ours(side: DuckDBSide) -> None:
     assert faults(side, statements()) == []
 
 
-def faults(side: DuckDBSide, asked: Iterator[str] | list[str]) -> list[str]:
+def faults(side: DuckDBSide, requested: Iterator[str] | list[str]) -> list[str]:
     """Statements that end as internal error, or in words of the engine's binding."""
     found = []
-    for sql in asked:
+    for sql in requested:
         failure = side.run(sql).failure
         if failure and (failure.code is FailureCode.INTERNAL_ERROR or "Python" in failure.message):
             found.append(f"{sql[:80]}: {failure.message[:80]}")
