@@ -83,7 +83,7 @@ def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSess
     yield cast("SparkSession", session)
     session.close()
     endpoint = RemoteEndpoint(options)
-    for name in set(session.names) & set(SparkRemote().names(endpoint)):
+    for name in session.interrupted | (set(session.names) & set(SparkRemote().names(endpoint))):
         SparkRemote().stop(endpoint, name)
 
 
@@ -93,6 +93,14 @@ class RememberingSession:
     def __init__(self, session: EngineSession) -> None:
         self._session = session
         self.names: list[str] = []
+        self.interrupted: set[str] = set()
+        """Spark may yet submit a job of theirs, which nobody sees now and which would take all of
+        its processors from the other tests."""
+
+    def interrupt(self) -> None:
+        """End what runs."""
+        self.interrupted.update(self.names)
+        self._session.interrupt()
 
     def plan(
         self,

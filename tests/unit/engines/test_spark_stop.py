@@ -31,10 +31,10 @@ class LateJob(SparkUi):
         self._clock = clock
         self._visible_from_s = visible_from_s
         self.is_killed = False
-        self.plans_until_s = 0.0
+        self.plans_from_s = self.plans_until_s = 0.0
 
     def is_submitting(self, operations: Collection[str]) -> bool:
-        return self._clock.now_s < self.plans_until_s
+        return self.plans_from_s <= self._clock.now_s < self.plans_until_s
 
     def is_idle(self, name: str) -> bool:
         return self.is_killed or self._clock.now_s < self._visible_from_s
@@ -74,6 +74,17 @@ def test_a_job_is_waited_for_while_a_thread_plans_it(monkeypatch: pytest.MonkeyP
     assert ui.is_killed
 
 
+def test_a_job_is_waited_for_that_begins_while_it_is_quiet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(stop, "time", clock)
+    ui = LateJob(clock, visible_from_s=0.4)
+    ui.plans_from_s, ui.plans_until_s = 0.1, 0.35
+    stop._kill_until_quiet(ui, "queryrun-1-1", {"op"})
+    assert ui.is_killed
+
+
 @pytest.mark.parametrize(
     ("name", "state", "may_submit"),
     [
@@ -83,6 +94,9 @@ def test_a_job_is_waited_for_while_a_thread_plans_it(monkeypatch: pytest.MonkeyP
         ("QueryStageCreator-0", "BLOCKED", True),
         ("shuffle-exchange-3", "TIMED_WAITING", False),
         ("dispatcher-event-loop-1", "RUNNABLE", False),
+        ("dag-scheduler-event-loop", "RUNNABLE", True),
+        ("dag-scheduler-event-loop", "WAITING", False),
+        ("spark-listener-group-appStatus", "BLOCKED", True),
     ],
 )
 def test_threads_that_may_submit_a_job_are_known(

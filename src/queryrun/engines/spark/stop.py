@@ -86,15 +86,18 @@ def _interrupt_until_finished(client: SparkClient, deadline: float) -> set[str]:
 
 
 def _kill_until_quiet(ui: SparkUi, name: str, operations: Collection[str]) -> None:
-    """End the jobs of this name until no thread of the driver is about to submit one, and after
-    that none, and no task, has been shown for a while."""
+    """End the jobs of this name until no thread of the driver is about to submit one or to make
+    one known, and after that none, and no task, has been shown for a while; and then still none."""
     quiet_since: float | None = None
-    while quiet_since is None or time.monotonic() < quiet_since + _settle_s(ui):
+    while True:
         if not ui.is_idle(name):
             quiet_since = None
             ui.kill(name)
-        elif quiet_since is None and not ui.is_submitting(operations):
-            quiet_since = time.monotonic()
+        elif quiet_since is None or time.monotonic() >= quiet_since + _settle_s(ui):
+            is_quiet = not ui.is_submitting(operations)
+            if is_quiet and quiet_since is not None and ui.is_idle(name):
+                return
+            quiet_since = time.monotonic() if is_quiet else None
         _pause(ui.deadline)
 
 

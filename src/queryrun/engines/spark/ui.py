@@ -26,9 +26,12 @@ _TAG = re.compile(rf"_Tag_({re.escape(WORK_PREFIX)}\S+)$")
 _OPERATION_THREAD = re.compile(r"SparkConnectExecuteThread_opId=(.+)")
 _PLANNING_THREAD = re.compile(
     r"(?:QueryStageCreator|shuffle-exchange|broadcast-exchange|subquery|dynamicpruning)-\d+"
+    r"|dag-scheduler-event-loop|spark-listener-group-appStatus"
 )
 """Spark's names of the threads that submit jobs: `ExecuteThreadRunner`, `AdaptiveSparkPlanExec`,
-`ShuffleExchangeExec`, `BroadcastExchangeExec`, `SubqueryExec`, `SubqueryBroadcastExec`."""
+`ShuffleExchangeExec`, `BroadcastExchangeExec`, `SubqueryExec`, `SubqueryBroadcastExec`; of the one
+that begins a job which they have submitted (`DAGScheduler`: on a busy machine 0.2 s later), and of
+the one that then tells the UI of it (`LiveListenerBus`)."""
 _ACTIVE = {"RUNNABLE", "BLOCKED"}
 """One that waits has nothing to do, or waits for a job that it has submitted."""
 _FORM_TOKEN = re.compile(rb'name="csrfToken" value="([^"]+)"')
