@@ -45,6 +45,10 @@ class SparkCompiler(SparkExpressions, QueryCompiler):
         """Spark computes what is repeated once, but for values by chance: these get a name."""
         return super().once(value, use) if "rand(" in value.sql else use(value)
 
+    def decided(self, op: str, terms: Sequence[str]) -> Typed:
+        """Spark's own operators pass by what comes after a decisive term."""
+        return Typed("(" + f" {op} ".join(terms) + ")", t.BOOLEAN)
+
     def bound(self, name: str, value: str, body: str) -> str:
         return f"transform(array({value}), {name} -> {body})[0]"
 

@@ -15,9 +15,19 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.comparisons import orderable
 from queryrun.sql.trino.formats import group_may_be_absent, may_match_nothing
+from queryrun.sql.trino.functions_nested import plain_texts
 from queryrun.sql.trino.typed import Typed
 
-share("if", "coalesce", "nullif", "mod", "concat", "replace", "cardinality", "array_join")
+share("if", "coalesce", "nullif", "mod", "concat", "replace", "cardinality")
+
+
+@special("array_join")
+def _array_join(c: SparkCompiler, node: ast.Call) -> Typed:
+    args = c.args(node, 2, 3)
+    if args[0].type.name == "array":
+        args[0] = plain_texts(c, args[0]) or c.refuse(f"array_join of {args[0].type}", node.at)
+    return c.plain(node, args)
+
 
 # --- choices --------------------------------------------------------------------------------
 

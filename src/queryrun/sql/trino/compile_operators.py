@@ -27,9 +27,9 @@ from queryrun.sql.trino.types import Type
 MAX_DIGITS = 38
 _CLOCKS = frozenset(["time", t.TIMETZ])
 _INTERVAL_DIGITS = 3
+"""Of a second: those of an interval."""
 _HARMLESS = re.compile(r"(?:(?<!\w)\(|[\w\s.\"'<>=!,)])*")
 """What cannot fail: columns and literals, compared."""
-"""Of a second: those of an interval."""
 MAX_CHAIN = 900
 """Operators in a row: DuckDB's trees are at most 1,000 deep."""
 
@@ -412,9 +412,9 @@ class OperatorCompiler(NameCompiler):
         joined = "(" + f" {node.op} ".join(terms) + ")"
         if id(node) in self.selecting or all(map(_HARMLESS.fullmatch, terms[1:])):
             return Typed(joined, t.BOOLEAN)
-        return self._decided(node.op, terms)
+        return self.decided(node.op, terms)
 
-    def _decided(self, op: str, terms: Sequence[str]) -> Typed:
+    def decided(self, op: str, terms: Sequence[str]) -> Typed:
         """The terms from the left: what comes after a decisive one is not computed."""
         negation, decisive = ("NOT ", "false") if op == "AND" else ("", "true")
 

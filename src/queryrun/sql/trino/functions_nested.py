@@ -149,17 +149,33 @@ def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, sought: Typed) 
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
 
 
+def plain_texts(c: CallCompiler, array: Typed) -> Typed | None:
+    """An array of texts out of one whose elements every engine writes as Trino does; None: they
+    are others."""
+    element = array.type.parts[0]
+    if element.name == "varchar":
+        return array
+    if not (t.is_integer(element) or element.name in {"decimal", "boolean", "unknown"}):
+        return None
+    texts = t.array(t.VARCHAR)
+    return Typed(f"CAST({array.sql} AS {c.type_name(texts)})", texts)
+
+
 @special("array_join")
 def _array_join(c: CallCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
-    if args[0].type.name == "array" and args[0].type.parts[0].name != "varchar":
-        element, item = args[0].type.parts[0], c.fresh("item")
-        if element.parts or element == t.JSON:
-            c.refuse(f"array_join of {args[0].type}", node.at)
-        written = explicit(Typed(item, element), t.VARCHAR, None, CastSite())
-        texts = f"list_transform({args[0].sql}, lambda {item}: {written.sql})"
-        args[0] = Typed(texts, t.array(t.VARCHAR))
+    if args[0].type.name == "array":
+        args[0] = plain_texts(c, args[0]) or _cast_texts(c, node, args[0])
     return c.plain(node, args)
+
+
+def _cast_texts(c: CallCompiler, node: ast.Call, array: Typed) -> Typed:
+    element, item = array.type.parts[0], c.fresh("item")
+    if element.parts or element == t.JSON:
+        c.refuse(f"array_join of {array.type}", node.at)
+    written = explicit(Typed(item, element), t.VARCHAR, None, CastSite())
+    texts = f"list_transform({array.sql}, lambda {item}: {written.sql})"
+    return Typed(texts, t.array(t.VARCHAR))
 
 
 @special("sequence")
