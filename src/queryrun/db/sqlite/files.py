@@ -41,7 +41,7 @@ class DatabaseFiles:
         self.path = path
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        stored, self._age = self._header()
+        stored, self._age = self._first_page()
         written = (application_id & 0xFFFFFFFF).to_bytes(_ID_BYTES, "big")
         self._ids = {stored, written} - {b""}
         self._known = {name: _identity(name) for name in self._names()}
@@ -55,10 +55,10 @@ class DatabaseFiles:
                 raise _gone(name, cause_of(error) or Cause.OTHER) from error
             if found != known:
                 raise _gone(name, Cause.REPLACED)
-        stored, age = self._header()
+        stored, age = self._first_page()
         if stored not in self._ids:
             raise _gone(self.path, Cause.REPLACED) if stored else _emptied(self.path)
-        if age < self._age and self._header()[1] < self._age:
+        if age < self._age and self._first_page()[1] < self._age:
             raise _gone(self.path, Cause.REPLACED)  # an older copy was written over it
         self._age = max(age, self._age)
 
@@ -90,7 +90,7 @@ class DatabaseFiles:
         side_files = [Path(f"{self.path}{suffix}") for suffix in _SIDE_FILES]
         return [self.path, *(name for name in side_files if name.exists())]
 
-    def _header(self) -> tuple[bytes, int]:
+    def _first_page(self) -> tuple[bytes, int]:
         """The application id, and what grows with changes; no id when the file is too short for
         one. One read says all: each call lets another thread have the interpreter, and this is done
         around every commit."""
