@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
@@ -106,3 +108,13 @@ class DuckDBSide:
     def close(self) -> None:
         """Close the session."""
         self._session.close()
+
+
+@pytest.fixture(scope="module")
+def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBSide]:
+    """A session without tables."""
+    directory: Path = tmp_path_factory.mktemp("side")
+    (directory / "data").mkdir()
+    found = DuckDBSide(directory / "data", directory / "spill")
+    yield found
+    found.close()

@@ -9,13 +9,13 @@ import json
 import random
 from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
 from queryrun.errors import FailureCode
 from queryrun.sql.trino.signatures import split_types
 from tests.differential.engine_harness import DuckDBSide
+from tests.differential.engine_harness import side as side  # a fixture
 
 DIGITS = "9" * 5_000
 """More than Python reads as one number."""
@@ -30,6 +30,7 @@ TEXTS = (
     f"a{{{DIGITS}}}",
     f"{DIGITS}d",
     f"2020-01-01 00:00:00.{DIGITS}",
+    "2020-01-01 00:00:00 +5:99",
     "lax $" + ".a" * 3_000,
     "(" * 900 + "a" + ")" * 900,
     "[" * 900 + "1" + "]" * 900,
@@ -47,16 +48,6 @@ SHORT = {
     "varbinary": "X'00'",
 }
 TEXT_TYPES = {"varchar", "varchar(x)", "varchar(y)", "varchar(n)", "jsonpath", "joniregexp"}
-
-
-@pytest.fixture(scope="module")
-def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBSide]:
-    """A session without tables."""
-    directory: Path = tmp_path_factory.mktemp("extremes")
-    (directory / "data").mkdir()
-    found = DuckDBSide(directory / "data", directory / "spill")
-    yield found
-    found.close()
 
 
 def calls() -> Iterator[tuple[str, list[str]]]:

@@ -5,26 +5,15 @@ What each gives is what a real Trino 476 gave.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from queryrun.errors import FailureCode
 from tests.differential.engine_harness import DuckDBSide
-
-
-@pytest.fixture(scope="module")
-def side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBSide]:
-    """A session without tables."""
-    directory: Path = tmp_path_factory.mktemp("kinds")
-    (directory / "data").mkdir()
-    found = DuckDBSide(directory / "data", directory / "spill")
-    yield found
-    found.close()
+from tests.differential.engine_harness import side as side  # a fixture
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """bash, zsh and fish as people have them: what Tab makes of the beginning of a command line.
 
-A shell that is not installed is skipped and named; the words themselves are in `tests/unit/cli`.
+A shell that is not installed is skipped and named; in CI that is a failure unless WITHOUT_SHELLS
+is set. The words themselves are in `tests/unit/cli`.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +58,10 @@ def opened(home: Shell) -> Iterator[Open]:
     def open_shell(name: str) -> Terminal:
         program = shutil.which(name)
         if program is None:
-            pytest.skip(f"{name} is not installed")
+            missing = f"{name} is not installed"
+            if os.environ.get("CI") and not os.environ.get("WITHOUT_SHELLS"):
+                pytest.fail(missing)
+            pytest.skip(missing)
         environ = {
             "PATH": f"{ROOT / '.venv/bin'}:/usr/bin:/bin",
             "HOME": str(home.work),

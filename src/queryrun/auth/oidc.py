@@ -113,10 +113,8 @@ class ExternalLogins:
         read_s, login = cache.get(key, (-REVOKED_CACHE_S, None))
         if now_s - read_s >= REVOKED_CACHE_S:
             login = await self._store.revoked_login(*key)
-            cache[key] = (
-                now_s,
-                login,
-            )  # into the dictionary of before, if it was forgotten meanwhile
+            # into the dictionary of before, if it was forgotten meanwhile
+            cache[key] = now_s, login
             if len(cache) > MAX_VERIFIED:
                 cache.popitem(last=False)
         return login is not None and not login.takes_token_of(known.issued_s)

@@ -101,6 +101,7 @@ class RowFilter:
 MAX_FIGURE = 2**50
 """More than any attempt reads, writes or takes: what says more is broken. The database adds
 thousands of them up."""
+Count = Annotated[int, Meta(ge=0, le=MAX_FIGURE)]
 MAX_TABLE_NAME_CHARS = 4096
 
 
@@ -109,8 +110,8 @@ class TableRead:
     """What was read of one table. None: the engine does not say it by table."""
 
     name: Annotated[str, Meta(max_length=MAX_TABLE_NAME_CHARS)]
-    read_bytes: Annotated[int, Meta(ge=0, le=MAX_FIGURE)] | None = None
-    read_rows: Annotated[int, Meta(ge=0, le=MAX_FIGURE)] | None = None
+    read_bytes: Count | None = None
+    read_rows: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)

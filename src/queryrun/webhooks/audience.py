@@ -35,16 +35,20 @@ class Audience:
         who = _principal(client, webhook)
         if not (client.is_live(self._now()) and who.may(Scope.READ) and (is_own or who.is_admin)):
             return False
-        return not who.org_ids or await self._is_within_orgs(who, delivery)
+        return await is_within_orgs(self._runs, who, delivery)
 
     async def _is_revoked_login(self, webhook: Webhook) -> bool:
         login = await self._auth.revoked_login(webhook.tenant_id, webhook.client_id)
         return login is not None and login.allowed_time is None
 
-    async def _is_within_orgs(self, who: Principal, delivery: Delivery) -> bool:
-        """A refused submit has no run, and its message nothing of any row."""
-        run = None if delivery.run_id is None else await self._runs.get(delivery.run_id)
-        return delivery.content is not None if run is None else can_view(who, run)
+
+async def is_within_orgs(runs: RunStore, who: Principal, delivery: Delivery) -> bool:
+    """A client of orgs is told of no run that may have read rows of others. A refused submit has no
+    run, and its message nothing of any row."""
+    if not who.org_ids:
+        return True
+    run = None if delivery.run_id is None else await runs.get(delivery.run_id)
+    return delivery.content is not None if run is None else can_view(who, run)
 
 
 def _principal(client: Client, webhook: Webhook) -> Principal:

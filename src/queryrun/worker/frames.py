@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from queryrun.engines.base import MAX_FIGURE, TableRead
+from queryrun.engines.base import Count, TableRead
 from queryrun.engines.source_spec import SourceSpec
 from queryrun.processes.frames import Frame
 from queryrun.sql.parameters import Parameter
@@ -112,7 +112,6 @@ class RelayConfig(Frame, frozen=True, tag="relay"):
 # --- worker to node -------------------------------------------------------------------------
 # A node reads them from a process that may have been taken over. What is beyond a bound ends it.
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_FIGURE)]
 MAX_STEPS, MAX_STEP_CHARS = 100, 500
 _Step = Annotated[str, msgspec.Meta(max_length=MAX_STEP_CHARS)]
 

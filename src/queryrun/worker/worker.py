@@ -256,9 +256,9 @@ class Worker:
             headers=frame.headers,
             payload_sha256=frame.payload_sha256,
         )
-        permit = self._permit if self._reads_what_is_sent() else NO_UPLOAD
+        permit = (self._permit if self._reads_what_is_sent() else None) or NO_UPLOAD
         try:
-            headers = dict((permit or NO_UPLOAD).sign(request, _bounded(frame.offset_s)))
+            headers = dict(permit.sign(request, _bounded(frame.offset_s)))
         except NotPermittedError:
             _log.error("worker_upload_refused", pid=self.pid)
             self.reusable = False

@@ -19,7 +19,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signed
 from queryrun.http.times import iso, utc
-from queryrun.runs.read import can_view
+from queryrun.webhooks.audience import is_within_orgs
 from queryrun.webhooks.message import secrets_of
 from queryrun.webhooks.model import (
     Delivery,
@@ -229,7 +229,8 @@ async def list_deliveries(app: AppContext, request: ApiRequest) -> Response:
         if page.next_after is None
         else write_signed(str(page.next_after).encode(), _LISTED, app.link_secret)
     )
-    data = [_delivery(one) for one in page.deliveries if await _is_within_orgs(app, request, one)]
+    who, runs = request.principal, app.runs.store
+    data = [_delivery(one) for one in page.deliveries if await is_within_orgs(runs, who, one)]
     return JsonResponse({"next_page": next_page, "data": data})
 
 
@@ -318,16 +319,7 @@ async def _sees(app: AppContext, request: ApiRequest, delivery: Delivery) -> boo
         return True
     webhook = await app.webhooks.store.webhook(delivery.webhook_id)
     is_own = webhook is not None and webhook.client_id == who.client_id == delivery.client_id
-    return is_own and await _is_within_orgs(app, request, delivery)
-
-
-async def _is_within_orgs(app: AppContext, request: ApiRequest, delivery: Delivery) -> bool:
-    """A client of orgs is told of no run that may have read rows of others. Without a run there is
-    nothing of any row."""
-    if not request.principal.org_ids:
-        return True
-    run = None if delivery.run_id is None else await app.runs.store.get(delivery.run_id)
-    return delivery.content is not None if run is None else can_view(request.principal, run)
+    return is_own and await is_within_orgs(app.runs.store, who, delivery)
 
 
 def _of_principal(request: ApiRequest) -> DeliveryQuery:

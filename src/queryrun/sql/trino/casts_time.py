@@ -174,9 +174,7 @@ def read_zoned(written: str) -> ReadMoment | None:
     if found is None or (match and abs(found.picos) >= _MAX_ZONED):
         return None
     zone = zone_name(_FROM_UTC.sub("", zone))
-    if "/" in zone and not zone_exists(zone):
-        return None
-    if zone[:1] in {"+", "-"} and abs(fine.offset_minutes(zone)) > _MAX_OFFSET:
+    if ("/" in zone or zone[:1] in {"+", "-"}) and not zone_exists(zone):
         return None
     return ReadMoment(found, zone, formatted)
 

@@ -258,9 +258,8 @@ class CallCompiler(ExpressionCompiler):
     def _unknown(self, node: ast.Call) -> NoReturn:
         from queryrun.sql.trino.catalog import trino_functions
 
-        if node.name in trino_functions() or node.name in _FORMS:
-            self.refuse(f"Function {node.name}", node.at)
-        if node.name.startswith("$") or node.name in _HIDDEN:
+        is_trinos = node.name in trino_functions() or node.name in _FORMS | _HIDDEN
+        if is_trinos or node.name.startswith("$"):
             self.refuse(f"Function {node.name}", node.at)
         guess = did_you_mean(node.name, self.functions.names())
         self.not_found(f"Function '{node.name}' not registered{guess}", node.at)
@@ -448,6 +447,15 @@ class CallCompiler(ExpressionCompiler):
             parts.append(self._frame(window, window.start))
         return " ".join(parts)
 
+    def defined(self, windows: Mapping[str, ast.Window]) -> dict[str, ast.Window]:
+        """These windows beside those outside; each may be based on one before it."""
+        found: dict[str, ast.Window] = {}
+        for name, window in windows.items():
+            if window.name and window.name not in found:
+                self.not_found(f"Cannot resolve WINDOW name {window.name}", window.at)
+            found[name] = window
+        return self.windows | found
+
     def _with_base(self, window: ast.Window) -> ast.Window:
         if not window.name:
             return window
@@ -467,16 +475,17 @@ class CallCompiler(ExpressionCompiler):
         )
 
     def _check_base(self, window: ast.Window, base: ast.Window) -> None:
-        """What is added to a named window may not be in it already."""
+        """What is added to a named window may not be in it, or in what it is based on, already."""
         adds_more = window.partition or window.order or window.unit
         if window.partition:
             self.mismatch(
                 "WINDOW clause with PARTITION BY cannot reference another WINDOW", window.at
             )
-        if window.order and self._with_base(base).order:
+        whole = self._with_base(base)
+        if window.order and whole.order:
             message = "Cannot specify ORDER BY if referenced named WINDOW specifies ORDER BY"
             self.mismatch(message, window.at)
-        if adds_more and self._with_base(base).unit:
+        if adds_more and whole.unit:
             message = "Cannot reference named WINDOW containing frame specification"
             self.mismatch(message, window.at)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from queryrun.sql.trino import (
@@ -265,20 +265,11 @@ class QueryCompiler(RelationCompiler):
 
     # --- SELECT -----------------------------------------------------------------------------
 
-    def _defined(self, windows: Mapping[str, ast.Window]) -> dict[str, ast.Window]:
-        """These windows beside those outside; each may be based on one before it."""
-        found: dict[str, ast.Window] = {}
-        for name, window in windows.items():
-            if window.name and window.name not in found:
-                self.not_found(f"Cannot resolve WINDOW name {window.name}", window.at)
-            found[name] = window
-        return self.windows | found
-
     def select(
         self, node: ast.Select, order: Sequence[ast.SortItem], outer: Scope
     ) -> tuple[str, list[Output]]:
         """One SELECT with the ORDER BY that belongs to it."""
-        windows, self.windows = self.windows, self._defined(node.windows)
+        windows, self.windows = self.windows, self.defined(node.windows)
         ties, self._limit_of_ties = self._limit_of_ties, None
         self._selected.append(_selected_columns(node.items))
         self._selects_all.append(any(map(_is_whole_star, node.items)))

@@ -77,9 +77,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     if re.search(r"\[:\w+:\]|\\p|\\P|\(\?[a-z]*-?[a-z]*u", pattern):
         raise UnsupportedError("A regular expression with a named class")
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # sets that a later Python may read otherwise
+        # of sets that a later Python may read otherwise
+        warnings.simplefilter("ignore", FutureWarning)
         try:
             return re.compile(translated(pattern))
         except (re.error, OverflowError) as error:

@@ -131,8 +131,7 @@ _ILLEGAL = re.compile(
     r"[\x00-\x20\x7f-\xa0\"<>\\^`{|}\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 )
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_MAX_PORT = str(2**31 - 1)
-_MAX_PORT_DIGITS = len(_MAX_PORT)
+_MAX_PORT, _MAX_PORT_DIGITS = 2**31 - 1, 10
 _HOST = re.compile(
     r"(?:[^@]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*"
     r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?|\d{1,3}(?:\.\d{1,3}){3})(?::(?P<port>\d*))?"
@@ -189,8 +188,8 @@ def _server(value: str) -> re.Match[str] | None:
     authority for the name of a registry, which has neither."""
     found = _HOST.fullmatch(((_url(value) or {}).get("authority")) or "")
     port = ((found and found["port"]) or "").lstrip("0")
-    is_port = len(port) < _MAX_PORT_DIGITS or (len(port) == _MAX_PORT_DIGITS and port <= _MAX_PORT)
-    return found if is_port else None
+    is_beyond = len(port) > _MAX_PORT_DIGITS or int(port or 0) > _MAX_PORT
+    return None if is_beyond else found
 
 
 @worker_function("qr_url_host(VARCHAR) -> VARCHAR")
