@@ -140,12 +140,18 @@ def start_behind(cluster: Cluster, network: Namespace) -> Server:
 # --- under load -----------------------------------------------------------------------------
 
 
+AHEAD = 50
+"""Runs that callers submit beyond those a test waits for: there is load when it kills a node, and
+what is waiting then does not depend on how long a node takes to start."""
+
+
 class Callers:
     """Clients that submit small runs without pause, on one node after the other."""
 
     def __init__(self, nodes: list[Server]) -> None:
         self._nodes = nodes
         self._stop = threading.Event()
+        self._wanted = 0
         self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(4)]
         self.accepted: list[str] = []
         self.refused: Counter[str] = Counter()
@@ -162,6 +168,7 @@ class Callers:
 
     def until(self, count: int) -> None:
         """Wait until `count` runs have been accepted."""
+        self._wanted = count
         deadline = time.monotonic() + 60
         while len(self.accepted) < count and time.monotonic() < deadline:
             self._stop.wait(0.01)
@@ -171,6 +178,9 @@ class Callers:
         body = {"sql": "SELECT 1", "content_type": "csv"}
         turn = number
         while not self._stop.is_set():
+            if len(self.accepted) >= self._wanted + AHEAD:
+                self._stop.wait(0.01)
+                continue
             node = self._nodes[turn % len(self._nodes)]
             turn += 1
             try:

@@ -116,7 +116,11 @@ def test_errors_have_their_position_in_the_statement_as_submitted(server: Server
     assert error(server, "SELECT id FROM\n acount") == ("name_not_found", 2, 2)
     assert error(server, "SELECT id FROM account WHERE id = 'x'") == ("type_mismatch", 1, 33)
     assert error(server, "SELECT id\nFORM account x") == ("syntax_error", 2, 6)
-    assert error(server, "SELECT checksum(id) FROM account") == ("not_supported", 1, 8)
+    assert error(server, "SELECT shuffle(ARRAY[id]) FROM account") == (
+        "not_supported",
+        1,
+        8,
+    )
 
 
 def test_an_error_about_a_wrong_name_suggests_a_similar_one(server: Server) -> None:

@@ -121,7 +121,9 @@ class ScriptedSession:
         return 1
 
     def _limits(self, report: Report) -> int:
-        return resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        """The largest file it may write, 0 without a limit: a count of rows is never negative."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        return 0 if soft == resource.RLIM_INFINITY else soft
 
     def _sockets(self, report: Report) -> int:
         links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
