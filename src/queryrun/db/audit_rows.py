@@ -34,8 +34,8 @@ def chained(rows: Sequence[tuple[int, str]], position: int, digest: str) -> list
 def head_of(row: Row | None) -> ChainHead:
     """Read `audit_head`. `ConfigurationError` when somebody has removed its row, or put something
     into it that no program of ours has written."""
-    values = [text_of(one) if isinstance(one, bytes) else one for one in row or ()]
-    if [type(one) for one in values] != [int, str, int, str]:
+    values: Row = tuple(text_of(x) if isinstance(x, bytes) else x for x in row or ())
+    if tuple(map(type, values)) != (int, str, int, str):
         raise ConfigurationError(
             "the head of the audit log is missing in the database, or is broken: somebody has "
             "changed it; compare the log with an export, or restore a backup"
