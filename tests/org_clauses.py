@@ -51,7 +51,7 @@ _LISTED = [
     *("system.metadata.table_comments", "system.runtime.queries", "system.metadata.catalogs"),
     *('"account$files"', '"account$partitions"', '"item$snapshots"', '"account$history"'),
 ]
-_SHOWN = [
+_DISPLAYED = [
     *("SHOW COLUMNS FROM {t}", "DESCRIBE {t}", "SHOW CREATE TABLE {t}", "TABLE {t}"),
     *("SHOW STATS FOR {t}", "SHOW STATS FOR (SELECT * FROM {t} t WHERE {c})", "SHOW TABLES"),
     *("SHOW STATS FOR (SELECT id, note FROM {t} WHERE id > 9)", "SHOW FUNCTIONS LIKE 'max%'"),
@@ -118,7 +118,7 @@ class Clauses:
         makers = [
             *(self._pattern, self._json_table, self._routine, self._aggregate, self._value),
             *(self._lateral, self._sample, self._unnest, self._grouping, self._window, self._set),
-            *(self._shown, self._listed, self._explained, self._ties),
+            *(self._displayed, self._listed, self._explained, self._ties),
         ]
         return self.random.choice(makers)()
 
@@ -236,8 +236,8 @@ class Clauses:
             f"SELECT {self.number('s')} FROM {self._table()} s ORDER BY 1 LIMIT 20"
         )
 
-    def _shown(self) -> str:
-        return self._filled(self._one(_SHOWN))
+    def _displayed(self) -> str:
+        return self._filled(self._one(_DISPLAYED))
 
     def _listed(self) -> str:
         return f"SELECT * FROM {self._one(_LISTED)}"
