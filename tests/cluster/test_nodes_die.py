@@ -145,7 +145,7 @@ class Callers:
     def __init__(self, node: Server) -> None:
         self._node = node
         self._stop = threading.Event()
-        self._wanted = 0
+        self._required = 0
         self._threads = [threading.Thread(target=self._call) for _ in range(4)]
         self.accepted: list[str] = []
         self.refused: Counter[str] = Counter()
@@ -162,7 +162,7 @@ class Callers:
 
     def until(self, count: int) -> None:
         """Wait until `count` runs have been accepted."""
-        self._wanted = count
+        self._required = count
         deadline = time.monotonic() + 60
         while len(self.accepted) < count and time.monotonic() < deadline:
             self._stop.wait(0.01)
@@ -171,7 +171,7 @@ class Callers:
     def _call(self) -> None:
         body = {"sql": "SELECT 1", "content_type": "csv"}
         while not self._stop.is_set():
-            if len(self.accepted) >= self._wanted + AHEAD:
+            if len(self.accepted) >= self._required + AHEAD:
                 self._stop.wait(0.01)
                 continue
             try:

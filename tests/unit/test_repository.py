@@ -82,10 +82,3 @@ def test_issue_forms_are_valid() -> None:
             assert {"name", "description", "body"} <= set(form)
             ids = [item["id"] for item in form["body"] if item["type"] != "markdown"]
             assert len(ids) == len(set(ids))
-
-
-@pytest.mark.xdist_group("one worker")
-def test_a_group_of_tests_reaches_what_distributes_them(request: pytest.FixtureRequest) -> None:
-    """Without it each worker starts a Trino, a Spark and a browser of its own."""
-    is_distributed = getattr(request.config.option, "loadgroup", False)
-    assert request.node.nodeid.endswith("@one worker") is is_distributed
