@@ -60,6 +60,7 @@ def assert_canceled_after_restart(harness: ServerHarness, run_id: str) -> Server
     return server
 
 
+@pytest.mark.timeout(600)  # eight servers are started
 def test_a_running_run(harness: ServerHarness) -> None:
     """At one point after the other, each on the server that has settled the crash before."""
     server = harness.serve(program=CRASHING)
