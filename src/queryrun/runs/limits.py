@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from queryrun.errors import TooManyRequests
-from queryrun.runs.usage import UsageTotals
+from queryrun.runs.usage import UsageSums
 
 MAX_VALUE = 2**53 - 1
 """What every JSON reader takes for itself."""
@@ -254,9 +254,9 @@ def visible_to(request: Limited, state: LimitState) -> LimitState:
     return replace(state, used=None)
 
 
-def figure_of(kind: LimitKind, totals: UsageTotals) -> int:
+def figure_of(kind: LimitKind, sums: UsageSums) -> int:
     """What the ledger says is used of a limit of a day or a month."""
-    value = int(getattr(totals, kind.figure))
+    value = int(getattr(sums, kind.figure))
     return value // 1000 if kind.figure.endswith("_ms") else value
 
 
