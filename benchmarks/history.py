@@ -257,7 +257,9 @@ def _removed(filled: Filled, counts: Counts) -> float:
     async def remove(store: RunStore) -> float:
         began, removed = time.monotonic(), 0
         while removed < min(REMOVED, counts.kept):
-            removed += await store.remove_expired(retention_s=3600, limit=1000)
+            found = await store.remove_expired(retention_s=3600, limit=1000)
+            assert found > 0, "fewer runs have ended than are removed"
+            removed += found
         return removed / (time.monotonic() - began)
 
     with filled.store() as store:

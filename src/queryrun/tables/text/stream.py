@@ -38,8 +38,8 @@ _SIGNATURES = (
     (re.compile(rb"SQLite format 3\0|.{8}DUCK", re.S), "a database", "export its tables"),
 )
 """How files begin that are no text, whatever their names say."""
-_DAMAGE = (EOFError, ValueError, zlib.error, isal_zlib.error)
-"""What the archives' libraries raise, beside `OSError` without a number."""
+_DAMAGE: tuple[type[Exception], ...] = (EOFError, ValueError, zlib.error, isal_zlib.error, OSError)
+"""What the archives' libraries raise; of `OSError` those without a number."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
 
@@ -270,7 +270,7 @@ class TextStream(io.RawIOBase):
                 parts.append(part)
                 size -= len(part)
             return b"".join(parts)
-        except (*_DAMAGE, OSError) as error:
+        except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             compression = self.file.compression or "text"
