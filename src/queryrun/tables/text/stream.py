@@ -38,7 +38,8 @@ _SIGNATURES = (
     (re.compile(rb"SQLite format 3\0|.{8}DUCK", re.S), "a database", "export its tables"),
 )
 """How files begin that are no text, whatever their names say."""
-_DAMAGE: tuple[type[Exception], ...] = (EOFError, ValueError, zlib.error, isal_zlib.error, OSError)
+_ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its types call it an instance
+_DAMAGE = (EOFError, ValueError, zlib.error, _ISAL_ERROR, OSError)
 """What the archives' libraries raise; of `OSError` those without a number."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
