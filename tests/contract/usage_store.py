@@ -281,6 +281,20 @@ class UsageStoreContract:
         whole = await usage_store.sums(everything)
         assert (whole.runs, whole.read_bytes, whole.downloaded_bytes) == (4, 3048, 17)
 
+    async def test_a_run_that_goes_on_over_midnight_counts_whole_on_the_day_of_its_end(
+        self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
+    ) -> None:
+        before = raw.now().date()
+        attempt = await started(store)
+        await raw.pass_time(DAY_S)
+        await store.complete(attempt.ref, replace(FILE, usage=USED))
+        today = raw.now().date()
+        [(key, used)] = (await usage_store.report(_by_day(raw))).rows
+        assert (key.day, used.cpu_ms, used.runs) == (today, USED.cpu_ms, 1)
+        assert used.wall_ms >= DAY_S * 1000 - 100
+        assert (await usage_store.sums(SumsQuery(TENANT, before, before))) == UsageSums()
+        assert (await usage_store.sums(SumsQuery(TENANT, today, today))).wall_ms == used.wall_ms
+
     async def test_sums_do_not_go_with_the_records_but_after_their_own_retention(
         self,
         store: RunStore,

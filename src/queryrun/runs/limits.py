@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Protocol
 
 from queryrun.errors import TooManyRequests
@@ -154,7 +155,7 @@ class LimitReached(TooManyRequests):
     def __init__(self, state: LimitState, now: datetime, reason: str = "") -> None:
         after_s = 3600 if state.limit.kind.again else 60
         if state.resets is not None:
-            after_s = max(1, int((state.resets - now).total_seconds()))
+            after_s = max(1, ceil((state.resets - now).total_seconds()))
         super().__init__(reason or state.sentence(), after_s)
         self.state = state
 
