@@ -37,7 +37,7 @@ def test_nodes_a_month_off_remove_neither_runs_nor_tokens_and_say_so(cluster: Cl
         assert right.finished(run_id)["state"] == "complete"
     assert right.http.get("/readyz").json()["checks"]["clock"] == "ok"
     for skew_s, node in wrong.items():
-        assert_skew_is_said(node, skew_s)
+        assert_skew_is_reported(node, skew_s)
         for run_id in finished:
             run = node.get(run_id)
             assert 0 <= run["processing_duration"] < 60_000
@@ -47,7 +47,7 @@ def test_nodes_a_month_off_remove_neither_runs_nor_tokens_and_say_so(cluster: Cl
     assert (runs, tokens) == (20, 3)
 
 
-def assert_skew_is_said(node: Server, skew_s: float) -> None:
+def assert_skew_is_reported(node: Server, skew_s: float) -> None:
     """It serves, by the database's clock, and says how wrong its own is."""
     ready = node.http.get("/readyz")
     assert ready.status_code == 200
