@@ -186,6 +186,8 @@ async def _work(store: RunStore, node: str) -> float:
         free = SLOTS - len(live)
         claimed = await store.claim(node, lease_s=60, limits=replace(limits, free_slots=free))
         live |= {asyncio.create_task(_complete(store, attempt)) for attempt in claimed}
+        if not live:
+            break  # nothing waits any more
         finished, live = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
         done += len(finished)
     rate = done / (time.monotonic() - began)
