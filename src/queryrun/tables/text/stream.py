@@ -38,7 +38,7 @@ _SIGNATURES = (
     (re.compile(rb"SQLite format 3\0|.{8}DUCK", re.S), "a database", "export its tables"),
 )
 """How files begin that are no text, whatever their names say."""
-_DAMAGE = (EOFError, ValueError, zlib.error, isal_zlib.error)
+_DAMAGE = (EOFError, ValueError, zlib.error, cast("type[Exception]", isal_zlib.error))
 """What the archives' libraries raise, beside `OSError` without a number."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
