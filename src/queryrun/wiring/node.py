@@ -62,6 +62,7 @@ from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import SPILL_NAME, Settings
 from queryrun.settings.checks import limit_values
+from queryrun.settings.file import refuse_pipe
 from queryrun.webhooks.limit_notices import LimitNotices
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
@@ -104,6 +105,9 @@ AUDIT_BATCH = 10_000
 """Entries of the audit log that one round removes."""
 DELIVERY_BATCH = 1000
 """Deliveries to webhooks that one round removes."""
+SUMS_RETENTION = timedelta(days=40)
+"""How long the sums are kept that limits count: longer than a month, whatever the ledger's own
+retention is."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -494,6 +498,10 @@ def _shared_tasks(
             ),
         ),
         MaintenanceTask(
+            "usage sums",
+            lambda: database.usage.remove_expired_sums(finished_before=now() - SUMS_RETENTION),
+        ),
+        MaintenanceTask(
             "webhooks",
             lambda: database.webhooks.remove_expired_deliveries(
                 before=now() - timedelta(days=settings.webhooks.retention_days),
@@ -514,6 +522,7 @@ def _link_key(path: Path) -> bytes:
 
     Whoever guesses it can make links to every file, so a short one is none.
     """
+    refuse_pipe(path)
     try:
         key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
