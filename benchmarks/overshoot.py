@@ -173,6 +173,6 @@ def _row(server: Served, set_limit: Any, case: Case) -> list[str]:
 def _used(run: dict[str, Any], case: Case) -> float:
     if case.figure != NOTICED:
         return float(run["usage"][case.figure] / case.factor)
-    said = _HAD_USED.search(run["error"]["message"])
-    assert said is not None, run
-    return float(said[1])
+    reported = _HAD_USED.search(run["error"]["message"])
+    assert reported is not None, run
+    return float(reported[1])
