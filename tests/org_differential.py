@@ -20,6 +20,7 @@ import duckdb
 from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import RunFailed
+from tests.org_clauses import Clauses
 
 BY_ORG = RowFilter(org_column="org", org_ids=("north",))
 _TABLES = {
@@ -32,6 +33,8 @@ _TABLES = {
     "plain": "SELECT i AS id, i % 5 AS k, 'p' || i AS note FROM range(60) t(i)",
 }
 _RESTRICTED = ("account", "item")
+_OF_CLAUSES = 0.7
+"""Which part of the statements has other ways to rows than those here."""
 
 
 class Generator:
@@ -41,12 +44,15 @@ class Generator:
         self._random = random.Random(seed)  # noqa: S311 - statements, no secrets
 
     def statements(self, count: int) -> Iterator[str]:
-        """So many of them; the same for the same seed."""
-        for _ in range(count):
-            yield self._query()
+        """So many of them; the same for the same seed. Every second one is in DuckDB's own SQL."""
+        for number in range(count):
+            yield self._query(is_native=number % 2 == 1)
 
-    def _query(self) -> str:
+    def _query(self, *, is_native: bool) -> str:
         pick = self._random.choice
+        if self._random.random() < _OF_CLAUSES:
+            clauses = Clauses(self._random, self._number, self._condition)
+            return clauses.native() if is_native else clauses.trino()
         shape = pick([self._plain, self._grouped, self._windowed, self._joined, self._nested])
         return shape()
 
@@ -148,7 +154,7 @@ class Pair:
 
 
 def pairs(directory: Path) -> list[Pair]:
-    """Parquet files and a `.duckdb` file, in both dialects."""
+    """Parquet files and a `.duckdb` file, in both dialects: DuckDB's own is every second one's."""
     made = [
         [_made(directory / f"{kind}-{side}", kind, side) for side in ("all", "own")]
         for kind in ("files", "database")

@@ -57,6 +57,7 @@ _EMPTY = "; ".join(
         "nodes",
         "usage",
         "usage_records",
+        "usage_sums",
         "limits",
         "audit_inbox",
         "audit_log",

@@ -106,7 +106,7 @@ def memory(_targets: Targets) -> Outcome:
     return _escapes(
         [
             *("shared_memory", "growing_stack", "memfd", "sysv_memory", "sysv_queue"),
-            *("message_queue", "semaphores", "own_timer", "vmsplice", "add_key"),
+            *("message_queue", "semaphores", "own_timer", "vmsplice", "add_key", "large_pipe"),
         ]
     )
 

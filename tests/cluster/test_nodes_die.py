@@ -151,7 +151,7 @@ class Callers:
     def __init__(self, nodes: list[Server]) -> None:
         self._nodes = nodes
         self._stop = threading.Event()
-        self._wanted = 0
+        self._required = 0
         self._threads = [threading.Thread(target=self._call, args=(n,)) for n in range(4)]
         self.accepted: list[str] = []
         self.refused: Counter[str] = Counter()
@@ -168,7 +168,7 @@ class Callers:
 
     def until(self, count: int) -> None:
         """Wait until `count` runs have been accepted."""
-        self._wanted = count
+        self._required = count
         deadline = time.monotonic() + 60
         while len(self.accepted) < count and time.monotonic() < deadline:
             self._stop.wait(0.01)
@@ -178,7 +178,7 @@ class Callers:
         body = {"sql": "SELECT 1", "content_type": "csv"}
         turn = number
         while not self._stop.is_set():
-            if len(self.accepted) >= self._wanted + AHEAD:
+            if len(self.accepted) >= self._required + AHEAD:
                 self._stop.wait(0.01)
                 continue
             node = self._nodes[turn % len(self._nodes)]

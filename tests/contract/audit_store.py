@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from uuid import uuid4
 
 import pytest
@@ -34,6 +35,36 @@ async def verified(store: AuditStore) -> list[str]:
     verifier.finish(are_some_waiting=(await store.waiting()).count > 0)
     assert verifier.faults == []
     return subjects
+
+
+TAMPERED = [
+    *(f"UPDATE audit_log SET {change} WHERE position = {{at}}" for change in (
+        "content = replace(content, '192.0.2.1', '192.0.2.2')",
+        "content = content || ' '",
+        "at_ms = at_ms + 1",
+        "digest = upper(digest)",
+        "digest = (SELECT digest FROM audit_head)",
+        "position = position + 1000",
+        "position = -position",
+    )),
+    "DELETE FROM audit_log WHERE position = {at}",
+    "UPDATE audit_log SET position = CASE position WHEN {at} THEN 3000 ELSE 3001 END"
+    " WHERE position IN ({at}, {at} + 1)",
+    "UPDATE audit_log SET content = (SELECT content FROM audit_log WHERE position = 5)"
+    " WHERE position = {at}",
+    "INSERT INTO audit_log SELECT position + 1000, at_ms, content, digest FROM audit_log"
+    " WHERE position = {at}",
+]  # fmt: skip
+"""Every column of an entry changed, an entry removed, moved, replaced by another or repeated."""
+
+
+async def faults(store: AuditStore) -> list[str]:
+    """What a verification names."""
+    verifier = ChainVerifier(await store.head())
+    for one in await store.entries(after=-(2**62), limit=10_000):
+        verifier.feed(one)
+    verifier.finish(are_some_waiting=(await store.waiting()).count > 0)
+    return verifier.faults
 
 
 class AuditStoreContract:
@@ -146,3 +177,30 @@ class AuditStoreContract:
         assert (await store.head()).base_position == 2
         [*_, last] = await store.entries(after=0, limit=10)
         assert last.fields["event"] == "entries_removed"
+
+    async def test_whatever_is_changed_in_the_log_is_found_also_after_the_retention(
+        self, store: AuditStore, raw: RawDatabase
+    ) -> None:
+        for subject in "abcdef":
+            await store.append(entry(subject))
+        await store.seal()
+        await _tamper(store, raw, (1, 3, 6))
+        await raw.pass_time(DAY_S)
+        assert await store.remove_expired_entries(before=raw.now(), limit=3) == 3
+        await store.seal()
+        await _tamper(store, raw, (4, 7))
+
+
+async def _tamper(store: AuditStore, raw: RawDatabase, positions: tuple[int, ...]) -> None:
+    """Each change at each position is found, and nothing once it is undone."""
+    raw.execute("DROP TABLE IF EXISTS kept")
+    raw.execute("CREATE TABLE kept AS SELECT * FROM audit_log")
+    for at, statement in product(positions, TAMPERED):
+        before = await store.entries(after=0, limit=10)
+        raw.execute(statement.format(at=at))
+        after = await store.entries(after=0, limit=10)
+        assert (await faults(store) != []) == (before != after), statement.format(at=at)
+        raw.execute("DELETE FROM audit_log")
+        raw.execute("INSERT INTO audit_log SELECT * FROM kept")
+        assert await faults(store) == []
+    raw.execute("DROP TABLE kept")

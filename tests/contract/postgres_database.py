@@ -54,6 +54,11 @@ class PostgresRawDatabase:
             [(rows,)] = connection.execute(_ROWS, (run_id,)).fetchall()
         return int(rows)
 
+    def execute(self, statement: str) -> None:
+        """Change the database by hand."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
 
 class OnPostgres:
     """The fixtures that PostgreSQL's side of a contract provides."""

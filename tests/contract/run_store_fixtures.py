@@ -83,6 +83,10 @@ class RawDatabase(Protocol):
         """How many rows, in any table, belong to the run."""
         ...
 
+    def execute(self, statement: str) -> None:
+        """Change the database by hand."""
+        ...
+
 
 def request(
     *,

@@ -56,6 +56,12 @@ class SqliteRawDatabase:
             ).fetchone()
         return int(own) + int(orphans)
 
+    def execute(self, statement: str) -> None:
+        """Change the database by hand."""
+        with self._connected() as connection:
+            connection.execute(statement)
+            connection.commit()
+
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._path)) as connection:

@@ -5,7 +5,7 @@ An implementation provides the fixtures `store`, `usage_store`, `auth_store` and
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import reduce
 from operator import add
@@ -21,10 +21,12 @@ from queryrun.runs.usage import (
     NO_USAGE,
     AttemptCount,
     AttemptUsage,
+    SumsQuery,
     UsageDimension,
     UsageKey,
     UsageQuery,
     UsageStore,
+    UsageSums,
     UsageTotals,
 )
 from tests.contract.run_store_fixtures import (
@@ -61,6 +63,21 @@ async def total(usage: UsageStore, raw: RawDatabase) -> UsageTotals:
     [(key, sums)] = (await usage.report(everything(raw))).rows
     assert key == UsageKey()
     return sums
+
+
+async def ledger_and_sums(usage: UsageStore, query: SumsQuery) -> tuple[UsageSums, UsageSums]:
+    """What limits count, added up from the records, and as it is kept."""
+    whose = UsageQuery(
+        query.tenant_id,
+        query.first_day,
+        query.last_day,
+        entity_id=query.entity_id,
+        client_id=query.client_id,
+        source=query.source,
+    )
+    [(_, totals)] = (await usage.report(whose)).rows
+    figures = {one.name: getattr(totals, one.name) for one in fields(UsageSums)}
+    return UsageSums(**figures), await usage.sums(query)
 
 
 class UsageStoreContract:
@@ -235,6 +252,68 @@ class UsageStoreContract:
         ):
             [(_, sums)] = (await usage_store.report(narrowed)).rows
             assert sum(one.count for one in sums.attempts) == attempts
+
+    async def test_the_sums_that_limits_count_are_those_of_the_ledger(
+        self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
+    ) -> None:
+        first_day = raw.now().date()
+        runs = await _various_runs(store, raw)
+        await submitted(store)
+        attempt = await claimed(store)
+        await store.requeue(attempt.ref, replace(back(), usage=MORE))
+        for size_bytes in (12, 5):
+            await usage_store.add_download(runs[0].id, size_bytes)
+        today = raw.now().date()
+        everything = SumsQuery(TENANT, first_day, today)
+        queries = [
+            everything,
+            replace(everything, tenant_id="tenant-2"),
+            replace(everything, tenant_id="tenant-3"),
+            replace(everything, entity_id="entity-2"),
+            replace(everything, entity_id="entity-1", client_id="client-1"),
+            replace(everything, source="warehouse"),
+            replace(everything, first_day=today),
+            replace(everything, last_day=first_day),
+        ]
+        for query in queries:
+            ledger, sums = await ledger_and_sums(usage_store, query)
+            assert sums == ledger
+        whole = await usage_store.sums(everything)
+        assert (whole.runs, whole.read_bytes, whole.downloaded_bytes) == (4, 3048, 17)
+
+    async def test_a_run_that_goes_on_over_midnight_counts_whole_on_the_day_of_its_end(
+        self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
+    ) -> None:
+        before = raw.now().date()
+        attempt = await started(store)
+        await raw.pass_time(DAY_S)
+        await store.complete(attempt.ref, replace(FILE, usage=USED))
+        today = raw.now().date()
+        [(key, used)] = (await usage_store.report(_by_day(raw))).rows
+        assert (key.day, used.cpu_ms, used.runs) == (today, USED.cpu_ms, 1)
+        assert used.wall_ms >= DAY_S * 1000 - 100
+        assert (await usage_store.sums(SumsQuery(TENANT, before, before))) == UsageSums()
+        assert (await usage_store.sums(SumsQuery(TENANT, today, today))).wall_ms == used.wall_ms
+
+    async def test_sums_do_not_go_with_the_records_but_after_their_own_retention(
+        self,
+        store: RunStore,
+        usage_store: UsageStore,
+        auth_store: AuthStore,
+        raw: RawDatabase,
+    ) -> None:
+        await auth_store.add_tenant(TENANT, "Tenant 1")
+        query = SumsQuery(TENANT, raw.now().date(), raw.now().date())
+        attempt = await started(store)
+        await store.complete(attempt.ref, replace(FILE, usage=USED))
+        await raw.pass_time(DAY_S)
+        before = await usage_store.sums(query)
+        assert await usage_store.remove_expired_usage(finished_before=raw.now()) == 1
+        assert await usage_store.sums(query) == before != UsageSums()
+        today = raw.now()
+        assert await usage_store.remove_expired_sums(finished_before=today - timedelta(1)) == 0
+        assert await usage_store.remove_expired_sums(finished_before=today) == 1
+        assert await usage_store.sums(query) == UsageSums()
 
     async def test_records_outlive_their_runs_until_their_own_retention(
         self,

@@ -154,6 +154,31 @@ def test_an_operator_makes_a_customer_and_takes_it_away(commands: Commands) -> N
     assert commands.run("ls", "--profile=app").exit_code == 1
 
 
+def test_a_rotated_secret_has_its_grace_a_client_its_end_and_the_log_who_did_it(
+    commands: Commands,
+) -> None:
+    ops = ("--profile", "ops")
+    until = "2100-01-31T00:00:00Z"
+    guest = commands.object(
+        "admin", "create-client", "guest", "--entity=main", f"--expires={until}", *ops
+    )
+    assert guest["expires_time"].startswith("2100-01-31T00:00:00")
+    rotated = commands.object("admin", "rotate-client", guest["id"], *ops)
+    for name, secret in (("before", guest), ("after", rotated)):
+        commands.profile(name, secret)
+        assert commands.lines("run", "SELECT 1 AS a", f"--profile={name}", "--quiet") == ["a", "1"]
+    entries = commands.objects("admin", "audit", f"--subject={guest['id']}", *ops)
+    assert [one["event"] for one in entries] == ["client_secret_rotated", "client_created"]
+    (operator,) = {one["client_id"] for one in entries}
+    assert operator not in ("", guest["id"])
+    of_operator = commands.objects("admin", "audit", f"--client={operator}", *ops)
+    assert [one["position"] for one in of_operator] == [one["position"] for one in entries]
+    (made,) = commands.objects(
+        "admin", "audit", "--event=client_created", f"--client={operator}", *ops
+    )
+    assert made["subject"] == guest["id"]
+
+
 def test_an_operator_sets_limits_and_stops_runs(commands: Commands) -> None:
     ops = ("--profile", "ops")
     (entity,) = commands.objects("admin", "entities", *ops)

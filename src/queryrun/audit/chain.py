@@ -18,8 +18,10 @@ FIRST_DIGEST = "0" * 64
 
 def digest_of(previous: str, position: int, at_ms: int, content: str) -> str:
     """The digest of an entry: SHA-256, in hex, of four lines: the digest before it, its position,
-    its time and its content."""
-    return sha256(f"{previous}\n{position}\n{at_ms}\n{content}".encode()).hexdigest()
+    its time and its content. Bytes that are no UTF-8, which somebody has put into a database, are
+    surrogates in the texts and count as the bytes that they are."""
+    text = f"{previous}\n{position}\n{at_ms}\n{content}"
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass

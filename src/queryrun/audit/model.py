@@ -91,7 +91,7 @@ class ChainedEntry:
         """The content decoded; nothing of one that somebody has broken."""
         try:
             found = json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -32,10 +32,17 @@ def chained(rows: Sequence[tuple[int, str]], position: int, digest: str) -> list
 
 
 def head_of(row: Row | None) -> ChainHead:
-    """Read `audit_head`. `ConfigurationError` when somebody has removed its row."""
-    if row is None:
+    """Read `audit_head`. `ConfigurationError` when somebody has removed its row, or put something
+    into it that no program of ours has written."""
+    values: Row = tuple(text_of(x) if isinstance(x, bytes) else x for x in row or ())
+    if tuple(map(type, values)) != (int, str, int, str):
         raise ConfigurationError(
-            "the head of the audit log is missing in the database: somebody has removed it; "
-            "compare the log with an export, or restore a backup"
+            "the head of the audit log is missing in the database, or is broken: somebody has "
+            "changed it; compare the log with an export, or restore a backup"
         )
-    return ChainHead(*row)
+    return ChainHead(*values)
+
+
+def text_of(content: bytes) -> str:
+    """A text that was read as its bytes: SQLite does not see to it that it is UTF-8."""
+    return content.decode("utf-8", "surrogateescape")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -16,10 +16,12 @@ from queryrun.runs.usage import (
     NO_USAGE,
     AttemptCount,
     AttemptUsage,
+    SumsQuery,
     UsageDimension,
     UsageKey,
     UsagePage,
     UsageQuery,
+    UsageSums,
     UsageTotals,
     sum_of,
     tables_sum,
@@ -184,3 +186,32 @@ def _key(values: Row) -> UsageKey:
 
 def _number(day: date) -> int:
     return (day - _EPOCH).days
+
+
+# --- sums -----------------------------------------------------------------------------------
+
+_FIGURES = tuple(one.name for one in fields(UsageSums))
+
+
+def sums_sql(query: SumsQuery, *, bind: str) -> str:
+    """The statement of `UsageStore.sums`, of constants; every value is bound. Index: the primary
+    key, of a client from the range of its own rows, of a tenant or source from the tenant's."""
+    conditions = [
+        f"{column} = {bind.format(column)}"
+        for column in ("tenant_id", "entity_id", "client_id", "source")
+        if getattr(query, column) is not None
+    ]
+    conditions.append(f"day BETWEEN {bind.format('first_day')} AND {bind.format('last_day')}")
+    sums = ", ".join(f"sum({name})" for name in _FIGURES)
+    return f"SELECT {sums} FROM usage_sums WHERE {' AND '.join(conditions)}"  # noqa: S608 - constants
+
+
+def sums_values(query: SumsQuery) -> dict[str, object]:
+    """What `sums_sql` binds."""
+    days = {"first_day": _number(query.first_day), "last_day": _number(query.last_day)}
+    return {**asdict(query), **days}
+
+
+def sums_of(row: Row) -> UsageSums:
+    """Read `sums_sql`. A sum of no rows is NULL."""
+    return UsageSums(*(int(one or 0) for one in row))

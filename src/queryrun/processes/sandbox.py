@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from queryrun.processes import landlock, seccomp
+from queryrun.processes.capabilities import drop_capabilities
 
 
 class SandboxMode(StrEnum):
@@ -94,7 +95,8 @@ def restrict_files(policy: SandboxPolicy) -> None:
 
 
 def restrict_calls(policy: SandboxPolicy) -> None:
-    """The second wall."""
+    """The second wall. What it allows may do more for root, so that goes too."""
+    drop_capabilities()
     seccomp.install(network=policy.network, given_sockets=policy.given_sockets)
 
 

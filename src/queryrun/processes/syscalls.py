@@ -57,9 +57,12 @@ _THREAD, _DETACHED = 0x3D0F00, 0x400000
 _MAP_SHARED_ANONYMOUS, _MAP_GROWSDOWN = 0x21, 0x100
 _KSM, _HWPOISON, _SOFT_OFFLINE = 12, 100, 101
 _RLIMIT_FSIZE = 1
-_LOCKS_AND_FLAGS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
-"""Duplicate, flags of descriptors and files, file locks, size of a pipe. Not: leases, owners and
-signals of descriptors, notifications, seals."""
+_LOCKS_AND_FLAGS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030)
+"""Duplicate, flags of descriptors and files, file locks. Not: leases, owners and signals of
+descriptors, notifications, seals."""
+_SET_PIPE_SIZE, _PIPE_BYTES = 1031, 1024 * 1024
+"""The one size that a result's pipe is given (`copy_pipe.PIPE_BYTES`): a pipe holds memory of the
+kernel's, which no limit of a process counts."""
 _TCGETS, _TCGETS2, _TIOCGWINSZ = 0x5401, 0x802C542A, 0x5413
 _FIONBIO, _FIONREAD, _FIOCLEX, _FIONCLEX, _FICLONE = 0x5421, 0x541B, 0x5451, 0x5450, 0x40049409
 _PR_SET_NAME, _PR_GET_NAME, _PR_SET_VMA = 15, 16, 0x53564D41
@@ -129,8 +132,11 @@ ALLOWED: tuple[Call, ...] = (
     Call("readahead", 187, 213, "reading ahead"),
     Call("flock", 73, 32, "copies of text files are made once"),
     Call(
-        *("fcntl", 72, 25, "locks of database files; flags of descriptors; size of a pipe"),
-        only=_one_of(1, *_LOCKS_AND_FLAGS),
+        *("fcntl", 72, 25, "locks of database files; flags of descriptors; the size of a pipe"),
+        only=(
+            *_one_of(1, *_LOCKS_AND_FLAGS),
+            (Argument(1, _SET_PIPE_SIZE), Argument(2, _PIPE_BYTES, wide=True)),
+        ),
     ),
     Call(
         *("ioctl", 16, 29, "is it a terminal; blocking or not; copies that share blocks"),

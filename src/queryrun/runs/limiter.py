@@ -31,7 +31,7 @@ from queryrun.runs.limits import (
     visible_to,
 )
 from queryrun.runs.store import ClaimLimits, OwnRunning, QueueLimits, RunStore
-from queryrun.runs.usage import NO_USAGE, UsageQuery, UsageStore, UsageTotals
+from queryrun.runs.usage import SumsQuery, UsageStore, UsageSums
 
 CACHE_S = 1.0
 """How old limits and sums may be that a submit is judged by."""
@@ -78,13 +78,13 @@ class Limiter:
     from_settings: SetLimits = field(default_factory=dict)
     cache_s: float = CACHE_S
     _values: _Recent[tuple[tuple[Level, str], ...], tuple[LimitValue, ...]] = field(init=False)
-    _totals: _Recent[tuple[object, ...], UsageTotals] = field(init=False)
+    _sums: _Recent[SumsQuery, UsageSums] = field(init=False)
     _stored: _Recent[tuple[object, ...], int] = field(init=False)
     _running: _Recent[None, tuple[LimitValue, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._values = _Recent(self.cache_s)
-        self._totals = _Recent(self.cache_s)
+        self._sums = _Recent(self.cache_s)
         self._stored = _Recent(self.cache_s)
         self._running = _Recent(self.cache_s)
 
@@ -209,8 +209,8 @@ class Limiter:
         period = limit.kind.period
         if period in (Period.DAY, Period.MONTH):
             first, resets = period_of(period, self.now())
-            totals = await self._totals_of(request, limit, first)
-            return LimitState(limit, figure_of(limit.kind, totals), resets)
+            sums = await self._sums_of(request, limit, first)
+            return LimitState(limit, figure_of(limit.kind, sums), resets)
         if period is Period.MINUTE:
             [count] = await self.limits.count_submit([limit], is_counted=False)
             return LimitState(limit, count.used)
@@ -231,22 +231,17 @@ class Limiter:
         whose = entity if level is Level.ENTITY else client
         return self._stored.put(key, whose.result_bytes)
 
-    async def _totals_of(self, request: Limited, limit: LimitValue, first: datetime) -> UsageTotals:
-        query = UsageQuery(
+    async def _sums_of(self, request: Limited, limit: LimitValue, first: datetime) -> UsageSums:
+        query = SumsQuery(
             request.tenant_id,
             first.date(),
             self.now().date(),
             entity_id=request.entity_id if limit.level in (Level.ENTITY, Level.CLIENT) else None,
             client_id=request.client_id if limit.level is Level.CLIENT else None,
             source=request.source if limit.level is Level.SOURCE else None,
-            limit=1,
         )
-        key = (query.tenant_id, query.entity_id, query.client_id, query.source, query.first_day)
-        known = self._totals.get(key)
-        if known is not None:
-            return known
-        page = await self.usage.report(query)
-        return self._totals.put(key, page.rows[0][1] if page.rows else NO_USAGE)
+        known = self._sums.get(query)
+        return known or self._sums.put(query, await self.usage.sums(query))
 
     async def _count_submit(
         self, request: Limited, values: Sequence[LimitValue], *, is_counted: bool

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Protocol
 
 from queryrun.errors import TooManyRequests
-from queryrun.runs.usage import UsageTotals
+from queryrun.runs.usage import UsageSums
 
 MAX_VALUE = 2**53 - 1
 """What every JSON reader takes for itself."""
@@ -154,7 +155,7 @@ class LimitReached(TooManyRequests):
     def __init__(self, state: LimitState, now: datetime, reason: str = "") -> None:
         after_s = 3600 if state.limit.kind.again else 60
         if state.resets is not None:
-            after_s = max(1, int((state.resets - now).total_seconds()))
+            after_s = max(1, ceil((state.resets - now).total_seconds()))
         super().__init__(reason or state.sentence(), after_s)
         self.state = state
 
@@ -254,9 +255,9 @@ def visible_to(request: Limited, state: LimitState) -> LimitState:
     return replace(state, used=None)
 
 
-def figure_of(kind: LimitKind, totals: UsageTotals) -> int:
+def figure_of(kind: LimitKind, sums: UsageSums) -> int:
     """What the ledger says is used of a limit of a day or a month."""
-    value = int(getattr(totals, kind.figure))
+    value = int(getattr(sums, kind.figure))
     return value // 1000 if kind.figure.endswith("_ms") else value
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from queryrun import __version__
 from queryrun.webhooks.model import Delivery, Webhook
-from queryrun.webhooks.secrets import Sealer, signature
+from queryrun.webhooks.secrets import Sealer, UnreadableSecretError, signature
 
 
 def body_of(delivery: Delivery, public_url: str) -> bytes:
@@ -47,9 +47,20 @@ def headers_of(
         ),
     }
     if webhook.secrets.credentials is not None:
-        login = sealer.unseal(webhook.secrets.credentials, webhook.id).encode()
+        login = _login_of(webhook.secrets.credentials, webhook, sealer)
         headers["authorization"] = f"Basic {base64.b64encode(login).decode()}"
     return headers
+
+
+def _login_of(credentials: str, webhook: Webhook, sealer: Sealer) -> bytes:
+    """User and password, which no rotation makes anew."""
+    try:
+        return sealer.unseal(credentials, webhook.id).encode()
+    except UnreadableSecretError as error:
+        raise UnreadableSecretError(
+            "user and password cannot be read, because the key for links has changed: create it "
+            "again with them"
+        ) from error
 
 
 def secrets_of(webhook: Webhook, sealer: Sealer, now: datetime) -> list[str]:

@@ -49,7 +49,7 @@ class WebhookKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SealedSecrets:
-    """What a webhook signs with, encrypted (`seal.py`). Readable with the nodes' key alone."""
+    """What a webhook signs with, encrypted (`secrets.py`). Readable with the nodes' key alone."""
 
     current: str = field(repr=False)
     previous: str | None = field(default=None, repr=False)

@@ -104,6 +104,9 @@ AUDIT_BATCH = 10_000
 """Entries of the audit log that one round removes."""
 DELIVERY_BATCH = 1000
 """Deliveries to webhooks that one round removes."""
+SUMS_RETENTION = timedelta(days=40)
+"""How long the sums are kept that limits count: longer than a month, whatever the ledger's own
+retention is."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -492,6 +495,10 @@ def _shared_tasks(
             lambda: database.usage.remove_expired_usage(
                 finished_before=now() - timedelta(days=settings.usage.retention_days)
             ),
+        ),
+        MaintenanceTask(
+            "usage sums",
+            lambda: database.usage.remove_expired_sums(finished_before=now() - SUMS_RETENTION),
         ),
         MaintenanceTask(
             "webhooks",

@@ -49,6 +49,7 @@ _TABLES = (
     "file_removals",
     "usage",
     "usage_records",
+    "usage_sums",
     "entity_turns",
     "idempotency_keys",
 )

@@ -32,6 +32,7 @@ from tests.integration.worker.inert import InertSession
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _BEYOND_BACKSTOP_BYTES = 6 * 1024**3
+_LARGE_PIPE_BYTES = 64 * 1024**2
 _MPTCP, _FASTOPEN, _GROWSDOWN = 262, 0x20000000, 0x100
 
 
@@ -368,6 +369,14 @@ def _vmsplice(victim: Victim) -> None:
     os.close(reader)
 
 
+def _large_pipe(victim: Victim) -> None:
+    """Memory of the kernel's, beyond what a pipe may have; it lets root do so."""
+    path = Path(victim.spill, "large")
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _LARGE_PIPE_BYTES)
+
+
 def _scheduling(victim: Victim) -> None:
     _call(144, victim.pid, 0, (0).to_bytes(4, "little"))
 
@@ -461,7 +470,7 @@ ATTACKS: dict[str, Attack] = {
         *(_io_uring, _unshare, _keyctl, _read_memory, _bpf, _perf, _userfaultfd),
         *(_inotify, _change_root, _semaphores, _signal_group, _abstract_socket, _add_key),
         *(_own_timer, _asynchronous_io, _vmsplice, _scheduling, _writing_priority),
-        *(_handle_of_file, _personality),
+        *(_handle_of_file, _personality, _large_pipe),
     ),
 }
 

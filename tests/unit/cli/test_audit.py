@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from queryrun.cli import audit
 from queryrun.cli.clients import NewClient, create, revoke, rotate
 from queryrun.cli.home import init_home
 from queryrun.cli.tenants import create as create_tenant
+from queryrun.errors import ConfigurationError
 from queryrun.settings import DATABASE_NAME
 from queryrun_cli.main import program
 
@@ -75,6 +78,45 @@ def test_tampering_is_found(home: Path, statement: str) -> None:
     status, output = verify(home)
     assert status == 1
     assert "fault: " in output
+
+
+ANYTHING = (
+    "''",
+    "5",
+    "-1",
+    "1.5",
+    "9e30",
+    "'x'",
+    "x'00ff'",
+    "CAST(x'ff' AS TEXT)",
+    "'[\"entries_removed\"'",
+)
+"""What somebody may put into a column of SQLite, whose types are no more than advice."""
+
+
+@pytest.mark.parametrize("column", ["position", "at_ms", "content", "digest"])
+def test_whatever_is_put_into_any_column_of_an_entry_is_found(home: Path, column: str) -> None:
+    pristine = (home / DATABASE_NAME).read_bytes()
+    for value, position in product(ANYTHING, (1, 4, 8)):
+        (home / DATABASE_NAME).write_bytes(pristine)
+        try:
+            change(home, f"UPDATE audit_log SET {column} = {value} WHERE position = {position}")
+        except sqlite3.Error:  # not even SQLite takes it
+            continue
+        verified = audit.verify(home, [])
+        assert verified.faults, (value, position)
+        json.dumps(verified.faults)
+
+
+@pytest.mark.parametrize("column", ["position", "digest", "base_position", "base_digest"])
+def test_whatever_is_put_into_the_head_is_found(home: Path, column: str) -> None:
+    for value in ANYTHING:
+        change(home, f"UPDATE audit_head SET {column} = {value}")
+        try:
+            found = audit.verify(home, []).faults
+        except ConfigurationError as error:
+            found = [str(error)]
+        assert found, value
 
 
 def test_a_beginning_that_is_cut_off_with_its_base_is_found(home: Path) -> None:

@@ -21,7 +21,12 @@ from queryrun_cli.statements import statements_of, without_comments
     ],
 )
 def test_a_semicolon_ends_a_statement(script: str, statements: list[str]) -> None:
-    assert statements_of(script) == statements
+    assert [one.text for one in statements_of(script)] == statements
+
+
+def test_a_statement_knows_its_line_of_the_script() -> None:
+    script = "SELECT 1; SELECT 1;\n\n-- why\nSELECT\n 1; SELECT 1\n"
+    assert [one.line for one in statements_of(script)] == [1, 1, 3, 5]
 
 
 def test_a_comment_does_not_swallow_the_statement_on_one_line() -> None:

@@ -98,6 +98,9 @@ def test_jobs_are_listed_newest_first_and_filtered(client: Client) -> None:
     assert [run.id for run in client.runs()] == [run.id for run in reversed(runs)]
     assert [run.id for run in client.runs(RunQuery(state=State.CANCELED))] == [runs[1].id]
     assert len(list(client.runs(RunQuery(limit=2)))) == 2
+    assert [run.id for run in client.runs(state="canceled", limit=2)] == [runs[1].id]
+    with pytest.raises(TypeError, match=r"runs\(\) has no option 'limt': did you mean 'limit'"):
+        client.runs(limt=2)  # type: ignore[call-arg]
 
 
 @pytest.mark.anyio
@@ -105,4 +108,4 @@ async def test_the_async_client_does_the_same(service: StandIn) -> None:
     async with AsyncClient(service.url, "i" * 36, "s", api_version="v1") as client:
         run = await client.submit("SELECT 1")
         assert [row["id"] async for row in run.rows()] == [1, 2]
-        assert [one.id async for one in client.runs()] == [run.id]
+        assert [one.id async for one in client.runs(limit=1)] == [run.id]

@@ -33,6 +33,7 @@ TABLES = {
     "tokens",
     "usage",
     "usage_records",
+    "usage_sums",
     "audit_head",
     "file_removals",
     "store_outage",

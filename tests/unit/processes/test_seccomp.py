@@ -112,6 +112,8 @@ def test_calls_of_another_architecture_are_fatal() -> None:
         ("tgkill", [1, 1, 9]),
         ("fcntl", [3, 8, 1]),
         ("fcntl", [3, 1024, 0]),
+        ("fcntl", [3, 1031, 2 * 1024 * 1024]),
+        ("fcntl", [3, 1031, 2**32 + 1024 * 1024]),
         ("ioctl", [0, 0x5412]),
         ("prctl", [1, 0]),
         ("prctl", [4, 0]),

@@ -150,7 +150,7 @@ def run(
     Ctrl-C cancels the run, waits until the server reports that its work has stopped, and exits
     with status 130. With --json the run itself is printed instead of its rows.
     """
-    from queryrun_cli.run import EndOptions, RunOptions, read_sql, run_script
+    from queryrun_cli.run import EndOptions, RunOptions, origin_of, read_sql, run_script
     from queryrun_cli.table import TableOptions
 
     options = RunOptions(
@@ -170,7 +170,7 @@ def run(
         ending=EndOptions(notify_url, cancel_on_disconnect, keep),
         dry=dry_run,
     )
-    run_script(options, profile)
+    run_script(options, profile, origin_of(sql, file))
 
 
 def shell(

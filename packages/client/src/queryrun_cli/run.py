@@ -103,8 +103,16 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def run_script(options: RunOptions, profile: str | None) -> None:
-    """Run the statements of `options.sql` one after the other; the first that fails ends it."""
+def origin_of(text: str | None, file: Path | None) -> str:
+    """What messages call the text that `read_sql` returns."""
+    if file is not None and file != STDOUT:
+        return str(file)
+    return "standard input" if text in (None, "-") else "the argument"
+
+
+def run_script(options: RunOptions, profile: str | None, origin: str) -> None:
+    """Run the statements of `options.sql` one after the other; the first that fails ends it, and
+    is found by its line in `origin`."""
     statements = statements_of(options.sql)
     if len(statements) > 1 and options.output is not None:
         raise CommandError(f"{len(statements)} statements, and one --output: run them one by one")
@@ -112,12 +120,17 @@ def run_script(options: RunOptions, profile: str | None) -> None:
         run_statement(options, profile)
         return
     given = parameters_of(options.parameters)
-    if unused := set(given) - {name for sql in statements for name in with_used(given, sql)}:
+    if unused := set(given) - {name for one in statements for name in with_used(given, one.text)}:
         raise CommandError(f"no statement has the parameter :{min(unused)}")
-    for sql in statements:
-        used = tuple(with_used({text.partition("=")[0].partition(":")[0]: text
-                                for text in options.parameters}, sql).values())  # fmt: skip
-        run_statement(replace(options, sql=sql, parameters=used), profile)
+    texts = {text.partition("=")[0].partition(":")[0]: text for text in options.parameters}
+    for one in statements:
+        used = tuple(with_used(texts, one.text).values())
+        try:
+            run_statement(replace(options, sql=one.text, parameters=used), profile)
+        except typer.Exit as end:
+            if end.exit_code != exits.INTERRUPTED and not options.quiet:
+                exits.note(f"the statement begins in line {one.line} of {origin}")
+            raise
 
 
 def run_statement(options: RunOptions, profile: str | None) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,13 +21,30 @@ _TOKEN = re.compile(
 )
 
 
-def statements_of(script: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A statement or a command, and the line of the text in which it begins."""
+
+    text: str
+    line: int
+
+
+def statements_of(script: str) -> list[Part]:
     """The statements, without the semicolons between them and without empty ones.
 
     A semicolon in a text, a quoted name or a comment separates nothing.
     """
     found, rest = split_statements(script)
-    return [*found, rest.strip()] if has_content(rest) else found
+    return list(numbered([*found, rest.strip()] if has_content(rest) else found, script))
+
+
+def numbered(statements: list[str], chunk: str, first: int = 1) -> Iterator[Part]:
+    """The statements of a chunk of the text, which begins in line `first`."""
+    at = 0
+    for one in statements:
+        at = chunk.index(one, at)
+        yield Part(one, first + chunk.count("\n", 0, at))
+        at += len(one)
 
 
 def split_statements(script: str) -> tuple[list[str], str]:

@@ -10,6 +10,8 @@
 `core.py` and `download.py`; `sync.py` and `aio.py` perform its requests.
 """
 
+from typing import TYPE_CHECKING
+
 from queryrun_client.aio import AsyncClient, AsyncRun
 from queryrun_client.core import Cancellation, CancelOutcome
 from queryrun_client.errors import (
@@ -41,6 +43,7 @@ from queryrun_client.model import (
     Options,
     Retry,
     RunError,
+    RunFilters,
     RunInfo,
     RunQuery,
     State,
@@ -79,6 +82,7 @@ __all__ = [
     "RunCanceled",
     "RunError",
     "RunFailed",
+    "RunFilters",
     "RunInfo",
     "RunQuery",
     "ServerError",
@@ -93,4 +97,17 @@ __all__ = [
     "UnexpectedResponse",
     "Unreachable",
     "Unsupported",
+    "__version__",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+    """Of the installed distribution: its pyproject.toml alone has it."""
+else:  # read when asked for; to a type checker, this function would be every name there is
+
+    def __getattr__(name: str) -> str:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("queryrun-client")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,13 +29,22 @@ from queryrun_client.effects import (
     Sleep,
 )
 from queryrun_client.errors import ClientError
-from queryrun_client.model import DryRun, Options, RunInfo, RunQuery, SubmitOptions, Table
+from queryrun_client.model import (
+    DryRun,
+    Options,
+    RunFilters,
+    RunInfo,
+    RunQuery,
+    SubmitOptions,
+    Table,
+)
 from queryrun_client.profiles import find_server
 from queryrun_client.rows import Row, check_rows, pandas_of, polars_of, read_arrow, read_rows
 from queryrun_client.setup import (
     MAX_CONCURRENT,
     arguments_of,
     exact_options,
+    query_of,
     raise_failures,
     submission_of,
     unfinished,
@@ -154,8 +163,16 @@ class AsyncClient:
         """Read the run with this id. `NotFound` if there is none."""
         return AsyncRun(self, await self.perform(self._core.read(run_id)))
 
-    async def runs(self, query: RunQuery = ALL_RUNS) -> AsyncIterator[AsyncRun]:
-        """Runs, newest first, fetched page by page as they are used. v1 has one page."""
+    def runs(
+        self, query: RunQuery = ALL_RUNS, **filters: Unpack[RunFilters]
+    ) -> AsyncIterator[AsyncRun]:
+        """Runs, newest first, fetched page by page as they are used. v1 has one page.
+
+        `runs(limit=5)` is short for `runs(RunQuery(limit=5))`; filters replace the query's fields.
+        """
+        return self._pages(query_of(query, filters))
+
+    async def _pages(self, query: RunQuery) -> AsyncIterator[AsyncRun]:
         left, cursor = query.limit, None
         while left is None or left > 0:
             page = await self.perform(self._core.page(query, cursor))

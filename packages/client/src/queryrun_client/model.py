@@ -208,6 +208,16 @@ class RunQuery:
     """Runs that have all of them."""
 
 
+class RunFilters(TypedDict, total=False):
+    """The fields of `RunQuery`, as keywords of `runs`."""
+
+    state: State | str | None
+    source: str | None
+    since: datetime | None
+    limit: int | None
+    tags: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """When the client retries: after no response, 429, 502, 503, 504, and 409 with `Retry-After`.

@@ -11,6 +11,7 @@ from typing import Any
 from queryrun_client.errors import ClientError, NotConfigured
 from queryrun_client.model import (
     Options,
+    RunFilters,
     RunQuery,
     State,
     Submission,
@@ -23,7 +24,6 @@ from queryrun_client.wire import ApiVersion
 
 MAX_CONCURRENT = 8
 """Concurrent cancels: each waits until the engine has stopped."""
-_KNOWN = tuple(SubmitOptions.__annotations__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,25 @@ def _key_in(path: Path) -> bytes:
 
 def submission_of(sql: str, options: Mapping[str, Any]) -> Submission:
     """The submission. `TypeError` names an option that does not exist, and what it may mean."""
-    for name in options:
-        if name not in _KNOWN:
-            close = difflib.get_close_matches(name, _KNOWN, n=1)
-            meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_KNOWN)}"
-            raise TypeError(f"submit() has no option {name!r}: {meant}")
+    _check_known("submit", options, tuple(SubmitOptions.__annotations__))
     if not isinstance(sql, str):
         raise TypeError(f"the statement must be a text, not {type(sql).__name__}")
     return Submission(sql, **options)
+
+
+def query_of(query: RunQuery, filters: Mapping[str, Any]) -> RunQuery:
+    """The query with these fields. `TypeError` names one that does not exist, and what it may
+    mean."""
+    _check_known("runs", filters, tuple(RunFilters.__annotations__))
+    return replace(query, **filters)
+
+
+def _check_known(function: str, given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise TypeError(f"{function}() has no option {name!r}: {meant}")
 
 
 def exact_options(api: ApiVersion, options: SubmitOptions) -> SubmitOptions:

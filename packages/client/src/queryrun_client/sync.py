@@ -32,6 +32,7 @@ from queryrun_client.errors import ClientError
 from queryrun_client.model import (
     DryRun,
     Options,
+    RunFilters,
     RunInfo,
     RunQuery,
     SubmitOptions,
@@ -44,6 +45,7 @@ from queryrun_client.setup import (
     MAX_CONCURRENT,
     arguments_of,
     exact_options,
+    query_of,
     raise_failures,
     submission_of,
     unfinished,
@@ -181,8 +183,14 @@ class Client:
         """Read the run with this id. `NotFound` if there is none."""
         return Run(self, self.perform(self._core.read(run_id)))
 
-    def runs(self, query: RunQuery = ALL_RUNS) -> Iterator[Run]:
-        """Runs, newest first, fetched page by page as they are used. v1 has one page."""
+    def runs(self, query: RunQuery = ALL_RUNS, **filters: Unpack[RunFilters]) -> Iterator[Run]:
+        """Runs, newest first, fetched page by page as they are used. v1 has one page.
+
+        `runs(limit=5)` is short for `runs(RunQuery(limit=5))`; filters replace the query's fields.
+        """
+        return self._pages(query_of(query, filters))
+
+    def _pages(self, query: RunQuery) -> Iterator[Run]:
         left, cursor = query.limit, None
         while left is None or left > 0:
             page = self.perform(self._core.page(query, cursor))

@@ -13,8 +13,11 @@ from queryrun.db.usage_rows import (
     report_sql,
     report_values,
     run_totals,
+    sums_of,
+    sums_sql,
+    sums_values,
 )
-from queryrun.runs.usage import UsagePage, UsageQuery, UsageTotals
+from queryrun.runs.usage import SumsQuery, UsagePage, UsageQuery, UsageSums, UsageTotals
 
 _OF_RUN = (
     f"SELECT {SUMS} FROM usage_records"  # noqa: S608 - constants
@@ -56,6 +59,12 @@ class PostgresUsageStore:
         )
         return page_of(rows, query)
 
+    async def sums(self, query: SumsQuery) -> UsageSums:
+        """Sums that are kept with each record."""
+        statement, values = sums_sql(query, bind="%({})s"), sums_values(query)
+        [row] = await self._connections.read(lambda db: db.execute(statement, values).fetchall())
+        return sums_of(row)
+
     async def add_download(self, run_id: str, size_bytes: int) -> None:
         """Count one download of the run's file."""
         values = {"run_id": run_id, "size_bytes": size_bytes}
@@ -68,4 +77,11 @@ class PostgresUsageStore:
         values = {"day": to_ms(finished_before) // DAY_MS, "limit": REMOVED_AT_ONCE}
         return await self._connections.write(
             lambda db: db.execute(self._sql["remove_usage_records"], values).rowcount, durable=False
+        )
+
+    async def remove_expired_sums(self, *, finished_before: datetime) -> int:
+        """Delete the sums of days that were over before that time."""
+        values = {"day": to_ms(finished_before) // DAY_MS}
+        return await self._connections.write(
+            lambda db: db.execute(self._sql["remove_usage_sums"], values).rowcount, durable=False
         )

@@ -13,7 +13,7 @@ from queryrun.audit.model import (
     ChainHead,
     WaitingEntries,
 )
-from queryrun.db.audit_rows import MAX_POSITION, head_of
+from queryrun.db.audit_rows import MAX_POSITION, head_of, text_of
 from queryrun.db.sqlite.pending import pending_of
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
@@ -51,14 +51,14 @@ class SqliteAuditStore:
         """Sealed entries behind a position, in order."""
         values = {"after": after, "limit": limit}
         rows = await self._reader.scan(lambda db: db.execute(SQL["audit_log"], values).fetchall())
-        return [ChainedEntry(*row) for row in rows]
+        return [_entry_of(*row) for row in rows]
 
     async def entries_before(self, *, before: int | None, limit: int) -> list[ChainedEntry]:
         """Sealed entries in front of a position, newest first."""
         values = {"before": MAX_POSITION if before is None else before, "limit": limit}
         sql = SQL["audit_log_before"]
         rows = await self._reader.scan(lambda db: db.execute(sql, values).fetchall())
-        return [ChainedEntry(*row) for row in rows]
+        return [_entry_of(*row) for row in rows]
 
     async def remove_expired_entries(self, *, before: datetime, limit: int) -> int:
         """Remove older sealed entries from the beginning of the chain."""
@@ -82,3 +82,7 @@ class SqliteAuditStore:
 def append_audit(connection: sqlite3.Connection, entry: AuditEntry, at_ms: int) -> None:
     """Put an entry at the end of the chain, in the unit of what it is about."""
     pending_of(connection).add_audit(entry, at_ms)
+
+
+def _entry_of(position: int, at_ms: int, content: bytes, digest: bytes) -> ChainedEntry:
+    return ChainedEntry(position, at_ms, text_of(content), text_of(digest))

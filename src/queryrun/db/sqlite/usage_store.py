@@ -16,8 +16,11 @@ from queryrun.db.usage_rows import (
     report_sql,
     report_values,
     run_totals,
+    sums_of,
+    sums_sql,
+    sums_values,
 )
-from queryrun.runs.usage import UsagePage, UsageQuery, UsageTotals
+from queryrun.runs.usage import SumsQuery, UsagePage, UsageQuery, UsageSums, UsageTotals
 
 _OF_RUN = (
     f"SELECT {SUMS} FROM usage_records WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id)"  # noqa: S608 - constants
@@ -58,6 +61,12 @@ class SqliteUsageStore:
         rows = await self._reader.scan(lambda db: db.execute(statement, values).fetchall())
         return page_of(rows, query)
 
+    async def sums(self, query: SumsQuery) -> UsageSums:
+        """Sums that are kept with each record."""
+        statement, values = sums_sql(query, bind=":{}"), sums_values(query)
+        [row] = await self._reader.scan(lambda db: db.execute(statement, values).fetchall())
+        return sums_of(row)
+
     async def add_download(self, run_id: str, size_bytes: int) -> None:
         """Count one download of the run's file."""
         day = to_ms(self._now()) // DAY_MS
@@ -71,4 +80,11 @@ class SqliteUsageStore:
         values = {"day": to_ms(finished_before) // DAY_MS, "limit": REMOVED_AT_ONCE}
         return await self._writer.write(
             lambda db: db.execute(SQL["remove_usage_records"], values).rowcount, durable=False
+        )
+
+    async def remove_expired_sums(self, *, finished_before: datetime) -> int:
+        """Delete the sums of days that were over before that time."""
+        values = {"day": to_ms(finished_before) // DAY_MS}
+        return await self._writer.write(
+            lambda db: db.execute(SQL["remove_usage_sums"], values).rowcount, durable=False
         )

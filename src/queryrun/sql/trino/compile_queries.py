@@ -42,6 +42,7 @@ from queryrun.sql.trino.scope import (
     Output,
     Scope,
     is_of,
+    repeated,
 )
 from queryrun.sql.trino.typed import Typed
 from queryrun.sql.trino.types import Type
@@ -76,10 +77,8 @@ class QueryCompiler(RelationCompiler):
         inner = Scope(parent=scope)
         if node.functions:
             routines.define(self, node.functions)
-        for number, cte in enumerate(node.ctes):
-            if any(cte.name.key == other.name.key for other in node.ctes[:number]):
-                message = f"WITH query name '{cte.name.text}' specified more than once"
-                self.mismatch(message, cte.name.at)
+        if name := repeated(cte.name for cte in node.ctes):
+            self.mismatch(f"WITH query name '{name.text}' specified more than once", name.at)
         ctes = [self._cte(cte, inner, node.is_recursive) for cte in node.ctes]
         if node.with_ties:
             sql, outputs = self._with_ties(node, inner)

@@ -29,6 +29,7 @@ from queryrun.sql.trino.scope import (
     Scope,
     TableColumn,
     did_you_mean,
+    repeated,
 )
 from queryrun.sql.trino.tokens import failure_at
 from queryrun.sql.trino.typed import Typed
@@ -353,10 +354,9 @@ class RelationCompiler(CallCompiler):
     def _join_using(self, node: ast.Join, left: Joined, right: Joined) -> Joined:
         merged, hidden, conditions = [], left.hidden + right.hidden, []
         keys = {ident.key for ident in node.using}
-        for number, ident in enumerate(node.using):
-            if any(ident.key == other.key for other in node.using[:number]):
-                message = f"Column '{ident.text}' appears multiple times in USING clause"
-                self.mismatch(message, ident.at)
+        if name := repeated(node.using):
+            message = f"Column '{name.text}' appears multiple times in USING clause"
+            self.mismatch(message, name.at)
         for ident in node.using:
             a, b = self._side(ident, left, "left"), self._side(ident, right, "right")
             x, y = Typed(a.sql, a.type), Typed(b.sql, b.type)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 
 from queryrun.sql.trino import ast
 from queryrun.sql.trino import ast_routines as r
@@ -40,12 +39,13 @@ def define(c: Compiler, routines: Sequence[ExtraRoutine]) -> None:
 
 
 def _define(c: Compiler, node: r.Routine) -> None:
-    names = [param.name.key for param in node.params if param.name is not None]
-    for param, number in zip(node.params, count()):
+    names = set[str]()
+    for param in node.params:
         if param.name is None:
             c.mismatch("Function parameters must have a name", param.at)
-        if param.name.key in names[:number]:
+        if param.name.key in names:
             c.mismatch(f"Duplicate function parameter name: {param.name.key}", param.at)
+        names.add(param.name.key)
     body = node.body
     last = body.body[-1] if isinstance(body, r.Compound) and body.body else body
     if not isinstance(last, r.Return):

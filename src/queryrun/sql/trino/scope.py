@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from queryrun.sql.trino import ast
 from queryrun.sql.trino.types import Type
 
 
@@ -115,6 +116,16 @@ def is_of(column: Column, qualifier: Sequence[str]) -> bool:
     """Whether these words name the column's relation, as far as the statement has named it."""
     path = (*column.location, column.relation)
     return bool(column.relation) and tuple(qualifier) == path[-len(qualifier) :]
+
+
+def repeated(names: Iterable[ast.Ident]) -> ast.Ident | None:
+    """The first name that was there before."""
+    seen: set[str] = set()
+    for name in names:
+        if name.key in seen:
+            return name
+        seen.add(name.key)
+    return None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

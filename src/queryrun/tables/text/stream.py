@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from queryrun.tables.text.faults import FileFault
 
@@ -38,6 +38,8 @@ _SIGNATURES = (
     (re.compile(rb"SQLite format 3\0|.{8}DUCK", re.S), "a database", "export its tables"),
 )
 """How files begin that are no text, whatever their names say."""
+_DAMAGE = (EOFError, ValueError, zlib.error, isal_zlib.error)
+"""What the archives' libraries raise, beside `OSError` without a number."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
 
@@ -268,7 +270,7 @@ class TextStream(io.RawIOBase):
                 parts.append(part)
                 size -= len(part)
             return b"".join(parts)
-        except (EOFError, zlib.error, OSError, ValueError) as error:
+        except (*_DAMAGE, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             compression = self.file.compression or "text"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from queryrun_cli.errors import CommandError
-from queryrun_cli.statements import has_content, is_open, split_statements
+from queryrun_cli.statements import Part, has_content, is_open, numbered, split_statements
 
 WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}
 """What people type in other shells, alone on a line."""
@@ -17,14 +16,6 @@ EXPANDED = "\\gx "
 """Begins the statement that `\\gx` or `\\G` ended: it is shown one line per value."""
 _END = re.compile(r";?\s*\\(gx?|G)\s*\Z")
 """What ends a statement besides a semicolon, as in psql and in MySQL's shell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A statement or a command, and the line of the text in which it begins."""
-
-    text: str
-    line: int
 
 
 def parts_of(text: str) -> Iterator[str]:
@@ -44,7 +35,7 @@ def numbered_parts(text: str) -> Iterator[Part]:
         if (end := _end_of(pending, line)) is not None:
             before, prefix = end
             chunk = f"{pending}{before};"
-            *others, last = _numbered(split_statements(chunk)[0], chunk, first)
+            *others, last = numbered(split_statements(chunk)[0], chunk, first)
             yield from others
             yield Part(prefix + last.text, last.line)
             pending, first = "", number + 1
@@ -57,19 +48,10 @@ def numbered_parts(text: str) -> Iterator[Part]:
             )
         chunk = pending + line
         statements, pending = split_statements(chunk)
-        yield from _numbered(statements, chunk, first)
+        yield from numbered(statements, chunk, first)
         first += chunk.count("\n") - pending.count("\n")
     statements, _ = split_statements(f"{pending}\n;")
-    yield from _numbered(statements, pending, first)
-
-
-def _numbered(statements: list[str], chunk: str, first: int) -> Iterator[Part]:
-    """The statements of a chunk of the text, which begins in line `first`."""
-    at = 0
-    for one in statements:
-        at = chunk.index(one, at)
-        yield Part(one, first + chunk.count("\n", 0, at))
-        at += len(one)
+    yield from numbered(statements, pending, first)
 
 
 def _end_of(pending: str, line: str) -> tuple[str, str] | None:

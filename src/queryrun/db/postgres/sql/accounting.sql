@@ -24,9 +24,24 @@ written AS (
     {to_what_is_used}
 )
 
+-- fragment: add_sums
+INSERT INTO usage_sums AS s (tenant_id, entity_id, client_id, source, day, bucket, runs, cpu_ms,
+    wall_ms, read_bytes, spilled_bytes, written_bytes, result_rows, downloaded_bytes)
+
+-- fragment: to_sums
+ON CONFLICT (tenant_id, entity_id, client_id, source, day, bucket) DO UPDATE SET
+    runs = s.runs + excluded.runs,
+    cpu_ms = s.cpu_ms + excluded.cpu_ms,
+    wall_ms = s.wall_ms + excluded.wall_ms,
+    read_bytes = s.read_bytes + excluded.read_bytes,
+    spilled_bytes = s.spilled_bytes + excluded.spilled_bytes,
+    written_bytes = s.written_bytes + excluded.written_bytes,
+    result_rows = s.result_rows + excluded.result_rows,
+    downloaded_bytes = s.downloaded_bytes + excluded.downloaded_bytes
+
 -- fragment: record_usage
 -- What the attempt that ends here has used. What it does not say itself is taken from its last
--- progress. Indexes: run_requests_pkey.
+-- progress; and the sums. Indexes: run_requests_pkey, usage_sums_pkey.
 metered AS (
     INSERT INTO usage_records (run_seq, attempt, day, run_id, tenant_id, entity_id, client_id, source,
     tags, outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
@@ -39,4 +54,12 @@ metered AS (
         coalesce(m.file_size_bytes, a.progress_size_bytes, 0), coalesce(m.file_rows, 0),
         %(tables)s::text
     FROM moved m JOIN ended a ON a.run_seq = m.seq JOIN run_requests q ON q.run_seq = m.seq
+    RETURNING *
+), summed AS (
+    {add_sums}
+    SELECT tenant_id, entity_id, client_id, source, day, mod(run_seq, 16),
+        (outcome IN ('complete', 'failed', 'canceled'))::int, cpu_ms, wall_ms,
+        coalesce(read_bytes, 0), coalesce(spilled_bytes, 0), written_bytes, result_rows, 0
+    FROM metered
+    {to_sums}
 )

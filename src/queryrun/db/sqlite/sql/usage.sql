@@ -28,7 +28,7 @@ SELECT coalesce(progress_size_bytes, 0) FROM attempts WHERE run_seq = :seq AND n
 
 -- name: record_usage
 -- An attempt that has just been ended. What it does not say itself is taken from its last progress.
--- Indexes: the primary keys of runs, attempts and run_requests.
+-- Triggers add it to the sums. Indexes: the primary keys of runs, attempts and run_requests.
 INSERT INTO usage_records (run_seq, attempt, day, run_id, tenant_id, entity_id, client_id, source,
     tags, outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
     written_bytes, result_rows, tables)
@@ -56,6 +56,10 @@ ON CONFLICT (run_seq, attempt, day) DO UPDATE SET downloads = downloads + 1,
 DELETE FROM usage_records WHERE (run_seq, attempt, day) IN (
     SELECT u.run_seq, u.attempt, u.day FROM tenants t
     JOIN usage_records u ON u.tenant_id = t.id AND u.day < :day LIMIT :limit);
+
+-- name: remove_usage_sums
+-- Index: usage_sums_of_days.
+DELETE FROM usage_sums WHERE day < :day;
 
 -- name: stored_by_tenant
 SELECT coalesce(sum(result_bytes), 0) FROM usage WHERE tenant_id = :tenant_id;
