@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from queryrun.sql.trino.catalog import trino_functions
-from tests.conformance.extract import Statement, is_beyond
+from tests.conformance.extract import Statement
 from tests.conformance.report import causes, table
 from tests.conformance.verdicts import (
     BOTH_FAIL,
@@ -32,9 +32,7 @@ def write_figures(statements: Sequence[Statement], verdicts: Mapping[str, Verdic
         kind: [[what, len(found)] for what, found in causes(statements, verdicts, kind)]
         for kind in (DIFFERENT, WRONG_ERROR, ONLY_WE, REFUSED)
     }
-    requested = [one for one in statements if not is_beyond(one)]
     figures = {
-        "counts": [len(verdicts), len(requested)],
         "table": table(statements, verdicts),
         "left": left,
         "functions": _by_function(statements, verdicts),
@@ -72,23 +70,26 @@ def page_lines() -> list[str]:
         "not that the words are the same. *Alike* is equal or both fail. Left out are statements "
         "that ask Trino's connector `tpch` for what files do not have: its hidden column "
         "`row_number` and its schemas `sf1`, `sf10000` and the like."
-        + _drawn(*figures["counts"])
-        + "\n",
+        "\n",
         *figures["table"],
         "",
+        *_again(figures.get("again", {})),
     ]
     for kind, found in figures["left"].items():
         lines += _causes(kind, found)
     return [*lines, *_functions(figures["functions"])]
 
 
-def _drawn(judged: int, requested: int) -> str:
-    """What is said when not all of them were judged."""
-    if judged == requested:
-        return ""
-    return (
-        f" The figures are of {judged:,} of these {requested:,} statements, drawn by their digests."
-    )
+def _again(figures: Mapping[str, Any]) -> list[str]:
+    """What a later and smaller run found, until the next whole one replaces both."""
+    if not figures:
+        return []
+    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in figures["counts"].items())
+    return [
+        f"The table is of an earlier state of the sources. On {figures['day']} the first "
+        f"{figures['size']:,} by their digests, of all kinds, were asked and judged again: "
+        f"{counts}, and nothing else.\n"
+    ]
 
 
 def _causes(kind: str, found: list[list[Any]]) -> list[str]:
