@@ -2,10 +2,12 @@
 
 Lists match nothing, few or all; claims come from 8 tenants with 4 entities each, and from 4,000
 entities. Both stores; several node processes on PostgreSQL.
+`python -m benchmarks.history --waiting 1000000` measures other counts.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import multiprocessing
 import sqlite3
@@ -29,7 +31,6 @@ from queryrun.runs.model import Attempt, ResultFile
 from queryrun.runs.state import RunState
 from queryrun.runs.store import ClaimLimits, Completed, RunQuery, RunStore
 
-KEPT, WAITING = 300_000, 100_000
 NODES = 4
 SLOTS = 16
 CLAIM_S = 6.0
@@ -70,6 +71,14 @@ NUMBERS = {
 
 
 @dataclass(frozen=True)
+class Counts:
+    """How many runs the stores have."""
+
+    kept: int = 300_000
+    waiting: int = 100_000
+
+
+@dataclass(frozen=True)
 class Filled:
     """A full store and where its node processes find it."""
 
@@ -90,12 +99,13 @@ class Filled:
             database.close()
 
 
-def measure() -> None:
+def measure(counts: Counts | None = None) -> None:
     """Print claims/s, milliseconds of lists, and runs/s removed."""
+    counts = counts or Counts()
     lists: list[list[str]] = []
     rates: list[list[str]] = []
     for tenants, entities in ((8, 4), (100, 40)):
-        with _filled(tenants, entities) as stores:
+        with _filled(counts, tenants, entities) as stores:
             for filled in stores:
                 for nodes in (1, NODES) if filled.name == "PostgreSQL" else (1,):
                     what = f"claims and completions, {tenants * entities} entities wait"
@@ -103,9 +113,11 @@ def measure() -> None:
                     rates.append([filled.name, what, str(nodes), f"{done:.0f}", "500"])
                 if tenants == 8:
                     lists += _lists(filled)
-                    rates.append([filled.name, "removal", "1", f"{_removed(filled):.0f}", "5000"])
+                    rates.append(
+                        [filled.name, "removal", "1", f"{_removed(filled, counts):.0f}", "5000"]
+                    )
     table.show(
-        f"Lists over {KEPT} runs kept and {WAITING} that wait (bar: 50 ms)",
+        f"Lists over {counts.kept} runs kept and {counts.waiting} that wait (bar: 50 ms)",
         ["store", "list", "runs found", "median ms", "highest ms"],
         lists,
     )
@@ -113,7 +125,7 @@ def measure() -> None:
 
 
 @contextmanager
-def _filled(tenants: int, entities: int) -> Iterator[list[Filled]]:
+def _filled(counts: Counts, tenants: int, entities: int) -> Iterator[list[Filled]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         running(fsync="on", full_page_writes="on", shared_buffers="512MB") as server,
@@ -121,21 +133,23 @@ def _filled(tenants: int, entities: int) -> Iterator[list[Filled]]:
         path, url = Path(folder) / "runs.db", server.url(server.new_database())
         open_sqlite(path, lambda: datetime.now(UTC)).close()
         with closing(sqlite3.connect(path)) as local:
-            for statement in _fill("SQLite", tenants, entities):
+            for statement in _fill("SQLite", counts, tenants, entities):
                 local.execute(statement)
             local.commit()
         open_postgres(url).close()
         with psycopg.connect(url) as remote:
-            for statement in _fill("PostgreSQL", tenants, entities):
+            for statement in _fill("PostgreSQL", counts, tenants, entities):
                 remote.execute(statement.encode())
         with psycopg.connect(url, autocommit=True) as remote:
             remote.execute("VACUUM ANALYZE")
         yield [Filled("SQLite", str(path)), Filled("PostgreSQL", url)]
 
 
-def _fill(name: str, tenants: int, entities: int) -> list[str]:
-    numbers = NUMBERS[name].format(count=KEPT + WAITING)
-    runs = FILL.format(tenants=tenants, entities=entities, kept=KEPT, old=OLD_MS, numbers=numbers)
+def _fill(name: str, counts: Counts, tenants: int, entities: int) -> list[str]:
+    numbers = NUMBERS[name].format(count=counts.kept + counts.waiting)
+    runs = FILL.format(
+        tenants=tenants, entities=entities, kept=counts.kept, old=OLD_MS, numbers=numbers
+    )
     return [runs, REQUESTS, TAGS, ATTEMPTS, EVENTS]
 
 
@@ -172,6 +186,8 @@ async def _work(store: RunStore, node: str) -> float:
         free = SLOTS - len(live)
         claimed = await store.claim(node, lease_s=60, limits=replace(limits, free_slots=free))
         live |= {asyncio.create_task(_complete(store, attempt)) for attempt in claimed}
+        if not live:
+            break  # nothing waits any more
         finished, live = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
         done += len(finished)
     rate = done / (time.monotonic() - began)
@@ -237,14 +253,29 @@ async def _list(store: RunStore, query: RunQuery) -> list[str]:
     ]
 
 
-def _removed(filled: Filled) -> float:
+def _removed(filled: Filled, counts: Counts) -> float:
     """Runs per second that retention removes, in its own batches."""
 
     async def remove(store: RunStore) -> float:
         began, removed = time.monotonic(), 0
-        while removed < REMOVED:
-            removed += await store.remove_expired(retention_s=3600, limit=1000)
+        while removed < min(REMOVED, counts.kept):
+            found = await store.remove_expired(retention_s=3600, limit=1000)
+            assert found > 0, "fewer runs have ended than are removed"
+            removed += found
         return removed / (time.monotonic() - began)
 
     with filled.store() as store:
         return asyncio.run(remove(store))
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history")
+    parser.add_argument("--kept", type=int, default=Counts.kept)
+    parser.add_argument("--waiting", type=int, default=Counts.waiting)
+    given = parser.parse_args()
+    print(f"Measured on: {table.machine()}")
+    measure(Counts(given.kept, given.waiting))
+
+
+if __name__ == "__main__":
+    _main()

@@ -34,6 +34,11 @@ SHAPES: Mapping[str, Callable[[int], str]] = {
     "joins of joins": lambda n: f"SELECT 1 FROM a{' JOIN a' * (n // 15)}{' ON true' * (n // 15)}",
     "a comma join": _repeated("SELECT 1 FROM a", ", a", ""),
     "a list of constants": _repeated("SELECT 1 IN (", "1,", "1)"),
+    "a name": _repeated("SELECT ", "a", ""),
+    "names in WITH": _repeated("WITH ", "a AS (SELECT 1 x), ", "b AS (SELECT 1 x) SELECT 1"),
+    "alternatives of a row pattern": _repeated(
+        "SELECT 1 FROM a MATCH_RECOGNIZE (PATTERN (", "b | ", "b) DEFINE b AS true)"
+    ),
     "subscripts": _repeated("SELECT a", "[1]", ""),
     "CASE, as deep as allowed": _repeated(
         "SELECT ", "CASE WHEN a THEN " * 70 + "1" + " END" * 70 + " + ", "1"

@@ -44,7 +44,7 @@ class Attack:
     bar: float
     unit: str
     run: Callable[[Targets], Outcome]
-    timeout_s: float = 60.0
+    timeout_s: float = 180.0
 
     def holds(self, outcome: Outcome) -> bool:
         """Whether the wall stood."""
@@ -55,7 +55,7 @@ _registered: list[Attack] = []
 
 
 def attack(
-    group: str, name: str, *, before: str, bar: float, unit: str, timeout_s: float = 60.0
+    group: str, name: str, *, before: str, bar: float, unit: str, timeout_s: float = 180.0
 ) -> Callable[[Callable[[Targets], Outcome]], Callable[[Targets], Outcome]]:
     """Register a function as an attack. `bar` is the largest figure that holds, in `unit`."""
 

@@ -27,7 +27,10 @@ class Targets:
     def __init__(self, *, quick: bool) -> None:
         self.quick = quick
         """Under pytest: the same attacks with fewer tries."""
-        self._directory = tempfile.TemporaryDirectory(prefix="queryrun-attack-")
+        self._directory = tempfile.TemporaryDirectory(
+            prefix="queryrun-attack-", ignore_cleanup_errors=True
+        )
+        """Workers of a server that was killed may still write: the table goes on all the same."""
         self._homes = 0
         self._shared: dict[frozenset[tuple[str, str]], Server] = {}
         self._fresh: list[Server] = []

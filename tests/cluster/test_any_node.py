@@ -3,33 +3,67 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from uuid import uuid4
 
 import httpx2 as httpx
+import pytest
 
 from tests.cluster.nodes import Cluster
 from tests.cluster.test_outages import wait_until
+from tests.e2e.conftest import Server
 from tests.e2e.test_progress import NO_ROW_LIMIT, events
 from tests.faults.node_harness import ENDLESS_ROWS, RUNAWAY
+from tests.postgres_server import PostgresServer
+from tests.s3_server import S3Server
 
 API = "api"
 WORKER = "worker"
+on_shared_nodes = pytest.mark.xdist_group("shared nodes")
+on_limited_nodes = pytest.mark.xdist_group("limited nodes")
 
 
+@dataclass(frozen=True)
+class SharedNodes:
+    """Two API nodes and a worker, for tests that leave them as they were."""
+
+    first: Server
+    second: Server
+    worker: Server
+
+
+@pytest.fixture(scope="module")
+def nodes(
+    postgres_server: PostgresServer,
+    s3_server: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SharedNodes]:
+    """Started once: a node takes longer to start than most of these tests take."""
+    root = tmp_path_factory.mktemp("shared-nodes")
+    cluster = Cluster.over(postgres_server, s3_server.new_bucket(), root)
+    try:
+        first, second = cluster.start(API), cluster.start(API)
+        yield SharedNodes(first, second, cluster.start(WORKER, NO_ROW_LIMIT))
+    finally:
+        cluster.close()
+
+
+@on_shared_nodes
 def test_a_run_submitted_on_one_node_runs_on_another_and_every_node_links_its_file(
-    cluster: Cluster,
+    nodes: SharedNodes,
 ) -> None:
-    first, second = cluster.start(API), cluster.start(API)
-    cluster.start(WORKER)
+    first, second = nodes.first, nodes.second
     run = first.finished(first.submit("SELECT 42 AS answer")["id"])
     assert run["state"] == "complete"
     assert second.file_text(second.get(run["id"])) == "answer\n42\n"
     assert first.workers_of(run["id"]) == []
 
 
-def test_a_cancel_on_one_node_stops_the_work_on_another(cluster: Cluster) -> None:
-    front, back = cluster.start(API), cluster.start(WORKER)
+@on_shared_nodes
+def test_a_cancel_on_one_node_stops_the_work_on_another(nodes: SharedNodes) -> None:
+    front, back = nodes.first, nodes.worker
     run_id = front.submit(RUNAWAY)["id"]
     pid = back.computing_worker(run_id)
     response = front.cancel(run_id)
@@ -37,18 +71,18 @@ def test_a_cancel_on_one_node_stops_the_work_on_another(cluster: Cluster) -> Non
     assert pid not in back.workers()
 
 
-def test_a_wait_on_one_node_ends_with_the_run_on_another(cluster: Cluster) -> None:
-    front = cluster.start(API)
-    cluster.start(WORKER)
+@on_shared_nodes
+def test_a_wait_on_one_node_ends_with_the_run_on_another(nodes: SharedNodes) -> None:
+    front = nodes.first
     run_id = front.submit("SELECT sum(i) AS s FROM range(30000000) t(i)")["id"]
     response = front.http.get(f"/v2/query_runs/{run_id}", headers={"prefer": "wait=30"})
     assert response.json()["state"] == "complete"
 
 
-def test_every_node_reports_the_progress_of_a_run_on_another(cluster: Cluster) -> None:
+@on_shared_nodes
+def test_every_node_reports_the_progress_of_a_run_on_another(nodes: SharedNodes) -> None:
     """As the node that runs it last wrote it with its lease."""
-    front = cluster.start(API)
-    cluster.start(WORKER, NO_ROW_LIMIT)
+    front = nodes.first
     run_id = front.submit(ENDLESS_ROWS)["id"]
     progress = next(
         event for event in events(front, run_id) if event["name"] == "progress" and event["rows"]
@@ -60,13 +94,14 @@ def test_every_node_reports_the_progress_of_a_run_on_another(cluster: Cluster) -
     assert front.get(run_id, "progress") == {}
 
 
-def test_one_idempotency_key_makes_one_run_over_all_nodes(cluster: Cluster) -> None:
-    nodes = [cluster.start(API), cluster.start(API)]
+@on_shared_nodes
+def test_one_idempotency_key_makes_one_run_over_all_nodes(nodes: SharedNodes) -> None:
+    both = (nodes.first, nodes.second)
     headers = {"idempotency-key": str(uuid4())}
     body = {"sql": "SELECT 1", "content_type": "csv"}
 
     def submit(number: int) -> httpx.Response:
-        return nodes[number % 2].http.post("/v2/query_runs", json=body, headers=headers)
+        return both[number % 2].http.post("/v2/query_runs", json=body, headers=headers)
 
     with ThreadPoolExecutor(8) as threads:
         responses = list(threads.map(submit, range(24)))
@@ -75,9 +110,13 @@ def test_one_idempotency_key_makes_one_run_over_all_nodes(cluster: Cluster) -> N
     assert {response.status_code for response in responses} <= {201, 409}
 
 
-def test_a_token_revoked_on_one_node_is_refused_by_the_others(cluster: Cluster) -> None:
-    first, second = cluster.start(API), cluster.start(API)
-    token = first.http.headers["authorization"].removeprefix("Bearer ")
+@on_shared_nodes
+def test_a_token_revoked_on_one_node_is_refused_by_the_others(nodes: SharedNodes) -> None:
+    first, second = nodes.first, nodes.second
+    issued = first.made.issued
+    credentials = {"client_id": issued.client.id, "client_secret": issued.secret}
+    form = {"grant_type": "client_credentials", **credentials}
+    token = first.http.post("/oauth/token", data=form).json()["access_token"]
     run_id = second.submit("SELECT 1")["id"]
 
     def status() -> int:
@@ -86,20 +125,36 @@ def test_a_token_revoked_on_one_node_is_refused_by_the_others(cluster: Cluster) 
         ).status_code
 
     assert status() == 200
-    issued = cluster.made.issued
-    credentials = {"client_id": issued.client.id, "client_secret": issued.secret}
     revoked = first.http.post("/oauth/revoke", data={"token": token, **credentials})
     assert revoked.status_code == 200
     wait_until(lambda: status() == 401, "the other node refuses the token")
 
 
-def test_the_queue_limit_holds_over_all_nodes(cluster: Cluster) -> None:
-    limit = {"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "5"}
-    nodes = [cluster.start(API, limit), cluster.start(API, limit)]
+@pytest.fixture(scope="module")
+def limited(
+    postgres_server: PostgresServer,
+    s3_server: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Server, Server]]:
+    """Two API nodes with limits, each of which one test reaches."""
+    limits = {
+        "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "5",
+        "QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "20",
+    }
+    root = tmp_path_factory.mktemp("limited-nodes")
+    cluster = Cluster.over(postgres_server, s3_server.new_bucket(), root)
+    try:
+        yield cluster.start(API, limits), cluster.start(API, limits)
+    finally:
+        cluster.close()
+
+
+@on_limited_nodes
+def test_the_queue_limit_holds_over_all_nodes(limited: tuple[Server, Server]) -> None:
     body = {"sql": "SELECT 1", "content_type": "csv"}
 
     def submit(number: int) -> int:
-        return nodes[number % 2].http.post("/v2/query_runs", json=body).status_code
+        return limited[number % 2].http.post("/v2/query_runs", json=body).status_code
 
     with ThreadPoolExecutor(8) as threads:
         statuses = sorted(threads.map(submit, range(20)))
@@ -134,31 +189,31 @@ def note_changes_in_order(cluster: Cluster) -> None:
     )
 
 
-def test_request_rates_are_counted_over_all_nodes(cluster: Cluster) -> None:
-    """Token requests per client and address (contract E): each node has got one token already.
-
-    Failed ones are counted by each node for itself.
+@on_limited_nodes
+def test_request_rates_are_counted_over_all_nodes(limited: tuple[Server, Server]) -> None:
+    """Token requests per client and address (contract E): each node has got one token already, and
+    those may have come back. Failed ones are counted by each node for itself.
     """
-    limit = {"QUERYRUN_RATES__AUTH_PER_ADDRESS_PER_MINUTE": "20"}
-    nodes = [cluster.start(API, limit), cluster.start(API, limit)]
+    issued = limited[0].made.issued
     form = {
         "grant_type": "client_credentials",
-        "client_id": cluster.made.issued.client.id,
-        "client_secret": cluster.made.issued.secret,
+        "client_id": issued.client.id,
+        "client_secret": issued.secret,
     }
     began_s = time.monotonic()
     statuses = [
-        nodes[number % 2].http.post("/oauth/token", data=form).status_code for number in range(30)
+        limited[number % 2].http.post("/oauth/token", data=form).status_code for number in range(30)
     ]
     come_back = int((time.monotonic() - began_s) / 3) + 1  # one of 20 a minute
-    assert statuses.count(429) >= 30 - 18 - come_back
+    assert statuses.count(429) >= 30 - 20 - come_back
     assert statuses.index(429) >= 18
 
 
-def test_a_node_without_the_api_role_serves_probes_only(cluster: Cluster) -> None:
-    node = cluster.start(WORKER)
+@on_shared_nodes
+def test_a_node_without_the_api_role_serves_probes_only(nodes: SharedNodes) -> None:
+    node = nodes.worker
     assert node.http.get("/healthz").status_code == 200
-    cluster.wait_ready(node)
+    wait_until(lambda: node.http.get("/readyz").status_code == 200, "the worker is ready")
     assert "queryrun_busy_slots" in node.http.get("/metrics").text
     assert node.http.get("/v2/query_runs").status_code == 404
     assert node.http.post("/oauth/token").status_code == 404

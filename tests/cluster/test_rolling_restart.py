@@ -13,6 +13,7 @@ import httpx2 as httpx
 
 from tests.cluster.balancer import BALANCERS, FALL, HAPROXY, INTERVAL_S
 from tests.cluster.nodes import Cluster
+from tests.cluster.test_nodes_die import assert_each_completed_once
 from tests.e2e.conftest import Server, wait_logged
 from tests.ports import free_port
 
@@ -89,6 +90,7 @@ def test_nobody_is_refused_while_the_nodes_restart_one_after_the_other(
     assert set(clients.responses) == {"200", "201"}, (name, clients.responses, _starved(cluster))
     assert clients.responses.total() >= REQUESTS
     _assert_all_complete(nodes[0], clients.runs)
+    assert_each_completed_once(cluster)
 
 
 def _wait_balanced(url: str) -> None:

@@ -48,42 +48,35 @@ def until(holds: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_runs_on_a_source_that_is_down_wait_and_report_it(cluster: Cluster) -> None:
+def test_runs_on_a_source_that_is_down_wait_and_report_it_and_start_when_it_is_back(
+    cluster: Cluster, trino_server: TrinoServer
+) -> None:
     """Other sources are not affected, and the waiting run loses no retry."""
-    settings = warehouse(free_port())
+    port = free_port()
+    settings = warehouse(port)
     front = cluster.start(API, settings)
     cluster.start(WORKER, settings)
     until(lambda: is_down(front), "the source to be down")
     ready = front.http.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
-    waiting = front.submit("SELECT 1", source="warehouse")["id"]
+    run_id = front.submit("SELECT 42 AS answer", source="warehouse")["id"]
+    canceled = front.submit("SELECT 1", source="warehouse")["id"]
     assert front.finished(front.submit("SELECT 2")["id"])["state"] == "complete"
-    run = front.get(waiting, "state,waiting_for,remaining_attempts")
-    assert run == {"state": "accepted", "waiting_for": "source", "remaining_attempts": 3}
-    assert front.cancel(waiting).json()["state"] == "canceled"
+    for waiting in (run_id, canceled):
+        run = front.get(waiting, "state,waiting_for,remaining_attempts")
+        assert run == {"state": "accepted", "waiting_for": "source", "remaining_attempts": 3}
+    assert front.cancel(canceled).json()["state"] == "canceled"
+    bridge = Bridge(HERE, HERE, tcp(port_of(trino_server)), port)
+    run = front.finished(run_id)
+    bridge.close()
+    assert (run["state"], run["remaining_attempts"]) == ("complete", 3)
+    assert front.file_text(run) == "answer\n42\n"
 
 
 def is_down(node: Server) -> bool:
     """Whether the node reports the warehouse as down."""
     checks = node.http.get("/readyz").json()["checks"]
     return bool(checks["source warehouse"] != "ok")
-
-
-def test_waiting_runs_start_when_the_source_is_back(
-    cluster: Cluster, trino_server: TrinoServer
-) -> None:
-    port = free_port()
-    settings = warehouse(port)
-    front = cluster.start(API, settings)
-    cluster.start(WORKER, settings)
-    until(lambda: is_down(front), "the source to be down")
-    run_id = front.submit("SELECT 42 AS answer", source="warehouse")["id"]
-    assert front.get(run_id, "state,waiting_for")["waiting_for"] == "source"
-    bridge = Bridge(HERE, HERE, tcp(port_of(trino_server)), port)
-    run = front.finished(run_id)
-    bridge.close()
-    assert (run["state"], run["remaining_attempts"]) == ("complete", 3)
-    assert front.file_text(run) == "answer\n42\n"
 
 
 def port_of(server: TrinoServer) -> int:

@@ -11,7 +11,7 @@ import math
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
@@ -33,7 +34,12 @@ FAR_ROWS = 21_000
 """Behind so many rows no sampled value is."""
 MAX_COUNTED_ROWS = 100
 """Of one statement: copies of the same values are compared and not counted."""
-FORMATS = ("csv", "tsv", "csv.gz", "csv.bz2", "json", "jsonl", "parquet")
+FORMATS = ("csv", "tsv", "csv.gz", "csv.bz2", "csv.zst", "json", "jsonl", "parquet")
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "csv.gz": gzip.compress,
+    "csv.bz2": bz2.compress,
+    "csv.zst": zstandard.compress,
+}
 
 Values = list[Any]
 
@@ -104,8 +110,8 @@ class Suite:
         )
         writer.writerows([names, *zip(*columns, strict=True)])
         data = text.getvalue().encode()
-        packed = {"csv.gz": gzip.compress(data), "csv.bz2": bz2.compress(data)}
-        path.write_bytes(packed.get(kind, data))
+        pack = PACK.get(kind)
+        path.write_bytes(pack(data) if pack else data)
         read = self._read_csv(data.decode(), "\t" if kind == "tsv" else ",", len(names))
         is_quoted = is_quoted or len(names) == 1
         return [[None if v == "" and not is_quoted else v for v in values] for values in read]

@@ -18,6 +18,13 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES_WITH_SERVERS = {
+    "docs/how-to/cluster.md",
+    "docs/how-to/backup.md",
+    "docs/how-to/sell-query-runs.md",
+    "docs/how-to/webhooks.md",
+}
+"""They start servers of their own, each in a test of its own."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 
@@ -49,6 +56,13 @@ def blocks_of(page: str) -> list[Block]:
             last = blocks.pop()
             blocks.append(Block(last.language, last.text, text))
     return blocks
+
+
+def pages_for_one_server() -> list[str]:
+    """The how-tos and explanations whose blocks are executed on a server that is there."""
+    folders = (ROOT / "docs" / name for name in ("how-to", "explanation"))
+    pages = sorted(str(page.relative_to(ROOT)) for one in folders for page in one.glob("*.md"))
+    return [page for page in pages if page not in PAGES_WITH_SERVERS and blocks_of(page)]
 
 
 @dataclass

@@ -37,25 +37,31 @@ database.close()
 """
 
 
-@pytest.fixture
-def touched(tmp_path: Path) -> list[str]:
-    """The paths that the steps touch, after they have been applied in `tmp_path`."""
-    return copy_with_steps(PAGE, tmp_path)
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the steps are applied."""
+    return tmp_path_factory.mktemp("copy")
 
 
-@pytest.fixture
-def environ(touched: list[str], tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def touched(copy: Path) -> list[str]:
+    """The paths that the steps touch, after they have been applied."""
+    return copy_with_steps(PAGE, copy)
+
+
+@pytest.fixture(scope="module")
+def environ(touched: list[str], copy: Path) -> dict[str, str]:
     """What makes a Python process import the changed copy."""
-    return {"PYTHONPATH": str(tmp_path / "src")}
+    return {"PYTHONPATH": str(copy / "src")}
 
 
-@pytest.fixture
-def http(environ: dict[str, str], tmp_path: Path) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def http(environ: dict[str, str], copy: Path) -> Iterator[httpx.Client]:
     """An authorised client of a server of the changed copy, on a home that the copy made."""
-    home = ["--home", str(tmp_path / "home")]
+    home = ["--home", str(copy / "home")]
     made = output_of(["-m", "queryrun.cli", "init", *home, "--json"], environ)
     command = [sys.executable, "-m", "queryrun.cli", "serve", *home]
-    process, url = start_serving(command, tmp_path / "log", environ)
+    process, url = start_serving(command, copy / "log", environ)
     try:
         with httpx.Client(base_url=url, timeout=60) as client:
             form = {"grant_type": "client_credentials"} | json.loads(made)

@@ -6,16 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from queryrun.cli.home import init_home
 from tests.docs.executed import ROOT
 from tests.docs.worked_example import copy_with_steps
-from tests.e2e.conftest import Server, ServerHarness, harness
-
-__all__ = ["harness"]
+from tests.e2e.conftest import Server, ServerHarness
 
 PAGE = "docs/contributing/add-an-engine.md"
 FOLDER = "src/queryrun/engines/sqlite/"
@@ -26,38 +26,45 @@ SELECT sum(n % 7) FROM numbers
 """
 
 
-@pytest.fixture
-def touched(tmp_path: Path) -> list[str]:
-    """The paths that the steps touch, after they have been applied in `tmp_path`."""
-    return copy_with_steps(PAGE, tmp_path)
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the steps are applied."""
+    return tmp_path_factory.mktemp("copy")
 
 
-@pytest.fixture
-def environ(touched: list[str], tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def touched(copy: Path) -> list[str]:
+    """The paths that the steps touch, after they have been applied."""
+    return copy_with_steps(PAGE, copy)
+
+
+@pytest.fixture(scope="module")
+def environ(touched: list[str], copy: Path) -> dict[str, str]:
     """What makes a Python process import the changed copy."""
-    return {"PYTHONPATH": str(tmp_path / "src")}
+    return {"PYTHONPATH": str(copy / "src")}
 
 
-@pytest.fixture
-def server(environ: dict[str, str], harness: ServerHarness) -> Server:
+@pytest.fixture(scope="module")
+def server(environ: dict[str, str], copy: Path) -> Iterator[Server]:
     """A server of the changed copy, whose source is a SQLite file."""
+    home = init_home(copy / "home", entity="main", factor=None)
+    harness = ServerHarness(home, copy / "log")
     data = harness.made.home / "main.sqlite"
     with closing(sqlite3.connect(data)) as database, database:
         database.execute("CREATE TABLE account (id INTEGER, name TEXT)")
         database.executemany("INSERT INTO account VALUES (?, ?)", [(1, "ann"), (2, None)])
     source = {"ENGINE": "sqlite", "DIALECT": "native", "DATA": str(data)}
     settings = {f"QUERYRUN_SOURCES__LIVE__{name}": text for name, text in source.items()}
-    return harness.serve(environ | settings)
+    yield harness.serve(environ | settings)
+    harness.close()
 
 
 def test_an_engine_is_a_folder_and_an_entry(touched: list[str]) -> None:
     assert {path for path in touched if not path.startswith(FOLDER)} == {REGISTRY}
 
 
-def test_the_new_code_is_formatted_and_passes_the_linter(
-    touched: list[str], tmp_path: Path
-) -> None:
-    paths = [str(tmp_path / path) for path in touched]
+def test_the_new_code_is_formatted_and_passes_the_linter(touched: list[str], copy: Path) -> None:
+    paths = [str(copy / path) for path in touched]
     configuration = ["--config", str(ROOT / "pyproject.toml")]
     for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
         done = run("ruff", *command, *configuration, *paths)

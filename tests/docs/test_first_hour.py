@@ -19,8 +19,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.docs.executed import Block, Workspace, blocks_of
-from tests.docs.test_how_to import PAGES
+from tests.docs.executed import Block, Workspace, blocks_of, pages_for_one_server
 from tests.e2e.test_wheels import Environment, installed, link, sources, wheels
 from tests.ports import free_port
 
@@ -155,7 +154,7 @@ def test_a_stranger_gets_through_the_readme_the_tutorial_and_every_how_to(
         printed = (in_readme.directory / "curl.out").read_text()
         assert printed.startswith("status,accounts\n")
         assert '"state":"canceled"' in printed
-        for name in PAGES:
+        for name in pages_for_one_server():
             execute_how_to(machine, name, in_readme.directory / "home", port)
     run_the_tutorial(machine, str(free_port()))
     with capsys.disabled():

@@ -1,4 +1,4 @@
-"""The README's commands do what it documents, executed verbatim."""
+"""What the README says of a clone; `test_first_hour.py` executes the rest of it, in order."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import re
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
-
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
 
 
 def targets() -> set[str]:
@@ -84,37 +80,3 @@ def run_block(text: str, directory: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """A directory that looks like the clone: the same .venv and Makefile, nothing else."""
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    return tmp_path
-
-
-@pytest.fixture
-def url(directory: Path) -> Iterator[str]:
-    """The README's second block, its server on a free port instead of 8080."""
-    init, serve = [line for line in BLOCKS[1].splitlines() if line.startswith(".venv")]
-    run_block(init, directory)
-    port = free_port()
-    command = serve.replace("--port 8080", f"--port {port}").split()
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=directory, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ
-        )
-    assert process.stdout is not None
-    assert any("listening" in line for line in process.stdout)
-    yield f"127.0.0.1:{port}"
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=30)
-    process.stdout.close()
-
-
-def test_the_curl_commands_fetch_a_result_and_cancel_a_runaway(url: str, directory: Path) -> None:
-    output = run_block(BLOCKS[2].replace("127.0.0.1:8080", url), directory)
-    assert output.startswith("status,accounts\n")
-    counts = dict(re.findall(r"^(\w+),(\d+)$", output, flags=re.MULTILINE))
-    assert {"Active", "Canceled"} <= set(counts)
-    assert '"state":"canceled"' in output

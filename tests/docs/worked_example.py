@@ -48,8 +48,12 @@ def steps_of(page: str) -> Iterator[Step]:
 
 
 def copy_with_steps(page: str, directory: Path) -> list[str]:
-    """Copy `src` to `directory` and apply the steps of the page there; the paths it touched."""
-    shutil.copytree(ROOT / "src", directory / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy `src` to `directory` and apply the steps of the page there; the paths it touched.
+
+    Compiled files come along: a server of the copy starts in a second and not in six. What another
+    process is just writing does not.
+    """
+    shutil.copytree(ROOT / "src", directory / "src", ignore=shutil.ignore_patterns("*.pyc.*"))
     touched = []
     for step in steps_of(page):
         _apply(step, directory / step.path)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import httpx2 as httpx
 import pytest
 
 from queryrun.auth.model import IssuedSecret
+from queryrun.cli.clients import NewClient, create
 from queryrun.cli.home import MadeHome, init_home
 from queryrun.runs.model import StopReason
 from queryrun.runs.store import CancelRequested
@@ -74,6 +75,13 @@ class Server:
 
     def cancel(self, run_id: str, **headers: str) -> httpx.Response:
         return self.http.post(f"/v2/query_runs/{run_id}/cancel", headers=headers)
+
+    def cancel_unfinished(self) -> None:
+        """Cancel the client's runs that wait or run."""
+        for state in ("accepted", "in_progress"):
+            clause = {"filter[]": f"state.EQ:{state}"}
+            for run in self.http.get("/v2/query_runs", params=clause).json()["data"]:
+                self.cancel(run["id"])
 
     def finished(self, run_id: str) -> dict[str, Any]:
         """The run once it has finished, a failed one with its `error`. The server waits for it; a
@@ -279,6 +287,31 @@ def harness(tmp_path: Path) -> Iterator[ServerHarness]:
 def serve(harness: ServerHarness) -> Callable[..., Server]:
     """Start a server on the home."""
     return harness.serve
+
+
+@pytest.fixture(scope="session")
+def common_harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerHarness]:
+    """A home without tables and a server with the default settings, for all tests of a process
+    that do nothing to them that another would notice: most of a test's time would be the start."""
+    directory = tmp_path_factory.mktemp("common")
+    harness = ServerHarness(
+        init_home(directory / "home", entity="main", factor=None), directory / "log"
+    )
+    harness.serve()
+    yield harness
+    harness.close()
+
+
+@pytest.fixture
+def common(common_harness: ServerHarness) -> Iterator[Server]:
+    """That server as a client of the test's own, which sees no other test's runs. What a failed
+    test leaves running is canceled."""
+    (server,) = common_harness.servers
+    issued = create(server.made.home, NewClient(["main"], name="test"))
+    with common_harness.as_client(server, issued) as http:
+        own = replace(server, http=http, made=replace(server.made, issued=issued))
+        yield own
+        own.cancel_unfinished()
 
 
 def authorize(http: httpx.Client, issued: IssuedSecret) -> None:

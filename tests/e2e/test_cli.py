@@ -172,6 +172,7 @@ def test_a_table_shows_every_digit_of_the_file(shell: Shell) -> None:
 def test_statements_of_a_script_run_in_turn_until_one_fails(shell: Shell) -> None:
     done = shell("run", stdin="SELECT 1 AS a; SELECT ';' AS b;\nSELECT nosuch; SELECT 4 AS d")
     assert (done.returncode, done.stdout) == (3, "a\n1\nb\n;\n")
+    assert "the statement begins in line 2 of standard input" in done.stderr
     refused = shell("run", "SELECT 1; SELECT 2", "-o", "out.csv")
     assert refused.returncode == 1
     assert "run them one by one" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -9,23 +10,30 @@ import httpx2 as httpx
 import pytest
 
 from queryrun.cli.clients import NewClient, create
+from queryrun.cli.home import init_home
 from tests.e2e.conftest import ServerHarness
 
 ROWS = "(SELECT * FROM (VALUES (1, 'north'), (2, 'south'), (3, 'south'), (4, NULL)) t(id, org))"
 
 
-@pytest.fixture(params=["files", "database"])
-def source(request: pytest.FixtureRequest, harness: ServerHarness) -> dict[str, str]:
-    """The same tables as Parquet files and in a DuckDB file; `plain` has no org column."""
-    orgs = {"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org"}
-    directory = harness.made.data_dir
+@pytest.fixture(scope="module", params=["files", "database"])
+def harness(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerHarness]:
+    """The same tables as Parquet files and in a DuckDB file, served; `plain` has no org column."""
+    root = tmp_path_factory.mktemp("orgs")
+    made = ServerHarness(init_home(root / "home", entity="main", factor=None), root / "log")
+    settings = {"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org"}
     if request.param == "files":
-        _write_files(directory)
-        return orgs
-    with duckdb.connect(str(directory / "d.duckdb")) as connection:
-        connection.execute(f"CREATE TABLE account AS {ROWS}")
-        connection.execute("CREATE TABLE plain AS SELECT 1 AS id")
-    return orgs | {"QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/d.duckdb"}
+        _write_files(made.made.data_dir)
+    else:
+        settings |= {"QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/d.duckdb"}
+        with duckdb.connect(str(made.made.data_dir / "d.duckdb")) as connection:
+            connection.execute(f"CREATE TABLE account AS {ROWS}")
+            connection.execute("CREATE TABLE plain AS SELECT 1 AS id")
+    made.serve(settings)
+    yield made
+    made.close()
 
 
 def _write_files(directory: Path) -> None:
@@ -43,11 +51,9 @@ def ids(http: httpx.Client, sql: str, **headers: str) -> list[str]:
     return httpx.get(run["file"]["url"]).text.split()[1:]
 
 
-def test_a_client_with_orgs_sees_only_their_rows(
-    harness: ServerHarness, source: dict[str, str]
-) -> None:
+def test_a_client_with_orgs_sees_only_their_rows(harness: ServerHarness) -> None:
     issued = create(harness.made.home, NewClient(["main"], orgs=["south", "west"]))
-    server = harness.serve(source)
+    (server,) = harness.servers
     with harness.as_client(server, issued) as http:
         assert ids(http, "SELECT id FROM account ORDER BY id") == ["2", "3"]
         assert ids(http, "WITH a AS (SELECT * FROM Account) SELECT id FROM a ORDER BY 1") == [
@@ -57,11 +63,9 @@ def test_a_client_with_orgs_sees_only_their_rows(
         assert ids(http, "SELECT id FROM plain") == ["1"]
 
 
-def test_the_header_can_narrow_the_orgs_but_not_widen_them(
-    harness: ServerHarness, source: dict[str, str]
-) -> None:
+def test_the_header_can_narrow_the_orgs_but_not_widen_them(harness: ServerHarness) -> None:
     issued = create(harness.made.home, NewClient(["main"], orgs=["north", "south"]))
-    server = harness.serve(source)
+    (server,) = harness.servers
     with harness.as_client(server, issued) as http:
         narrowed = {"zuora-org-ids": "north"}
         assert ids(http, "SELECT id FROM account ORDER BY id", **narrowed) == ["1"]
@@ -71,23 +75,14 @@ def test_the_header_can_narrow_the_orgs_but_not_widen_them(
         assert response.json()["errors"][0]["parameter"] == "zuora-org-ids"
 
 
-def test_a_client_without_orgs_sees_every_row(
-    harness: ServerHarness, source: dict[str, str]
-) -> None:
-    server = harness.serve(source)
+def test_a_client_without_orgs_sees_every_row(harness: ServerHarness) -> None:
+    (server,) = harness.servers
     assert ids(server.http, "SELECT id FROM account ORDER BY id") == ["1", "2", "3", "4"]
 
 
 def test_a_qualified_table_name_does_not_bypass_the_orgs(harness: ServerHarness) -> None:
-    with duckdb.connect(str(harness.made.data_dir / "d.duckdb")) as connection:
-        connection.execute(f"CREATE TABLE account AS {ROWS}")
     issued = create(harness.made.home, NewClient(["main"], orgs=["south"]))
-    server = harness.serve(
-        {
-            "QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org",
-            "QUERYRUN_SOURCES__LIVE__DATA": "data/{entity}/d.duckdb",
-        }
-    )
+    (server,) = harness.servers
     with harness.as_client(server, issued) as http:
         for name in ("main.account", "data.account", "data.main.account", '"data"."main".account'):
             body = {"sql": f"SELECT * FROM {name}", "content_type": "csv"}

@@ -8,19 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.e2e.conftest import Server, ServerHarness
-
-
-@pytest.fixture
-def server(harness: ServerHarness) -> Server:
-    """A server."""
-    return harness.serve()
+from tests.e2e.conftest import Server
 
 
 def command(server: Server, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """The command line as the home's first client."""
+    """The command line as the server's client."""
     environ = os.environ | {
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "QUERYRUN_URL": server.url,
@@ -36,19 +28,19 @@ def command(server: Server, tmp_path: Path, *arguments: str) -> subprocess.Compl
     )
 
 
-def test_rows_go_into_a_device_a_stream_and_through_a_link(server: Server, tmp_path: Path) -> None:
+def test_rows_go_into_a_device_a_stream_and_through_a_link(common: Server, tmp_path: Path) -> None:
     sql = "SELECT 42 AS a"
     device = tmp_path / "null"
     try:
         os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 3))
     except PermissionError:
         device.symlink_to("/dev/null")
-    command(server, tmp_path, "run", sql, "--output", str(device))
+    command(common, tmp_path, "run", sql, "--output", str(device))
     assert stat.S_ISCHR(device.stat().st_mode)
     for stream in ("-", "/dev/stdout"):
-        done = command(server, tmp_path, "run", sql, "--quiet", "--output", stream)
+        done = command(common, tmp_path, "run", sql, "--quiet", "--output", stream)
         assert done.stdout == b"a\n42\n"
     link = tmp_path / "link.csv"
     link.symlink_to(tmp_path / "file.csv")
-    command(server, tmp_path, "run", sql, "--output", str(link))
+    command(common, tmp_path, "run", sql, "--output", str(link))
     assert (link.is_symlink(), (tmp_path / "file.csv").read_text()) == (True, "a\n42\n")

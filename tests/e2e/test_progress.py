@@ -72,8 +72,8 @@ def test_progress_never_decreases_and_the_stream_ends_with_the_run(serve: Serve)
     }
 
 
-def test_a_broken_stream_is_resumed(serve: Serve) -> None:
-    server = serve()
+def test_a_broken_stream_is_resumed(common: Server) -> None:
+    server = common
     run_id = server.submit(RUNAWAY)["id"]
     stream = events(server, run_id)
     accepted = next(stream)
@@ -99,6 +99,6 @@ def test_neither_a_wait_nor_a_stream_delays_the_shutdown(serve: Serve) -> None:
         assert server.process.wait(timeout=30) == 0
 
 
-def test_responses_have_no_server_header(serve: Serve) -> None:
-    response = httpx.get(f"{serve().url}/healthz")
+def test_responses_have_no_server_header(common: Server) -> None:
+    response = httpx.get(f"{common.url}/healthz")
     assert "server" not in response.headers

@@ -1,7 +1,8 @@
 """A server that kills itself, kill -9, before or after one call of a part of it.
 
-    python -m tests.faults.crashing_server PART.METHOD:before|after --home HOME --port 0
+    python -m tests.faults.crashing_server --home HOME --port 0
 
+Where it crashes is in a file `crash-at` of the home, `PART.METHOD:before|after`, once there is one.
 The parts are wrapped from outside; the production code has no such points. `after` is the
 commit that was done and whose reply was lost. `runs.save_handle` says that it was reached, by a
 file `reached` in the home, and first waits for a cancel, so that the cancel comes before the handle
@@ -28,31 +29,45 @@ from queryrun.settings.file import load
 from queryrun.wiring.node import build_node
 from queryrun.wiring.resources import NodeResources, open_resources
 
+CRASH_AT = "crash-at"
+"""The file in the home that names the call which ends the process."""
 REACHED = "reached"
 """The file in the home that says that a crash now waits for a cancel."""
+PARTS = ("runs", "workers", "results")
 
 
 class Crashing:
-    """Any part; one of its methods ends the process."""
+    """A part; the method that the file in the home names ends the process."""
 
-    def __init__(self, part: Any, method: str, moment: str, reached: Path) -> None:
+    def __init__(self, part: Any, name: str, home: Path) -> None:
         self._part = part
-        self._reached = reached
-        self._method = method
-        self._moment = moment
+        self._name = name
+        self._home = home
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._part, name)
-        if name != self._method:
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._part, method)
+        call, _, moment = self._crash_at().partition(":")
+        if call != f"{self._name}.{method}":
             return found
-        return self._blocking(found) if name == "discard" else self._crashing(found)
+        is_before = moment == "before"
+        if method == "discard":
+            return self._blocking(found, is_before)
+        return self._crashing(found, is_before, waits=method == "save_handle")
 
-    def _crashing(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _crash_at(self) -> str:
+        try:
+            return (self._home / CRASH_AT).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _crashing(
+        self, call: Callable[..., Any], is_before: bool, *, waits: bool
+    ) -> Callable[..., Any]:
         async def crashing(*args: Any, **kwargs: Any) -> Any:
-            if self._method == "save_handle":
-                self._reached.touch()
+            if waits:
+                (self._home / REACHED).touch()
                 await self._until_canceling(args[0])
-            if self._moment == "before":
+            if is_before:
                 die()
             try:
                 return await call(*args, **kwargs)
@@ -61,9 +76,9 @@ class Crashing:
 
         return crashing
 
-    def _blocking(self, call: Callable[..., Any]) -> Callable[..., Any]:
+    def _blocking(self, call: Callable[..., Any], is_before: bool) -> Callable[..., Any]:
         def crashing(*args: Any) -> None:
-            if self._moment == "before":
+            if is_before:
                 die()
             call(*args)
             die()
@@ -81,9 +96,8 @@ def die() -> None:
 
 
 def main() -> None:
-    """Serve until the point is reached."""
+    """Serve until the call is reached."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("point")
     arguments.add_argument("--home", type=Path, required=True)
     arguments.add_argument("--host", default="127.0.0.1")
     arguments.add_argument("--port", type=int, default=0)
@@ -92,18 +106,17 @@ def main() -> None:
     listener = listen(given.host, given.port)
 
     async def serve() -> None:
-        resources = crashing_resources(open_resources(settings), given.point, given.home / REACHED)
+        resources = crashing_resources(open_resources(settings), given.home)
         await serve_node(build_node(settings, url_of(listener), resources), listener)
 
     uvloop.run(serve())
 
 
-def crashing_resources(resources: NodeResources, point: str, reached: Path) -> NodeResources:
-    """The resources with the part that `point` names made to crash."""
-    name, _, moment = point.partition(":")
-    part, _, method = name.partition(".")
-    broken: Any = Crashing(getattr(resources, part), method, moment, reached)
-    changed: dict[str, Any] = {part: broken}
+def crashing_resources(resources: NodeResources, home: Path) -> NodeResources:
+    """The resources with parts that may crash."""
+    changed: dict[str, Any] = {
+        name: Crashing(getattr(resources, name), name, home) for name in PARTS
+    }
     return replace(resources, **changed)
 
 

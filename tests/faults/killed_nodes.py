@@ -34,6 +34,7 @@ ENVIRON = {
     "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
     "QUERYRUN_SOURCES__LIVE__MAX_RETRIES": "20",
 }
+PROGRAM = ("tests.faults.brief_deliveries", "serve")
 SQL = "SELECT sum(i) AS s FROM range(300000) t(i)"
 RUNS_PER_KILL = 4
 TIMEOUT_S = 180.0
@@ -95,7 +96,7 @@ def kill_again_and_again(
     harness = ServerHarness(init_home(folder / "home", entity="main", factor=None), folder / "log")
     try:
         with _receiving() as receiver:
-            server = harness.serve(ENVIRON)
+            server = harness.serve(ENVIRON, PROGRAM)
             url = f"http://127.0.0.1:{receiver.server_port}/"
             assert server.http.post("/v2/webhooks", json={"url": url}).status_code == 201
             for _ in _counted(kills, limit_s, outcome):
@@ -104,7 +105,7 @@ def kill_again_and_again(
                 time.sleep(chance.uniform(0, 0.4))
                 server.kill()
                 server.http.close()
-                server = harness.serve(ENVIRON)
+                server = harness.serve(ENVIRON, PROGRAM)
             _judge(server, receiver.messages, outcome)
     finally:
         harness.close()
@@ -119,7 +120,7 @@ def kill_nodes_of_a_cluster(
     chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - moments, not secrets
     cluster.environ.update(ENVIRON)
     with _receiving() as receiver:
-        nodes = [cluster.start(), cluster.start()]
+        nodes = [cluster.start(program=("-m", *PROGRAM)) for _ in range(2)]
         url = f"http://127.0.0.1:{receiver.server_port}/"
         assert nodes[0].http.post("/v2/webhooks", json={"url": url}).status_code == 201
         for _ in _counted(kills, limit_s, outcome):
@@ -129,7 +130,7 @@ def kill_nodes_of_a_cluster(
             killed = chance.randrange(2)
             nodes[killed].kill()
             nodes[killed].http.close()
-            nodes[killed] = cluster.start()
+            nodes[killed] = cluster.start(program=("-m", *PROGRAM))
         _judge(nodes[0], receiver.messages, outcome)
     return outcome
 

@@ -13,6 +13,7 @@ from queryrun.results.formats import ContentEncoding
 from queryrun.runs.model import (
     Cancellation,
     EngineStop,
+    Output,
     Run,
     Stage,
 )
@@ -138,21 +139,21 @@ def public_key() -> str:
     ).decode()
 
 
-@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
-@pytest.mark.parametrize(
-    "encoding", [ContentEncoding.NONE, ContentEncoding.GZIP, ContentEncoding.ZIP]
-)
-async def test_writing_compressing_encrypting(
-    made: MadeHome, encoding: ContentEncoding, encrypted: bool
-) -> None:
+async def test_writing_compressing_encrypting(made: MadeHome) -> None:
     """Compressing, encrypting and storing are one pass, so all of it is the stage `writing`."""
     async with open_node(made, roles=HELD_WORKERS, environ=ALL_ROWS) as harness:
-        output = encoded(encoding, public_key() if encrypted else None)
-        run_id = await harness.submit(f"{ENDLESS_ROWS} /* hold writing */", output)
-        await harness.wait_stage(run_id, Stage.WRITING)
-        await until(lambda: bool(harness.result_files()), "an unfinished file")
-        run = await harness.cancel(run_id)
-        assert_canceled(harness, run, Stage.WRITING, EngineStop.KILLED)
+        for encoding in (ContentEncoding.NONE, ContentEncoding.GZIP, ContentEncoding.ZIP):
+            for key in (None, public_key()):
+                await cancel_while_writing(harness, encoded(encoding, key))
+
+
+async def cancel_while_writing(harness: NodeHarness, output: Output) -> None:
+    """A run with this output, once a part of its file is there; then nothing is left of it."""
+    run_id = await harness.submit(f"{ENDLESS_ROWS} /* hold writing */", output)
+    await harness.wait_stage(run_id, Stage.WRITING)
+    await until(lambda: bool(harness.result_files()), "an unfinished file")
+    run = await harness.cancel(run_id)
+    assert_canceled(harness, run, Stage.WRITING, EngineStop.KILLED)
 
 
 @pytest.mark.parametrize("moment", ["uploading", "committed"])

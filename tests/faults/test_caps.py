@@ -20,37 +20,45 @@ pytestmark = pytest.mark.anyio
 SORT = "SELECT i, hash(i) AS h FROM range(60000000) t(i) ORDER BY h"
 
 
-@pytest.mark.parametrize("level", list(Level))
-async def test_what_runs_is_limited_while_it_runs(made: MadeHome, level: Level) -> None:
-    """Set over HTTP, it holds for what begins from then on; removed, the source's own does."""
+async def set_limit(
+    harness: NodeHarness, level: Level, subject: str, name: str, value: int | None
+) -> None:
+    """Set it, or remove it, and have the node know."""
+    await harness.node.database.limits.set_limit(level, subject, name, value)
+    assert harness.node.runs.limiter is not None
+    harness.node.runs.limiter.forget()
+
+
+async def test_what_runs_is_limited_while_it_runs_at_every_level(made: MadeHome) -> None:
+    """It holds for what begins from then on; removed, the source's own does."""
     async with open_node(made) as harness:
-        limits = harness.node.database.limits
-        subject = {
+        subjects = {
             Level.TENANT: harness.made.entity.tenant_id,
             Level.ENTITY: harness.made.entity.id,
             Level.CLIENT: harness.made.issued.client.id,
             Level.SOURCE: "live",
-        }[level]
-        await limits.set_limit(level, subject, "running", 1)
-        assert harness.node.runs.limiter is not None
-        harness.node.runs.limiter.forget()
-        first, second = [await harness.submit(RUNAWAY) for _ in range(2)]
-        await harness.wait_computing(first)
-        assert (await harness.read(second)).state is RunState.ACCEPTED
-        await limits.set_limit(level, subject, "running", None)
-        harness.node.runs.limiter.forget()
-        third = await harness.submit(RUNAWAY)
-        await harness.wait_computing(second)
-        for run_id in (first, second, third):
-            await harness.cancel(run_id)
+        }
+        assert set(subjects) == set(Level)
+        for level, subject in subjects.items():
+            await assert_one_runs_at_a_time(harness, level, subject)
+
+
+async def assert_one_runs_at_a_time(harness: NodeHarness, level: Level, subject: str) -> None:
+    """While there is a limit of one, a second run waits; without it, it begins."""
+    await set_limit(harness, level, subject, "running", 1)
+    first, second = [await harness.submit(RUNAWAY) for _ in range(2)]
+    await harness.wait_computing(first)
+    assert (await harness.read(second)).state is RunState.ACCEPTED, level
+    await set_limit(harness, level, subject, "running", None)
+    third = await harness.submit(RUNAWAY)
+    await harness.wait_computing(second)
+    for run_id in (first, second, third):
+        assert (await harness.cancel(run_id)).state is RunState.CANCELED
 
 
 async def with_limit(harness: NodeHarness, name: str, value: int, sql: str) -> Run:
     """A run of the caller whose entity has this limit."""
-    entity_id = harness.made.entity.id
-    await harness.node.database.limits.set_limit(Level.ENTITY, entity_id, name, value)
-    assert harness.node.runs.limiter is not None
-    harness.node.runs.limiter.forget()
+    await set_limit(harness, Level.ENTITY, harness.made.entity.id, name, value)
     run_id = await harness.submit(sql)
     return await harness.wait_finished(run_id)
 
@@ -65,25 +73,40 @@ def assert_limited(run: Run, name: str) -> None:
     assert run.cancellation.reason is StopReason.LIMIT
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "sql"),
-    [
-        ("cpu_s", 1, RUNAWAY),
-        ("cpu_s_per_day", 1, RUNAWAY),
-        ("time_s", 1, RUNAWAY),
-        ("rows", 1000, ENDLESS_ROWS),
-        ("result_bytes", 100_000, ENDLESS_ROWS),
-        ("written_bytes_per_month", 100_000, ENDLESS_ROWS),
-    ],
+CAPS = (
+    ("cpu_s", 1, RUNAWAY),
+    ("time_s", 1, RUNAWAY),
+    ("rows", 1000, ENDLESS_ROWS),
+    ("result_bytes", 100_000, ENDLESS_ROWS),
 )
-async def test_a_statement_that_passes_a_cap_is_stopped(
+OF_A_PERIOD = (
+    ("cpu_s_per_day", 1, RUNAWAY),
+    ("written_bytes_per_month", 100_000, ENDLESS_ROWS),
+)
+"""What earlier runs used counts, so each has a node and a home of its own."""
+
+
+async def assert_stopped(harness: NodeHarness, name: str, value: int, sql: str) -> None:
+    """It is stopped at the cap, and leaves nothing."""
+    run = await with_limit(harness, name, value, sql)
+    assert_limited(run, name)
+    assert harness.result_files() == []
+    assert harness.workers_of(run.id) == []
+
+
+async def test_a_statement_that_passes_a_cap_is_stopped(made: MadeHome) -> None:
+    async with open_node(made) as harness:
+        for name, value, sql in CAPS:
+            await assert_stopped(harness, name, value, sql)
+            await set_limit(harness, Level.ENTITY, harness.made.entity.id, name, None)
+
+
+@pytest.mark.parametrize(("name", "value", "sql"), OF_A_PERIOD)
+async def test_a_statement_that_passes_the_cap_of_a_period_is_stopped(
     made: MadeHome, name: str, value: int, sql: str
 ) -> None:
     async with open_node(made) as harness:
-        run = await with_limit(harness, name, value, sql)
-        assert_limited(run, name)
-        assert harness.result_files() == []
-        assert harness.workers_of(run.id) == []
+        await assert_stopped(harness, name, value, sql)
 
 
 async def test_a_statement_that_spills_more_than_it_may_is_stopped(made: MadeHome) -> None:

@@ -69,6 +69,7 @@ def _with_source(message: str, tree: Mapping[str, Any]) -> str:
 
 def _text(path: Path) -> str:
     """The file's text; empty when there is none. Editors may have put a byte order mark first."""
+    refuse_pipe(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -81,6 +82,15 @@ def _text(path: Path) -> str:
             f"{path.name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; "
             "save the file as UTF-8"
         ) from error
+
+
+def refuse_pipe(path: Path) -> None:
+    """`ConfigurationError` for a named pipe: reading one waits until somebody writes, silently.
+
+    What else is wrong with the path, opening it says.
+    """
+    if path.is_fifo():
+        raise ConfigurationError(f"{path} is a named pipe: put a file there")
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -62,6 +62,7 @@ from queryrun.services.preview.client import PreviewClient
 from queryrun.services.remote_stop.client import RemoteStopClient
 from queryrun.settings import SPILL_NAME, Settings
 from queryrun.settings.checks import limit_values
+from queryrun.settings.file import refuse_pipe
 from queryrun.webhooks.limit_notices import LimitNotices
 from queryrun.wiring.audit import node_started
 from queryrun.wiring.database import make_limiter
@@ -521,6 +522,7 @@ def _link_key(path: Path) -> bytes:
 
     Whoever guesses it can make links to every file, so a short one is none.
     """
+    refuse_pipe(path)
     try:
         key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:

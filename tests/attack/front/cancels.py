@@ -35,7 +35,7 @@ def _flooding(server: Server, kind: str) -> Callable[[threading.Event], None]:
     before="19 s (bound 2 s)",
     bar=2.0,
     unit="s until canceled",
-    timeout_s=300,
+    timeout_s=600,
 )
 def cancels_under_floods(targets: Targets) -> Outcome:
     """The longest of all cancels, from request to `canceled`, under each kind of flood."""

@@ -84,7 +84,7 @@ def dripping_heads(targets: Targets) -> Outcome:
     before="all, and the download broke",
     bar=0,
     unit="requests of others refused",
-    timeout_s=90,
+    timeout_s=180,
 )
 def descriptors_used_up(targets: Targets) -> Outcome:
     """Others are served, a running download ends whole, and `/readyz` names the limit."""

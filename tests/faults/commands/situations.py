@@ -113,6 +113,17 @@ def file_instead(name: str) -> Spoil:
     return spoil
 
 
+def fifo_instead(name: str) -> Spoil:
+    """There is a named pipe where a file or directory of the home must be: nobody writes to it."""
+
+    def spoil(workspace: Workspace) -> None:
+        path = workspace.home / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    return spoil
+
+
 def mode(name: str, bits: int) -> Spoil:
     """The owner may not do this with a file of the home. Root may, so it gives that up."""
 
@@ -363,6 +374,22 @@ SITUATIONS: tuple[Situation, ...] = (
         "spill: a file", _P, file_instead("spill"), fails=False, words=("spill",), only=("serve",)
     ),
     Situation("data: a file", _H, file_instead("data"), fails=False),
+    Situation("data: a pipe", _H, fifo_instead("data"), fails=False),
+    Situation("configuration: a pipe", _H, fifo_instead("queryrun.toml"), words=("queryrun.toml",)),
+    Situation(
+        "link key: a pipe", _P, fifo_instead("link.key"), words=("link.key",), only=("serve",)
+    ),
+    Situation(
+        "results: a pipe",
+        _P,
+        fifo_instead("results"),
+        fails=False,
+        words=("results",),
+        only=("serve",),
+    ),
+    Situation(
+        "spill: a pipe", _P, fifo_instead("spill"), fails=False, words=("spill",), only=("serve",)
+    ),
     Situation(
         "home: in use by another server",
         _P,
@@ -392,6 +419,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("database: cut in half", _D, _cut(0.5), words=("damaged",)),
     Situation("database: cut after one page", _D, _cut(4096), words=("damaged",)),
     Situation("database: a directory", _D, directory_instead("queryrun.db")),
+    Situation("database: a pipe", _D, fifo_instead("queryrun.db")),
     Situation("database: another program's", _D, _other_database),
     Situation("database: of a newer version", _D, _newer_database),
     Situation("database: locked", _D, _locked_database, fails=False, words=("locked",)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -14,10 +15,11 @@ from queryrun.sql.check import check_statement
 from queryrun.sql.guard import Refusal
 from queryrun.sql.nesting import MAX_NESTING, TOO_DEEP
 from queryrun.sql.trino.translate import read
+from queryrun.sql.validate import validate_trino
 
 
-def lines_executed(statement: str) -> int:
-    """The lines of our own code that run to parse a statement."""
+def lines_executed(statement: str, handle: Callable[[str], object] = read) -> int:
+    """The lines of our own code that run to parse a statement, or to `handle` it otherwise."""
     count = 0
 
     def trace(frame: FrameType, event: str, _argument: Any) -> Any:
@@ -28,7 +30,7 @@ def lines_executed(statement: str) -> int:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        read(statement)
+        handle(statement)
     except RunFailed:
         pass
     finally:
@@ -41,6 +43,19 @@ def test_the_steps_grow_no_faster_than_the_length(shape: str) -> None:
     shorter, longer = SHAPES[shape](2_000), SHAPES[shape](6_000)
     growth = len(longer) / len(shorter)
     assert lines_executed(longer) <= 1.2 * growth * lines_executed(shorter)
+
+
+def _many_names(count: int) -> str:
+    return f"WITH {', '.join(f'n{number} AS (SELECT 1 x)' for number in range(count))} SELECT 1"
+
+
+def test_compiling_many_names_takes_steps_in_proportion_to_them() -> None:
+    """Each is another name than all before it."""
+    fewer, more = (
+        lines_executed(_many_names(count), lambda text: validate_trino(text, []))
+        for count in (50, 200)
+    )
+    assert more <= 1.2 * 4 * fewer
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ the rest. So no digit of a number is lost before its type is known.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 import msgspec
 import pyarrow as pa
 
-from queryrun.tables.text.faults import FileFault, cut
+from queryrun.tables.text.faults import NOT_UTF8, NOT_UTF8_ADVICE, FileFault, cut
 from queryrun.tables.text.stream import CHUNK_BYTES, TextStream, line_breaks
 
 MAX_RECORD_BYTES = 16 * 1024**2
@@ -68,6 +69,7 @@ class _Reader:
         self._stream = stream
         self._data, self._at, self._is_at_end = b"", 0, False
         self._is_by_line = True
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self.line = 1
 
     def has_more(self) -> bool:
@@ -171,6 +173,12 @@ class _Reader:
         more = self._stream.read(CHUNK_BYTES) or b""
         self._is_at_end = not more
         self._data, self._at = self._data[self._at :] + more, 0
+        try:
+            self._utf8.decode(more, final=self._is_at_end)
+        except UnicodeDecodeError as error:
+            valid = len(self._data) - len(error.object) + error.start
+            line = self.line + line_breaks(self._data[: max(0, valid)])
+            self.fail(NOT_UTF8, NOT_UTF8_ADVICE, line)
 
 
 class UnknownKeyError(Exception):

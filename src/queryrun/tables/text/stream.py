@@ -38,8 +38,9 @@ _SIGNATURES = (
     (re.compile(rb"SQLite format 3\0|.{8}DUCK", re.S), "a database", "export its tables"),
 )
 """How files begin that are no text, whatever their names say."""
-_DAMAGE = (EOFError, ValueError, zlib.error, isal_zlib.error)
-"""What the archives' libraries raise, beside `OSError` without a number."""
+_ISAL_ERROR = cast("type[Exception]", isal_zlib.error)  # its types call it an instance
+_DAMAGE = (EOFError, ValueError, zlib.error, _ISAL_ERROR, OSError)
+"""What the archives' libraries raise; of `OSError` those without a number."""
 Check = Callable[[bytes, bool], None]
 """(chunk, is it the last) -> raises `FileFault`."""
 
@@ -270,7 +271,7 @@ class TextStream(io.RawIOBase):
                 parts.append(part)
                 size -= len(part)
             return b"".join(parts)
-        except (*_DAMAGE, OSError) as error:
+        except _DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             compression = self.file.compression or "text"
