@@ -62,12 +62,13 @@ TABLES = 8
 ROWS = 24
 _DIRECTORY = CACHE / "edges"
 _STORED_AS = {
+    "timestamp(3) with time zone": "timestamp(3)",
     "json": "varchar",
     "char(5)": "varchar",
     "interval day to second": "varchar",
     "interval year to month": "varchar",
 }
-"""Types that a file does not have, and what such a column is stored as."""
+"""Types that a file does not have as they are, and what such a column is stored as."""
 _ZONE = "America/New_York"
 
 
@@ -129,9 +130,9 @@ def query(number: int) -> str:
 
 
 def create_tables(client: TrinoClient) -> None:
-    """The tables, in the schema that the client is in."""
+    """The tables, in the schema that the client is in, unless they are there."""
     for number in range(TABLES):
-        client.run_command(f"CREATE TABLE {name_of(number)} AS {query(number)}")
+        client.run_command(f"CREATE TABLE IF NOT EXISTS {name_of(number)} AS {query(number)}")
 
 
 def write_tables() -> Path:

@@ -69,13 +69,27 @@ def page_lines() -> list[str]:
         "Names, types, rows and failures are compared. *Both fail* says that both do, "
         "not that the words are the same. *Alike* is equal or both fail. Left out are statements "
         "that ask Trino's connector `tpch` for what files do not have: its hidden column "
-        "`row_number` and its schemas `sf1`, `sf10000` and the like.\n",
+        "`row_number` and its schemas `sf1`, `sf10000` and the like."
+        "\n",
         *figures["table"],
         "",
+        *_again(figures.get("again", {})),
     ]
     for kind, found in figures["left"].items():
         lines += _causes(kind, found)
     return [*lines, *_functions(figures["functions"])]
+
+
+def _again(figures: Mapping[str, Any]) -> list[str]:
+    """What a later and smaller run found, until the next whole one replaces both."""
+    if not figures:
+        return []
+    counts = ", ".join(f"{count:,} {verdict}" for verdict, count in figures["counts"].items())
+    return [
+        f"The table is of an earlier state of the sources. On {figures['day']} the first "
+        f"{figures['size']:,} by their digests, of all kinds, were asked and judged again: "
+        f"{counts}, and nothing else.\n"
+    ]
 
 
 def _causes(kind: str, found: list[list[Any]]) -> list[str]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,7 +27,15 @@ RECORDED = CACHE / "responses.jsonl"
 MAX_ROWS = 5_000
 """A longer result is not compared: it proves no more."""
 _THREADS = 4
-_AT_ONCE = 16
+_AT_ONCE, _BOUND_AT_ONCE = 32, 12
+_BOUND = " FROM (VALUES ROW("
+_CLAUSE = re.compile(
+    r"(?<!\bDISTINCT )\bFROM\b|^SELECT (DISTINCT|ALL)\b|--|;|\.\*"
+    r"|\b(UNNEST|UNION|INTERSECT|EXCEPT|AS|LIMIT|WHERE|GROUP|HAVING|ORDER|WINDOW|OFFSET|FETCH)\b",
+    re.I,
+)
+_NAMED = re.compile(r"""\.[\w"]+\s*$|[^=<>*/%+\s-]\s+[\w"]+\s*$""")
+"""Ends with a word that may be its name: `a = b` does not."""
 _NONE = {"EXCEEDED_TIME_LIMIT", "NO_ANSWER"}
 """No response is recorded: it took too long here."""
 _SESSION = "query_max_execution_time=20s"
@@ -58,8 +68,8 @@ def record(url: str, statements: Sequence[Statement]) -> None:
 
 
 def _batches(statements: Sequence[Statement]) -> Iterator[Sequence[Statement]]:
-    for start in range(0, len(statements), 50):
-        yield statements[start : start + 50]
+    for start in range(0, len(statements), 96):
+        yield statements[start : start + 96]
 
 
 def _responses(
@@ -68,40 +78,70 @@ def _responses(
     """Each alone, and many scalars at once: a statement costs Trino some 50 ms whatever it asks."""
     scalars = [statement for statement in statements if _is_scalar(statement)]
     alone = [statement for statement in statements if not _is_scalar(statement)]
-    for start in range(0, len(scalars), _AT_ONCE):
-        yield from _together(client, scalars[start : start + _AT_ONCE])
+    bound = [statement for statement in scalars if _BOUND in statement.sql]
+    plain = [statement for statement in scalars if _BOUND not in statement.sql]
+    for some, at_once in ((plain, _AT_ONCE), (bound, _BOUND_AT_ONCE)):
+        for start in range(0, len(some), at_once):
+            yield from _together(client, some[start : start + at_once])
     for statement in alone:
         yield statement.key, _response(client, statement.sql)
 
 
 def _is_scalar(statement: Statement) -> bool:
     """Whether it is one value without a name of its own, and can be asked beside others."""
-    expression = statement.sql.partition(" FROM (VALUES ROW(")[0]
+    expression = _outermost(statement.sql.partition(_BOUND)[0])
     is_plain = statement.kind == "functions" and expression.startswith("SELECT ")
-    is_one = not re.search(
-        r"(?<!\bDISTINCT )\bFROM\b|\b(UNNEST|UNION|AS|LIMIT)\b|--|;|\.\*", expression, re.I
-    )
-    return is_plain and is_one and not re.search(r'[.\s][\w"]+\s*$', expression)
+    return is_plain and not _CLAUSE.search(expression) and not _NAMED.search(expression)
+
+
+def _outermost(sql: str) -> str:
+    """A statement without texts and without what stands in brackets."""
+    found, depth = [], 0
+    for part in re.findall(r"'[^']*'|[()\[\]]|[^'()\[\]]+|'", sql):
+        depth -= part in {")", "]"}
+        if depth <= 0:
+            found.append("''" if part[0] == "'" else part)
+        depth += part in {"(", "["}
+    return "".join(found)
 
 
 def _together(
     client: TrinoClient, statements: Sequence[Statement]
 ) -> Iterator[tuple[str, Recorded]]:
-    """As columns of one statement; where one of them fails, by halves."""
+    """As columns of one statement; without the one that is named as wrong, otherwise by halves."""
+    if not statements:
+        return
     if len(statements) == 1:
         yield statements[0].key, _response(client, statements[0].sql)
         return
-    items = ", ".join(f"(\n{statement.sql}\n)" for statement in statements)
-    found = _response(client, f"SELECT {items}")
+    items = [_item(statement.sql) for statement in statements]
+    found = _response(client, f"SELECT {', '.join(items)}")
     if not found.error and len(found.rows) == 1 and len(found.rows[0]) == len(statements):
         for statement, (_, kind), value in zip(
             statements, found.columns, found.rows[0], strict=True
         ):
             yield statement.key, Recorded([("_col0", kind)], [[value]])
         return
-    half = len(statements) // 2
-    yield from _together(client, statements[:half])
-    yield from _together(client, statements[half:])
+    middle = len(statements) // 2
+    parts = [statements[:middle], statements[middle:]]
+    if named := re.match(r"line (\d+):", found.message):
+        wrong = _item_at(items, int(named[1]))
+        parts = [[statements[wrong]], [*statements[:wrong], *statements[wrong + 1 :]]]
+    for part in parts:
+        yield from _together(client, part)
+
+
+def _item(sql: str) -> str:
+    """Its value among others, on lines of its own. Many subqueries take Trino long to plan."""
+    if _BOUND in sql:
+        return f"(\n{sql}\n)"
+    return "\n" + sql.removeprefix("SELECT ") + "\n"
+
+
+def _item_at(items: Sequence[str], line: int) -> int:
+    """The number of the item that such a line belongs to."""
+    starts = accumulate((item.count("\n") for item in items[:-1]), initial=1)
+    return max(bisect_left(list(starts), line) - 1, 0)
 
 
 def _response(client: TrinoClient, sql: str) -> Recorded:

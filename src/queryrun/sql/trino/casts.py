@@ -16,7 +16,7 @@ _SIMPLE = {
     "boolean": t.BOOLEAN, "tinyint": t.TINYINT, "smallint": t.SMALLINT, "integer": t.INTEGER,
     "int": t.INTEGER, "bigint": t.BIGINT, "real": t.REAL, "double": t.DOUBLE, "date": t.DATE,
     "varchar": t.VARCHAR, "varbinary": t.VARBINARY, "json": t.JSON, "uuid": t.UUID,
-    "ipaddress": t.IPADDRESS,
+    "ipaddress": t.IPADDRESS, t.DAYS.name: t.DAYS, t.MONTHS.name: t.MONTHS,
 }  # fmt: skip
 _MOMENTS: dict[str, Callable[[int], Type]] = {
     "timestamp": t.timestamp,

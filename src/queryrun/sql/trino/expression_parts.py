@@ -7,6 +7,8 @@ from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.ast_patterns import LabelRows
 from queryrun.sql.trino.reader import Reader
 
+_INTERVAL_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
+
 
 class PartParser(Reader):
     """Reads what other parts of the grammar are made of."""
@@ -198,8 +200,8 @@ class PartParser(Reader):
         found = ast.TypeName(token.raw.strip('"').lower(), [], [], token.at)
         if found.name == "double":
             self.take_word("PRECISION")
-        if found.name == "interval":
-            self.refuse("Casts to an interval are not supported", token.at)
+        if found.name == "interval" and self.at_word(*_INTERVAL_FIELDS):
+            found.name += f" {self._interval_fields()}"
         if self.take_op("("):
             self._type_arguments(found)
             self.expect_op(")")
@@ -214,6 +216,13 @@ class PartParser(Reader):
         while self.take_word("ARRAY"):
             found = ast.TypeName("array", [found], [], token.at)
         return found
+
+    def _interval_fields(self) -> str:
+        """`DAY TO SECOND` of the type's name; others than Trino's two types have no values."""
+        first = last = self.expect_word(*_INTERVAL_FIELDS)
+        if self.take_word("TO"):
+            last = self.expect_word(*_INTERVAL_FIELDS)
+        return f"{first.text} to {last.text}".lower()
 
     def _type_arguments(self, found: ast.TypeName) -> None:
         while True:

@@ -86,7 +86,7 @@ def _avg(c: CallCompiler, node: ast.Call) -> Typed:
         return Typed(f"CAST({c.aggregated(node, 'avg', [value.sql])} AS FLOAT)", t.REAL)
     if value.type in {t.DAYS, t.MONTHS}:
         found = c.aggregated(node, "avg", [amount(value)])
-        return of_amount(f"trunc({found})", value.type)
+        return of_amount(f"floor({found} + 0.5)", value.type)
     if not t.is_number(value.type):
         c.wrong_arguments(node, [value])
     summed = value if t.is_integer(value.type) else cast(value, t.DOUBLE)  # whole ones exactly

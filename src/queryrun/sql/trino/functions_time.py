@@ -348,9 +348,13 @@ def _to_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
 
 @special("from_unixtime")
 def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 1, 2)
+    args = c.args(node, 1, 3)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
-    zone = zone_argument(c, node, args[1], _NO_ZONE_KEY) if len(args) == 2 else ""
+    zone = ""
+    if len(args) == 2:
+        zone = zone_argument(c, node, args[1], _NO_ZONE_KEY)
+    elif len(args) == 3:
+        zone = _zone_of_offset(c, node, *args[1:])
     overflow = c.failing("Millis overflow")
     millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
     sql = (
@@ -360,6 +364,21 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(sql, t.timestamp_tz(3, zone))
 
 
+def _zone_of_offset(c: CallCompiler, node: ast.Call, hours: Typed, minutes: Typed) -> str:
+    """The zone that is so far from UTC."""
+    if not isinstance(hours.constant, int) or not isinstance(minutes.constant, int):
+        c.refuse(f"{node.name}: an offset that is no literal", node.at)
+    return _zone_at(c, node, hours.constant * 60 + minutes.constant)
+
+
+def _zone_at(c: CallCompiler, node: ast.Call, minutes: int) -> str:
+    """The name of the zone that is so far from UTC."""
+    if abs(minutes) > _MAX_OFFSET_MINUTES:
+        c.invalid(f"Invalid offset minutes {minutes}", node.at)
+    return fine.offset_name(minutes) if minutes else "UTC"
+
+
+_MAX_OFFSET_MINUTES = 14 * 60
 _NO_ZONE, _NO_ZONE_KEY = "'{}' is not a valid time zone", "Time zone not supported: {}"
 
 
@@ -385,10 +404,7 @@ def _zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
         minutes = intervals.literal_minutes(written)
     if minutes is None:
         c.refuse(f"{node.name}: an interval that is no literal of hours and minutes", node.at)
-    minutes = -minutes if negative else minutes
-    if abs(minutes) > 14 * 60:
-        c.invalid(f"Invalid offset minutes {minutes}", node.at)
-    return fine.offset_name(minutes)
+    return _zone_at(c, node, -minutes if negative else minutes)
 
 
 @special("at_timezone")

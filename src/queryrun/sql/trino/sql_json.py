@@ -25,7 +25,9 @@ _KINDS = {
     "real": "d", "boolean": "b", "varchar": "s", "char": "s", "unknown": "s",
 }  # fmt: skip
 _VALUES = frozenset([*_KINDS]) - {"unknown"}
-"""Types that JSON_VALUE makes here."""
+"""Types that JSON_VALUE makes of an item as it is."""
+_MOMENTS = frozenset(["date", "timestamp", "time"])
+"""Types that it makes of a string."""
 
 
 def exists(c: Compiler, node: ast_json.JsonExists) -> Typed:
@@ -48,27 +50,47 @@ def value(c: Compiler, node: ast_json.JsonValue) -> Typed:
     kind, length = t.VARCHAR, None
     if node.output.type is not None:
         kind, length = casts.type_of(node.output.type)
-    if kind.name not in _VALUES:
+    if kind.name not in _VALUES | _MOMENTS:
         c.refuse(f"JSON_VALUE returning {kind}", node.at)
-    call = f"qr_json_value({_arguments(c, node.path)}, {text(str(kind))})"
+    read_as = t.VARCHAR if kind.name in _MOMENTS else kind
+    call = f"qr_json_value({_arguments(c, node.path)}, {text(str(read_as))})"
     found = Typed(call, t.array(t.VARCHAR))
 
     def chosen(found: Typed) -> Typed:
         item = Typed(f"{found.sql}[2]", t.VARCHAR)
-        if kind.name in {"varchar", "char"}:
-            made = casts.explicit(item, kind, length, CastSite()).sql
-        else:
-            made = f"CAST({item.sql} AS {t.duckdb_name(kind)})"
+        made = _item_as(c, item, kind, length)
+        outcome, problem = f"{found.sql}[1]", item.sql
+        if kind.name in _MOMENTS:
+            outcome, problem = _or_no_moment(outcome, item, made, kind)
         no_items = text("cannot extract SQL scalar from JSON: JSON path found no items")
         empty = _instead(c, node.on_empty, no_items, kind, node.at)
-        error = _instead(c, node.on_error, item.sql, kind, node.at)
+        error = _instead(c, node.on_error, problem, kind, node.at)
         sql = (
-            f"CASE {found.sql}[1] WHEN 'value' THEN {made} WHEN 'empty' THEN {empty} "
+            f"CASE {outcome} WHEN 'value' THEN {made} WHEN 'empty' THEN {empty} "
             f"WHEN 'error' THEN {error} END"
         )
         return Typed(f"({sql})", kind)
 
     return c.once(found, chosen)
+
+
+def _item_as(c: Compiler, item: Typed, kind: Type, length: int | None) -> str:
+    if kind.name in _MOMENTS:
+        return casts.explicit(item, kind, None, CastSite(is_safe=True, zone=c.zone)).sql
+    if kind.name in {"varchar", "char"}:
+        return casts.explicit(item, kind, length, CastSite()).sql
+    return f"CAST({item.sql} AS {t.duckdb_name(kind)})"
+
+
+def _or_no_moment(outcome: str, item: Typed, made: str, kind: Type) -> tuple[str, str]:
+    """How it came out, and what is wrong, when an item may be no date: then that is the error."""
+    is_none = f"{outcome} = 'value' AND {item.sql} IS NOT NULL AND {made} IS NULL"
+    wrong = text(
+        "cannot extract SQL scalar from JSON: Cannot cast value to declared return type of "
+        f"function JSON_VALUE: {kind}"
+    )
+    problem = f"CASE {outcome} WHEN 'error' THEN {item.sql} ELSE {wrong} END"
+    return f"CASE WHEN {is_none} THEN 'error' ELSE {outcome} END", problem
 
 
 def _instead(

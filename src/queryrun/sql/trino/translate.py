@@ -136,9 +136,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
     with bounded(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
-    if any(varies(output.type) for output in outputs):
-        message = "A result column of several time zones is not supported"
-        raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, 0)
+    _refuse_several_zones(parsed, outputs)
     if parsed.is_stats:
         sql, outputs = stats.relation(sql, outputs)
     sql, outputs = with_text(sql, outputs, request.zone)
@@ -150,6 +148,23 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
             0,
         )
     return sql, named(outputs)
+
+
+def _refuse_several_zones(parsed: Parsed, outputs: Sequence[Output]) -> None:
+    """A file's column has one zone: another's values would lose theirs."""
+    for number, output in enumerate(outputs):
+        if varies(output.type):
+            message = "A result column of several time zones is not supported"
+            at = _item_at(parsed.node, number)
+            raise failure_at(FailureCode.NOT_SUPPORTED, message, parsed.text, at)
+
+
+def _item_at(node: ast.Query | ast.Show, number: int) -> int:
+    """Where that column of the result is written, if the statement has one item for each."""
+    body = node.body if isinstance(node, ast.Query) else None
+    if not isinstance(body, ast.Select) or any(isinstance(i.expr, ast.Star) for i in body.items):
+        return 0
+    return body.items[number].expr.at
 
 
 def named(outputs: Sequence[Output]) -> list[Output]:
