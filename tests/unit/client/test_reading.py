@@ -41,7 +41,11 @@ def zipped(*names: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("packed", [LINES, gzip.compress(LINES, mtime=0), zipped("r.json")])
+@pytest.mark.parametrize(
+    "packed",
+    [LINES, gzip.compress(LINES, mtime=0), zipped("r.json")],
+    ids=["plain", "gzip", "zip"],
+)
 def test_compression_is_recognised_by_the_bytes(tmp_path: Path, packed: bytes) -> None:
     (tmp_path / "no-suffix").write_bytes(packed)
     with open_plain(tmp_path / "no-suffix") as file:

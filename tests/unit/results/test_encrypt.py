@@ -86,6 +86,8 @@ SMALL = (
         (_pem(WEAK).decode(), "PEM must be a PUBLIC KEY"),
         ("ü" * 10, "not base64"),
     ],
+    # keys are new at each start, and names of tests must be the same in every process
+    ids=["empty", "text", "four", "long", "curve", "small", "private", "letters"],
 )
 def test_an_invalid_key_is_refused_with_the_reason_and_without_the_text(
     text: str, reason: str
