@@ -53,6 +53,18 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+MAX_NAMED = 100
+"""Characters of a parameter that a test is called by."""
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long texts are called by their length: a test's name is in the environment of every process
+    it starts, and a kernel takes no variable of more than 128 KiB."""
+    if isinstance(val, str | bytes) and len(val) > MAX_NAMED:
+        return f"{argname} of {len(val)}"
+    return None
+
+
 ENGINE_SERVERS = ("trino_server", "spark_server")
 
 
