@@ -53,7 +53,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-MAX_NAMED = 100
+MAX_NAMED = 200
 """Characters of a parameter that a test is called by."""
 
 
