@@ -522,7 +522,7 @@ async def test_without_an_issuer_there_is_no_login_to_revoke(harness: AppHarness
     for change in ("revoke", "allow"):
         path = f"{ADMIN_LOGINS}/{change}"
         response = await harness.call("POST", path, token=token, json={"subject": "ann"})
-        assert_problem(response, 400, "subject")
+        assert_problem(response, 404, "subject", code="resource_not_found")
     assert (await harness.call("GET", ADMIN_LOGINS, token=token)).json()["data"] == []
 
 

@@ -65,12 +65,12 @@ async def allow_login(app: AppContext, request: ApiRequest) -> Response:
 async def _meant(app: AppContext, request: ApiRequest) -> tuple[ExternalLogins, RevokedLogin]:
     """The login that the body names. Whether it was ever here is not known: none is stored."""
     body = await b.body_of(app, request, LoginBody)
-    if app.external_logins is None:
-        message = "this installation takes no logins of another issuer ([oidc] in its settings)"
-        raise InvalidRequest.of("subject", message)
     if not 0 < len(body.subject) <= MAX_SUBJECT_CHARS or "\0" in body.subject:
         message = f"'subject' must be the 'sub' of a token, of 1 to {MAX_SUBJECT_CHARS} characters"
         raise InvalidRequest.of("subject", message)
+    if app.external_logins is None:
+        message = "this installation takes no logins of another issuer ([oidc] in its settings)"
+        raise NotFound("subject", message)
     tenant_id = await tenant_of(app, request, body.tenant_id)
     return app.external_logins, app.external_logins.revocation(tenant_id, body.subject, app.now())
 
