@@ -5,7 +5,7 @@ An implementation provides the fixtures `store`, `usage_store`, `auth_store` and
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from functools import reduce
 from operator import add
@@ -67,15 +67,7 @@ async def total(usage: UsageStore, raw: RawDatabase) -> UsageTotals:
 
 async def ledger_and_sums(usage: UsageStore, query: SumsQuery) -> tuple[UsageSums, UsageSums]:
     """What limits count, added up from the records, and as it is kept."""
-    whose = UsageQuery(
-        query.tenant_id,
-        query.first_day,
-        query.last_day,
-        entity_id=query.entity_id,
-        client_id=query.client_id,
-        source=query.source,
-    )
-    [(_, totals)] = (await usage.report(whose)).rows
+    [(_, totals)] = (await usage.report(UsageQuery(**asdict(query)))).rows
     figures = {one.name: getattr(totals, one.name) for one in fields(UsageSums)}
     return UsageSums(**figures), await usage.sums(query)
 

@@ -8,6 +8,7 @@ What the wheel requires is a hard link and not downloaded; `tests/e2e/test_wheel
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -153,6 +154,8 @@ def test_a_stranger_gets_through_the_readme_the_tutorial_and_every_how_to(
         first_file_s = time.monotonic() - began_s
         printed = (in_readme.directory / "curl.out").read_text()
         assert printed.startswith("status,accounts\n")
+        counts = dict(re.findall(r"^(\w+),(\d+)$", printed, flags=re.MULTILINE))
+        assert {"Active", "Canceled"} <= set(counts)
         assert '"state":"canceled"' in printed
         for name in pages_for_one_server():
             execute_how_to(machine, name, in_readme.directory / "home", port)

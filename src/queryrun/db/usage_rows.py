@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -105,20 +105,13 @@ def report_sql(query: UsageQuery, *, bind: str, tag: str) -> str:
         for column, name in zip(_KEYS, grouped, strict=True)
     )
     listed = ", ".join(_KEYS)
-    conditions = ["tenant_id = " + bind.format("tenant_id")]
-    conditions.append(f"u.day BETWEEN {bind.format('first_day')} AND {bind.format('last_day')}")
-    conditions += [
-        f"{column} = {bind.format('of_' + column)}"
-        for column in ("entity_id", "client_id", "source")
-        if getattr(query, column) is not None
-    ]
     after = ""
     if query.after is not None:
         after = f" WHERE ({listed}) > ({', '.join(bind.format('after_' + key) for key in _KEYS)})"
     return (
         # Constants of this module alone; values are bound.
         f"WITH chosen AS MATERIALIZED (SELECT {keys}, {_RECORD} FROM usage_records u"  # noqa: S608
-        f" WHERE {' AND '.join(conditions)}), page AS (SELECT DISTINCT {listed} FROM chosen{after}"
+        f" WHERE {_whose(query, bind)}), page AS (SELECT DISTINCT {listed} FROM chosen{after}"
         f" ORDER BY {listed} LIMIT {bind.format('limit')})"
         f" SELECT {listed}, {SUMS} FROM chosen JOIN page USING ({listed})"
         f" GROUP BY {listed}, outcome, cause ORDER BY {listed}, outcome, cause"
@@ -145,16 +138,7 @@ def _column(query: UsageQuery, column: str) -> str:
 
 def report_values(query: UsageQuery) -> dict[str, object]:
     """What `report_sql` binds."""
-    values: dict[str, object] = {
-        "tenant_id": query.tenant_id,
-        "first_day": _number(query.first_day),
-        "last_day": _number(query.last_day),
-        "of_entity_id": query.entity_id,
-        "of_client_id": query.client_id,
-        "of_source": query.source,
-        "tag": query.tag,
-        "limit": query.limit + 1,
-    }
+    values = sums_values(query) | {"tag": query.tag, "limit": query.limit + 1}
     if (after := query.after) is not None:
         values |= {
             "after_day": _NO_DAY if after.day is None else _number(after.day),
@@ -196,20 +180,32 @@ _FIGURES = tuple(one.name for one in fields(UsageSums))
 def sums_sql(query: SumsQuery, *, bind: str) -> str:
     """The statement of `UsageStore.sums`, of constants; every value is bound. Index: the primary
     key, of a client from the range of its own rows, of a tenant or source from the tenant's."""
-    conditions = [
-        f"{column} = {bind.format(column)}"
-        for column in ("tenant_id", "entity_id", "client_id", "source")
-        if getattr(query, column) is not None
-    ]
-    conditions.append(f"day BETWEEN {bind.format('first_day')} AND {bind.format('last_day')}")
     sums = ", ".join(f"sum({name})" for name in _FIGURES)
-    return f"SELECT {sums} FROM usage_sums WHERE {' AND '.join(conditions)}"  # noqa: S608 - constants
+    return f"SELECT {sums} FROM usage_sums u WHERE {_whose(query, bind)}"  # noqa: S608 - constants
 
 
 def sums_values(query: SumsQuery) -> dict[str, object]:
     """What `sums_sql` binds."""
-    days = {"first_day": _number(query.first_day), "last_day": _number(query.last_day)}
-    return {**asdict(query), **days}
+    return {
+        "tenant_id": query.tenant_id,
+        "first_day": _number(query.first_day),
+        "last_day": _number(query.last_day),
+        "of_entity_id": query.entity_id,
+        "of_client_id": query.client_id,
+        "of_source": query.source,
+    }
+
+
+def _whose(query: SumsQuery, bind: str) -> str:
+    """The conditions of a query, on a table `u`."""
+    conditions = ["tenant_id = " + bind.format("tenant_id")]
+    conditions.append(f"u.day BETWEEN {bind.format('first_day')} AND {bind.format('last_day')}")
+    conditions += [
+        f"{column} = {bind.format('of_' + column)}"
+        for column in ("entity_id", "client_id", "source")
+        if getattr(query, column) is not None
+    ]
+    return " AND ".join(conditions)
 
 
 def sums_of(row: Row) -> UsageSums:

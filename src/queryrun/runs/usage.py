@@ -161,8 +161,8 @@ class UsageKey:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageQuery:
-    """Which records to sum, and by what. Empty fields do not restrict."""
+class SumsQuery:
+    """Whose usage, and of which days. What is None does not restrict."""
 
     tenant_id: str
     first_day: date
@@ -171,6 +171,12 @@ class UsageQuery:
     entity_id: str | None = None
     client_id: str | None = None
     source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuery(SumsQuery):
+    """Which records to sum, and by what. Empty fields do not restrict."""
+
     group_by: frozenset[UsageDimension] = frozenset()
     tag: str = ""
     """The name of the tag to group by."""
@@ -185,19 +191,6 @@ class UsagePage:
 
     rows: tuple[tuple[UsageKey, UsageTotals], ...] = field(default=())
     next_after: UsageKey | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SumsQuery:
-    """Whose sums, and of which days. What is None does not restrict."""
-
-    tenant_id: str
-    first_day: date
-    last_day: date
-    """Included."""
-    entity_id: str | None = None
-    client_id: str | None = None
-    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
