@@ -57,10 +57,10 @@ def test_a_type_is_shown_with_the_names_of_its_fields_unquoted(
     duckdb.sql("SELECT {'SubName': 'n', 'in side': {'Deep': 1}} AS \"Row\"").write_parquet(
         str(path)
     )
-    shown = "row(SubName varchar, in side row(Deep integer))"
-    assert result(trino, "SHOW COLUMNS FROM nested") == [("row", shown, "", "")]
+    displayed = "row(SubName varchar, in side row(Deep integer))"
+    assert result(trino, "SHOW COLUMNS FROM nested") == [("row", displayed, "", "")]
     columns = "FROM information_schema.columns WHERE table_name = 'nested'"
-    assert result(trino, f"SELECT data_type {columns}") == [(shown,)]
+    assert result(trino, f"SELECT data_type {columns}") == [(displayed,)]
     of_a_cast = 'typeof(CAST(ROW(1, 2) AS ROW(Aa bigint, "bB" bigint)))'
     assert result(trino, f"SELECT {of_a_cast}") == [("row(aa bigint, bB bigint)",)]
 
