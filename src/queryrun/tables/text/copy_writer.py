@@ -44,16 +44,16 @@ def read_ahead(groups: Iterator[list[pa.RecordBatch]]) -> Generator[list[pa.Reco
 
     Parsing text takes about as long as testing and writing it, and both leave the interpreter
     alone. At most two groups wait, besides the caller's. Close it before what `groups` reads from:
-    the thread has ended then. What `groups` raises, it raises.
+    the thread is gone then. What `groups` raises, it raises.
     """
     waiting: queue.Queue[list[pa.RecordBatch] | None] = queue.Queue(1)
-    has_ended = threading.Event()
+    is_finished = threading.Event()
     failures: list[BaseException] = []
 
     def read() -> None:
         try:
             for group in groups:
-                if has_ended.is_set():
+                if is_finished.is_set():
                     break
                 waiting.put(group)
         except BaseException as error:
@@ -69,7 +69,7 @@ def read_ahead(groups: Iterator[list[pa.RecordBatch]]) -> Generator[list[pa.Reco
         if failures:
             raise failures[0]
     finally:
-        has_ended.set()
+        is_finished.set()
         while not is_at_end:  # the thread may have one more group to hand over
             is_at_end = waiting.get() is None
         reader.join()
