@@ -91,6 +91,7 @@ def _is_scalar(statement: Statement) -> bool:
     """Whether it is one value without a name of its own, and can be asked beside others."""
     expression = _outermost(statement.sql.partition(_BOUND)[0])
     is_plain = statement.kind == "functions" and expression.startswith("SELECT ")
+    is_plain = is_plain and "," not in expression  # two values would be one row beside others
     return is_plain and not _CLAUSE.search(expression) and not _NAMED.search(expression)
 
 

@@ -33,7 +33,7 @@ _AS_TEXT = re.compile(
 
 def same_type(trino: str, ours: Type) -> bool:
     """Whether a column's type is that of Trino, except for lengths, precisions and field names."""
-    unnamed = re.sub(r'"field\d+" ', "", str(ours))  # how DuckDB calls what has no name
+    unnamed = re.sub(r"\bfield\d+ ", "", str(ours))  # how DuckDB calls what has no name
     return _loose(_AS_TEXT.sub("varchar", trino)) == _loose(unnamed)
 
 
