@@ -1,12 +1,15 @@
 """`queryrun migrate` from the command line, on both databases: check, dry run, apply, refuse.
 
-The commands run in this process: a process of its own takes a second for each.
+Commands that are refused run in a process of their own, whose end prints why; the others in
+this one, because a process takes a second for each.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,6 +47,20 @@ class Installation:
         }
         environ["QUERYRUN_DATABASE__MIGRATE"] = migrate
         return CliRunner().invoke(program(), [*arguments, "--home", str(self.home)], env=environ)
+
+    def refused(self, *arguments: str) -> str:
+        """Run a command that is refused, in a process of its own; what it says on stderr alone."""
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("QUERYRUN_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "queryrun.cli", *arguments, "--home", str(self.home)],
+            env=environ | {"QUERYRUN_DATABASE__MIGRATE": "manual"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        return done.stderr
 
     def ok(self, *arguments: str, migrate: str = "auto") -> str:
         """Run a command that succeeds."""
@@ -145,10 +162,9 @@ def test_migrate_applies_what_is_pending_once(old: Installation) -> None:
 
 
 def test_a_node_does_not_migrate_where_it_must_not(old: Installation) -> None:
-    refused = old("serve", "--port", "0", migrate="manual")
-    assert refused.exit_code != 0
-    assert NEWEST in refused.stderr
-    assert "`queryrun migrate`" in refused.stderr
+    said = old.refused("serve", "--port", "0")
+    assert NEWEST in said
+    assert "`queryrun migrate`" in said
     assert old.version == 1
 
 
@@ -163,17 +179,13 @@ def test_at_start_a_database_is_migrated(old: Installation) -> None:
     assert old.version == len(migrations(old.database))
 
 
-@pytest.mark.parametrize("options", [(), ("--check",), ("--sql",)])
-def test_a_database_for_newer_programs_is_refused(
-    installation: Installation, options: tuple[str, ...]
-) -> None:
+def test_a_database_for_newer_programs_is_refused(installation: Installation) -> None:
     oldest = ", 9999" if installation.database == "postgres" else ""
     installation.run_sql(f"INSERT INTO schema_version VALUES (9999, 'later'{oldest})")
-    refused = installation("migrate", *options)
-    assert refused.exit_code != 0
-    assert "9999" in refused.stderr
-    assert "use a newer program" in refused.stderr
-    assert refused.stdout == ""
+    for options in ((), ("--check",), ("--sql",)):
+        said = installation.refused("migrate", *options)
+        assert "9999" in said
+        assert "use a newer program" in said
 
 
 def test_check_and_dry_run_exclude_each_other(tmp_path: Path) -> None:
