@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from queryrun.auth.model import OF_ALL_ROWS, Scope
@@ -61,6 +62,8 @@ def check(settings: Settings) -> None:
         )
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
+    for name, url in _urls(settings):
+        _check_url(name, url)
     _check_results(settings.results)
     _check_webhooks(settings.webhooks)
     _check_oidc(settings.oidc)
@@ -76,6 +79,28 @@ def check(settings: Settings) -> None:
         size_bytes(source.copies, f"sources.{name}.copies")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
         _check_engine(name, source)
+
+
+def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield "server.public_url", settings.server.public_url
+    yield "results.endpoint", settings.results.endpoint
+    yield "results.link_endpoint", settings.results.link_endpoint
+    yield "oidc.issuer", settings.oidc.issuer
+    yield "tracing.endpoint", settings.tracing.endpoint
+    for name, source in settings.sources.items():
+        for setting in ("url", "ui_url", "spool_url"):
+            yield f"sources.{name}.{setting}", getattr(source, setting)
+
+
+def _check_url(name: str, url: str) -> None:
+    """Refuse what would fail whoever takes it apart. The URL is not repeated: it may have a
+    password."""
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        raise ConfigurationError(f"{name}: its host or port is none") from None
+    if port == 0:
+        raise ConfigurationError(f"{name}: there is no port 0")
 
 
 def _check_webhooks(webhooks: WebhookSettings) -> None:
