@@ -146,6 +146,9 @@ def test_the_mark_of_deleted_rows_is_off_unless_a_source_or_the_preset_says_so(
         'data = "file:///data"',
         'entities = { a = "gs://bucket" }',
         'data = "data/{tenant}"',
+        'data = ""',
+        'data = ".."',
+        'entities = { a = "/" }',
     ],
 )
 def test_data_that_cannot_be_read_is_refused_at_start(tmp_path: Path, text: str) -> None:

@@ -79,6 +79,7 @@ def check(settings: Settings) -> None:
         size_bytes(source.copies, f"sources.{name}.copies")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
         _check_engine(name, source)
+        _check_apart(settings, name, source)
 
 
 def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -211,10 +212,24 @@ def _check_engine(name: str, source: SourceSettings) -> None:
         )
 
 
+def _data_paths(source: SourceSettings) -> dict[str, str]:
+    return {"data": source.data} | {f"entities.{e}": path for e, path in source.entities.items()}
+
+
+def _check_apart(settings: Settings, name: str, source: SourceSettings) -> None:
+    """An empty text is the home itself, where results and keys are."""
+    for setting, path in _data_paths(source).items():
+        is_here = not source.kind.is_remote
+        if is_here and settings.home.is_relative_to(settings.path(path)):
+            raise ConfigurationError(
+                f"sources.{name}.{setting}: {path!r} is the home or above it, with the results of "
+                "all runs and the keys: name a directory that has data alone"
+            )
+
+
 def _check_data(name: str, source: SourceSettings) -> None:
     """Data elsewhere is refused at start, and not by every run."""
-    given = {"data": source.data} | {f"entities.{e}": path for e, path in source.entities.items()}
-    for setting, path in given.items():
+    for setting, path in _data_paths(source).items():
         if source.kind.is_remote or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
             continue
         raise ConfigurationError(

@@ -42,7 +42,7 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
     origin = SettingOrigins(CONFIG_NAME, text, _PREFIX, _settings_in(variables))
     tree = _parsed(text)
     _overlay(tree, _settings_in(variables))
-    tree["home"] = str(home.resolve())
+    tree["home"] = os.path.realpath(home)
     _apply_preset(tree)
     try:
         _check_texts(tree, "")

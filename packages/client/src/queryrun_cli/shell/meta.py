@@ -125,11 +125,14 @@ def _path(text: str) -> Path:
     """A file as it is typed, also in quotes, as psql takes it."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise CommandError(f"{text}: there is no such user's home") from error
 
 
 def _source(session: Session, argument: str) -> None:
-    if argument and Path(argument).expanduser().is_file():
+    if argument and _path(argument).is_file():
         raise CommandError(f"{argument} is a file: \\i {argument} runs its statements")
     if argument:
         session.client.tables(argument)  # refused when there is no such source
