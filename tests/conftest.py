@@ -59,8 +59,11 @@ MAX_NAMED = 200
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Long texts are called by their length: a test's name is in the environment of every process
-    it starts, and a kernel takes no variable of more than 128 KiB."""
-    if isinstance(val, str | bytes) and len(val) > MAX_NAMED:
+    it starts, and a kernel takes no variable of more than 128 KiB. So are archives and the like,
+    which have a NUL: the time in them is that of each worker, and workers compare tests by name.
+    """
+    is_binary = isinstance(val, bytes) and b"\0" in val
+    if is_binary or (isinstance(val, str | bytes) and len(val) > MAX_NAMED):
         return f"{argname} of {len(val)}"
     return None
 

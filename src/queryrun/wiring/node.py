@@ -105,9 +105,9 @@ AUDIT_BATCH = 10_000
 """Entries of the audit log that one round removes."""
 DELIVERY_BATCH = 1000
 """Deliveries to webhooks that one round removes."""
-SUMS_RETENTION = timedelta(days=40)
-"""How long the sums are kept that limits count: longer than a month, whatever the ledger's own
-retention is."""
+MIN_SUMS_RETENTION = timedelta(days=40)
+"""How long the sums of the ledger are kept at least: limits of a month count them, whatever the
+ledger's own retention is."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -477,6 +477,7 @@ def _shared_tasks(
 ) -> list[MaintenanceTask]:
     """What a node does every `reap_interval_s`, each in its own loop."""
     now = database.clock.now
+    kept_usage = timedelta(days=settings.usage.retention_days)
     return [
         MaintenanceTask("orphans", reaper.stop_orphans),
         MaintenanceTask("retention", retention.round),
@@ -493,13 +494,13 @@ def _shared_tasks(
         ),
         MaintenanceTask(
             "usage",
-            lambda: database.usage.remove_expired_usage(
-                finished_before=now() - timedelta(days=settings.usage.retention_days)
-            ),
+            lambda: database.usage.remove_expired_usage(finished_before=now() - kept_usage),
         ),
         MaintenanceTask(
             "usage sums",
-            lambda: database.usage.remove_expired_sums(finished_before=now() - SUMS_RETENTION),
+            lambda: database.usage.remove_expired_sums(
+                finished_before=now() - max(kept_usage, MIN_SUMS_RETENTION)
+            ),
         ),
         MaintenanceTask(
             "webhooks",
