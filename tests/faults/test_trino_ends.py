@@ -154,7 +154,7 @@ async def test_a_cap_of_ours_stops_a_query_at_trino_and_is_on_record(
     made: MadeHome, trino_server: TrinoServer, schema: str
 ) -> None:
     async with open_on_trino(made, schema, trino_server.url) as harness:
-        for name, value in (("read_bytes", 1000), ("cpu_s", 1), ("time_s", 4)):
+        for name, value in (("read_bytes", 1000), ("cpu_s", 1), ("time_s", 5)):
             run = await stopped_by_cap(harness, name, value)
             assert queries_of(trino_server, run.id, "'QUEUED', 'PLANNING', 'RUNNING'") == []
             used = await harness.node.database.usage.run_usage(run.id)
