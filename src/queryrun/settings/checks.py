@@ -56,7 +56,7 @@ def check(settings: Settings) -> None:
         raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
     if settings.roles != {"api", "worker"} and not settings.is_shared:
         raise ConfigurationError("server.roles: a node that shares no database does both")
-    if settings.time_zone not in zoneinfo.available_timezones():
+    if not _is_time_zone(settings.time_zone):
         raise ConfigurationError(
             f"time_zone: {settings.time_zone!r} is no time zone; name one such as Europe/Berlin"
         )
@@ -239,6 +239,11 @@ def _check_data(name: str, source: SourceSettings) -> None:
         )
     if re.search(r"[{}]", source.data.replace("{entity}", "")):
         raise ConfigurationError(f"sources.{name}.data: only {{entity}} may stand in braces")
+
+
+def _is_time_zone(name: str) -> bool:
+    """The list of all of them opens 600 files, so it is not made for the default."""
+    return name == "UTC" or name in zoneinfo.available_timezones()
 
 
 def _check_results(results: ResultSettings) -> None:
