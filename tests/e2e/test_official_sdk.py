@@ -33,8 +33,9 @@ def driver() -> Iterator[Driven]:
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
-    return serve()
+def server(common: Server) -> Server:
+    """One server for all tests, and a client of each test's own."""
+    return common
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_announced_gzip_that_is_plain_json_is_read(sdk: Driven) -> None:
 
 def test_an_idempotency_key_makes_one_job(sdk: Driven) -> None:
     first, again = (
-        sdk.result("post_data_query_job", body=body(), idempotency_key="nightly")["data"]["id"]
+        sdk.result("post_data_query_job", body=body(), idempotency_key="sdk")["data"]["id"]
         for _ in range(2)
     )
     assert first == again
