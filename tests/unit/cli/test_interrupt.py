@@ -8,7 +8,7 @@ from typing import Unpack
 
 import pytest
 
-from queryrun_cli.ending import cancel_when_told
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.following import Interrupted, submit_or_cancel
 from queryrun_client import (
     Cancellation,
@@ -78,12 +78,12 @@ def test_a_terminal_that_is_closed_is_as_ctrl_c_unless_it_is_ignored() -> None:
     before = {number: signal.getsignal(number) for number in numbers}
     try:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        cancel_when_told()
+        interrupt_on_signals()
         for number in numbers:
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        cancel_when_told()
+        interrupt_on_signals()
         signal.raise_signal(signal.SIGHUP)
     finally:
         for number, handler in before.items():

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 
 
-def cancel_when_told() -> None:
+def interrupt_on_signals() -> None:
     """Treat both as Ctrl-C from now on. A hangup that is ignored, as by `nohup`, stays ignored."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     hangup = getattr(signal, "SIGHUP", None)  # there is none on Windows

@@ -14,7 +14,7 @@ import typer
 
 from queryrun_cli import exits
 from queryrun_cli.dry import print_dry_run
-from queryrun_cli.ending import cancel_when_told
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
 from queryrun_cli.parameters import parameters_of
@@ -145,7 +145,7 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
             found = client.dry_run(options.sql, **_submit_options(options))
         print_dry_run(found, as_json=options.as_json)
         return
-    cancel_when_told()
+    interrupt_on_signals()
     with exits.translated(), connect(server, options.private_key, quiet=options.quiet) as client:
         _check_readable(options, has_key=client.core.options.private_key is not None)
         try:
