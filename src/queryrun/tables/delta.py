@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from queryrun.errors import RunFailed
+from queryrun.tables.delta_faults import fault_in_log
 from queryrun.tables.folder import is_inside
 from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
 from queryrun.tables.plan import extra_is_missing
@@ -40,14 +42,15 @@ def plan_delta(table: Table) -> Table:
     """The table with the files and columns of its newest version (`snapshot.Planner`)."""
     try:
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
     except ImportError as error:
         raise unreadable(table.name, extra_is_missing("a Delta")) from error
     try:
         delta = DeltaTable(table.root)
         return _planned(table, delta)
-    except DeltaError as error:
-        raise unreadable(table.name, _reason(error)) from error
+    except RunFailed:
+        raise
+    except Exception as error:  # the planner raises what its libraries do
+        raise unreadable(table.name, fault_in_log(table.root) or _reason(error)) from error
 
 
 def _planned(table: Table, delta: DeltaTable) -> Table:

@@ -186,6 +186,7 @@ def test_a_view_of_a_table_that_is_gone_is_named(tmp_path: Path) -> None:
     assert "Table 'v' cannot be read: it is a view of what is not there" in str(
         failed.value.failure.message
     )
+    assert "('gone')" in str(failed.value.failure.message)
     opened.close()
 
 

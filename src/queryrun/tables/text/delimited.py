@@ -259,7 +259,7 @@ def _require_distinct(stream: TextStream, names: Sequence[str]) -> None:
     for name in names:
         if name.lower() in seen:
             pair = f"'{cut(seen[name.lower()])}' and '{cut(name)}'"
-            advice = "rename one, or list all names as `columns` in tables.toml"
+            advice = "rename one, or list all names as `names` in tables.toml"
             raise _fault(stream, 1, f"has two columns {pair}", advice)
         seen[name.lower()] = name
 
