@@ -68,7 +68,7 @@ def _faults_of_hint(log: Path, newest: int) -> Iterator[str]:
 def _faults_of_checkpoint(log: Path, parts: Sequence[re.Match[str]]) -> Iterator[str]:
     for match in parts:
         count = int(match["parts"] or 0)
-        there = {int(one["part"]) for one in parts if int(one["parts"] or 0) == count}
+        there = {int(one["part"] or 0) for one in parts if one["parts"] == match["parts"]}
         for missing in sorted(set(range(1, count + 1)) - there):
             name = f"{match['version']}.checkpoint.{missing:010}.{count:010}.parquet"
             yield f"{_named(name)} is not there"
