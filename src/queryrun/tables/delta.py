@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from queryrun.errors import RunFailed
-from queryrun.tables.delta_faults import fault_in_log
+from queryrun.tables.delta_faults import RESTORE, empty_commit, fault_in_log
 from queryrun.tables.folder import is_inside
 from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
 from queryrun.tables.plan import extra_is_missing
@@ -45,6 +45,7 @@ def plan_delta(table: Table) -> Table:
     except ImportError as error:
         raise unreadable(table.name, extra_is_missing("a Delta")) from error
     try:
+        _refuse_empty_commits(table)
         delta = DeltaTable(table.root)
         return _planned(table, delta)
     except RunFailed:
@@ -54,6 +55,8 @@ def plan_delta(table: Table) -> Table:
 
 
 def _planned(table: Table, delta: DeltaTable) -> Table:
+    from deltalake.exceptions import DeltaError
+
     _refuse_features(table, delta)
     mapping = delta.metadata().configuration.get("delta.columnMapping.mode") or "none"
     if mapping not in {"none", "name"}:
@@ -65,12 +68,21 @@ def _planned(table: Table, delta: DeltaTable) -> Table:
     actions = _rows(delta.get_add_actions(flatten=True))
     files = tuple(_file(table, action, [by_key[key] for key in keys]) for action in actions)
     counts = [action.get("num_records") for action in actions]
-    deleted = _deleted(table, delta, files)
+    try:
+        deleted = _deleted(table, delta, files)
+    except DeltaError as error:
+        problem = "a file of its deletion vectors is missing or damaged"
+        raise unreadable(table.name, f"{problem}; {RESTORE}") from error
     known = [int(count) for count in counts if count is not None]
     is_known = len(known) == len(counts)
     rows = sum(known) - sum(len(d) for d in deleted.values()) if is_known else None
     plan = TablePlan(str(delta.version()), columns, deleted, rows=rows)
     return replace(table, files=files, partition_keys=tuple(keys), plan=plan)
+
+
+def _refuse_empty_commits(table: Table) -> None:
+    if problem := empty_commit(table.root):
+        raise unreadable(table.name, problem)
 
 
 def _refuse_features(table: Table, delta: DeltaTable) -> None:

@@ -16,7 +16,8 @@ _CHECKPOINT = re.compile(
     r"(?P<version>\d{20})\.checkpoint"
     r"(?:\.(?P<part>\d{10})\.(?P<parts>\d{10})|\.[0-9a-f-]{36})?\.(?:parquet|json)"
 )
-_RESTORE = "restore it, or write the table anew"
+RESTORE = "restore it, or write the table anew"
+"""What to do about what a log has lost."""
 
 
 def fault_in_log(root: str) -> str:
@@ -30,7 +31,27 @@ def fault_in_log(root: str) -> str:
     except OSError as error:
         name = os.path.basename(str(error.filename or LOG))  # noqa: PTH119
         found = f"{_named(name)} cannot be read ({error.strerror})"
-    return f"{found}; {_RESTORE}" if found else ""
+    return f"{found}; {RESTORE}" if found else ""
+
+
+def empty_commit(root: str) -> str:
+    """A commit that counts and says nothing, as a writer leaves behind that was cut off: what it
+    had added or removed is not known. The planner passes it over. Empty when there is none.
+    """
+    newest, empty = -1, {}
+    with os.scandir(os.path.join(root, LOG)) as entries:  # noqa: PTH118
+        for entry in entries:
+            if match := _CHECKPOINT.fullmatch(entry.name):
+                newest = max(newest, int(match["version"]))
+            elif (match := _COMMIT.fullmatch(entry.name)) and not _size_bytes(entry):
+                empty[int(match[1])] = entry.name
+    found = [name for version, name in sorted(empty.items()) if version > newest]
+    return f"{_named(found[0])} is empty; {RESTORE}" if found else ""
+
+
+def _size_bytes(entry: os.DirEntry[str]) -> int:
+    """0 for what is no file."""
+    return entry.stat().st_size if entry.is_file() else 0
 
 
 def _faults(log: Path) -> Iterator[str]:
@@ -87,7 +108,10 @@ def _faults_of_lines(path: Path) -> Iterator[str]:
             except ValueError:
                 yield f"{_named(path.name)} line {number} is not JSON"
                 return
-            if isinstance(action, dict) and isinstance(action.get("sidecar"), dict):
+            if not isinstance(action, dict):
+                yield f"{_named(path.name)} line {number} is no action"
+                return
+            if isinstance(action.get("sidecar"), dict):
                 name = os.path.basename(str(action["sidecar"].get("path")))  # noqa: PTH119
                 yield from _faults_of_parquet(path.parent / "_sidecars" / name)
 

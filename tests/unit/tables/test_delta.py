@@ -238,6 +238,15 @@ def _without_first_commits(log: Path) -> Path:
 _DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a line cut short": (lambda log: _cut(log / f"{3:020}.json"), f"{3:020}.json' line"),
     "a missing version": (lambda log: (log / f"{2:020}.json").unlink(), f"{2:020}.json' is not"),
+    "a line that is no action": (
+        lambda log: (log / f"{3:020}.json").write_bytes(b"[1]\n"),
+        f"{3:020}.json' line 1 is no action",
+    ),
+    "an empty commit": (lambda log: (log / f"{2:020}.json").write_bytes(b""), "json' is empty"),
+    "an empty last commit": (
+        lambda log: (log / f"{3:020}.json").write_bytes(b""),
+        f"{3:020}.json' is empty",
+    ),
     "a checkpoint cut short": (
         lambda log: _cut(_without_first_commits(log)),
         f"{1:020}.checkpoint.parquet' is damaged",
@@ -259,6 +268,12 @@ def test_a_fault_in_the_log_names_its_file_and_what_to_do(reading: Reading, dama
     assert words in failure.message
     assert failure.message.endswith("; restore it, or write the table anew")
     assert str(reading.data) not in failure.message
+
+
+def test_a_commit_before_the_checkpoint_may_be_anything(reading: Reading) -> None:
+    log = _log_of_four(reading)
+    (log / f"{0:020}.json").write_bytes(b"")
+    assert reading.rows("SELECT count(*) FROM t") == [(4,)]
 
 
 def test_a_data_file_that_is_missing_or_damaged_is_named(reading: Reading) -> None:
