@@ -95,7 +95,7 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     names = layout.names or (_named(cells) if layout.header else _numbered(len(cells)))
     if len(names) != len(cells):
         problem = f"has {len(cells)} columns, and its definition names {len(names)}"
-        raise _fault(stream, 1, problem, "correct `columns` in tables.toml")
+        raise _fault(stream, 1, problem, "correct `names` in tables.toml")
     _require_distinct(stream, names)
     stream.is_of_one_column = len(names) == 1
     stream.skip(start + length if layout.header else start)
