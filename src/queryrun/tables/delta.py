@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from queryrun.errors import RunFailed
-from queryrun.tables.delta_faults import RESTORE, empty_commit, fault_in_log
+from queryrun.tables.delta_faults import RESTORE, empty_commit, fault_in_log, reader_features
 from queryrun.tables.folder import is_inside
 from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
 from queryrun.tables.plan import extra_is_missing
@@ -51,7 +51,8 @@ def plan_delta(table: Table) -> Table:
     except RunFailed:
         raise
     except Exception as error:  # the planner raises what its libraries do
-        raise unreadable(table.name, fault_in_log(table.root) or _reason(error)) from error
+        problem = fault_in_log(table.root) or _unknown(reader_features(table.root))
+        raise unreadable(table.name, problem or _reason(error)) from error
 
 
 def _planned(table: Table, delta: DeltaTable) -> Table:
@@ -87,13 +88,14 @@ def _refuse_empty_commits(table: Table) -> None:
 
 def _refuse_features(table: Table, delta: DeltaTable) -> None:
     """What a reader must know of, and this one does not: refused, never guessed."""
-    features = {str(feature) for feature in delta.protocol().reader_features or ()}
-    unknown = sorted(features - _FEATURES)
-    if unknown:
-        raise unreadable(
-            table.name,
-            f"it needs the Delta reader features {', '.join(unknown)}, which are not read",
-        )
+    problem = _unknown({str(feature) for feature in delta.protocol().reader_features or ()})
+    if problem:
+        raise unreadable(table.name, problem)
+
+
+def _unknown(features: Collection[str]) -> str:
+    unknown = ", ".join(sorted(set(features) - _FEATURES))
+    return f"it needs the Delta reader features {unknown}, which are not read" if unknown else ""
 
 
 def _column(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -47,6 +48,16 @@ def empty_commit(root: str) -> str:
                 empty[int(match[1])] = entry.name
     found = [name for version, name in sorted(empty.items()) if version > newest]
     return f"{_named(found[0])} is empty; {RESTORE}" if found else ""
+
+
+def reader_features(root: str) -> frozenset[str]:
+    """What the newest protocol among the commits asks of a reader; empty when none says it."""
+    log = Path(root, LOG)
+    for name in sorted(filter(_COMMIT.fullmatch, os.listdir(log)), reverse=True):  # noqa: PTH208
+        for line in (log / name).read_bytes().splitlines():
+            with contextlib.suppress(ValueError, LookupError, TypeError):  # it is no protocol
+                return frozenset(map(str, json.loads(line)["protocol"]["readerFeatures"]))
+    return frozenset()
 
 
 def _size_bytes(entry: os.DirEntry[str]) -> int:

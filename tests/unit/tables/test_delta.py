@@ -143,8 +143,9 @@ def test_renamed_columns_are_found_by_their_physical_names(reading: Reading) -> 
 @pytest.mark.parametrize(
     ("actions", "words"),
     [
-        ([protocol("aFeatureToCome"), metadata(IDS)], "Delta"),
-        ([protocol("variantType"), metadata([field("v", "variant")])], "Delta"),
+        ([protocol("aFeatureToCome"), metadata(IDS)], "features aFeatureToCome, which"),
+        ([protocol("variantType"), metadata([field("v", "variant")])], "features variantType"),
+        ([protocol("typeWidening"), metadata(IDS)], "features typeWidening, which are not read"),
         ([], "Delta"),
     ],
 )
