@@ -28,6 +28,7 @@ from queryrun.runs.usage import (
     UsageStore,
     UsageSums,
     UsageTotals,
+    sum_of,
 )
 from tests.contract.run_store_fixtures import (
     BAD_NAME,
@@ -65,9 +66,17 @@ async def total(usage: UsageStore, raw: RawDatabase) -> UsageTotals:
     return sums
 
 
+async def from_records(usage: UsageStore, query: UsageQuery) -> UsageTotals:
+    """A report by tag is not made of the sums that are kept."""
+    by_tag = query.group_by | {UsageDimension.TAG}
+    page = await usage.report(replace(query, group_by=by_tag, tag="team", limit=1000))
+    assert page.next_after is None
+    return sum_of(sums for _, sums in page.rows)
+
+
 async def ledger_and_sums(usage: UsageStore, query: SumsQuery) -> tuple[UsageSums, UsageSums]:
     """What limits count, added up from the records, and as it is kept."""
-    [(_, totals)] = (await usage.report(UsageQuery(**asdict(query)))).rows
+    totals = await from_records(usage, UsageQuery(**asdict(query)))
     figures = {one.name: getattr(totals, one.name) for one in fields(UsageSums)}
     return UsageSums(**figures), await usage.sums(query)
 
@@ -193,9 +202,34 @@ class UsageStoreContract:
         runs = await _various_runs(store, raw)
         expected = reduce(add, [await usage_store.run_usage(run.id) for run in runs])
         assert await total(usage_store, raw) == expected
+        assert await from_records(usage_store, everything(raw)) == expected
         for dimension in UsageDimension:
             page = await usage_store.report(everything(raw, dimension, tag="team"))
             assert reduce(add, (sums for _, sums in page.rows)) == expected
+
+    async def test_downloads_stops_and_tries_are_in_the_kept_sums_as_in_the_records(
+        self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
+    ) -> None:
+        runs = await _various_runs(store, raw)
+        for number, run in enumerate(runs):
+            for size_bytes in range(number + 1):
+                await usage_store.add_download(run.id, size_bytes)
+        await submitted(store)
+        attempt = await claimed(store)
+        progress = AttemptProgress(Stage.EXECUTING, 10.0, 5, 77, cpu_ms=9, peak_memory_bytes=99999)
+        extended = {attempt.ref: progress}
+        await store.extend("node-a", [attempt.ref], lease_s=LEASE_S, progress=extended)
+        stopped = AttemptUsage(1, 2, read_bytes=3)
+        await store.requeue(attempt.ref, replace(back(), usage=stopped))
+        again = await claimed(store)
+        await store.complete(again.ref, replace(FILE, usage=USED))
+        for dimension in set(UsageDimension) - {UsageDimension.TAG}:
+            query = everything(raw, dimension)
+            by_tag = replace(query, group_by=query.group_by | {UsageDimension.TAG}, tag="none")
+            kept, added_up = await usage_store.report(query), await usage_store.report(by_tag)
+            assert kept == added_up
+            assert sum(sums.downloads for _, sums in kept.rows) == 10
+            assert sum(sums.attempts_not_counted for _, sums in kept.rows) == 1
 
     async def test_a_report_names_what_each_row_is_about(
         self, store: RunStore, usage_store: UsageStore, raw: RawDatabase
@@ -302,6 +336,7 @@ class UsageStoreContract:
         before = await usage_store.sums(query)
         assert await usage_store.remove_expired_usage(finished_before=raw.now()) == 1
         assert await usage_store.sums(query) == before != UsageSums()
+        assert await from_records(usage_store, UsageQuery(**asdict(query))) == NO_USAGE
         today = raw.now()
         assert await usage_store.remove_expired_sums(finished_before=today - timedelta(1)) == 0
         assert await usage_store.remove_expired_sums(finished_before=today) == 1
@@ -322,6 +357,7 @@ class UsageStoreContract:
         assert await total(usage_store, raw) == before
         await auth_store.add_tenant(TENANT, "Tenant 1")
         assert await usage_store.remove_expired_usage(finished_before=raw.now()) == 1
+        assert await usage_store.remove_expired_sums(finished_before=raw.now()) == 1
         assert await total(usage_store, raw) == NO_USAGE
 
     async def test_records_of_days_that_are_not_over_stay(

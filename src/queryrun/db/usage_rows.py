@@ -13,6 +13,7 @@ import msgspec
 from queryrun.engines.base import TableRead
 from queryrun.runs.model import AttemptOutcome
 from queryrun.runs.usage import (
+    ENDS_RUNS,
     NO_USAGE,
     AttemptCount,
     AttemptUsage,
@@ -32,21 +33,29 @@ Row = tuple[Any, ...]
 _EPOCH = date(1970, 1, 1)
 _OUTCOMES = {outcome.value: outcome for outcome in AttemptOutcome}
 _NO_DAY = 0
-_KEYS = ("day", "entity_id", "client_id", "source", "tag")
 _COLUMNS = {
-    UsageDimension.ENTITY: "entity_id",
-    UsageDimension.CLIENT: "client_id",
-    UsageDimension.SOURCE: "source",
+    "day": UsageDimension.DAY,
+    "entity_id": UsageDimension.ENTITY,
+    "client_id": UsageDimension.CLIENT,
+    "source": UsageDimension.SOURCE,
+    "tag": UsageDimension.TAG,
 }
+_KEYS = tuple(_COLUMNS)
 
 REMOVED_AT_ONCE = 10_000
 """Records in one statement, so that no other write waits long for it."""
 
-SUMS = """outcome, cause, count(*), count(*) - count(read_bytes + read_rows), sum(cpu_ms),
-    sum(wall_ms), max(peak_memory_bytes), sum(read_bytes), sum(read_rows), sum(spilled_bytes),
-    sum(written_bytes), sum(result_rows), sum(downloads), sum(downloaded_bytes)"""
+_FIGURES = """sum(cpu_ms) AS cpu_ms, sum(wall_ms) AS wall_ms,
+    max(peak_memory_bytes) AS peak_memory_bytes, sum(read_bytes) AS read_bytes,
+    sum(read_rows) AS read_rows, sum(spilled_bytes) AS spilled_bytes,
+    sum(written_bytes) AS written_bytes, sum(result_rows) AS result_rows,
+    sum(downloads) AS downloads, sum(downloaded_bytes) AS downloaded_bytes"""
+SUMS_OF_RECORDS = f"""outcome, cause, count(*) AS records,
+    count(*) - count(read_bytes + read_rows) AS not_counted, {_FIGURES}"""
 """What `totals_of` reads, of records grouped by outcome and cause. An attempt that was stopped has
 bytes, those that its worker had reported, but no rows: it is not counted whole."""
+_SUMS_OF_SUMS = f"outcome, cause, sum(records), sum(not_counted), {_FIGURES}"
+"""The same, of such sums and of those that are kept."""
 
 
 def attempt_usage_values(usage: AttemptUsage | None) -> Mapping[str, object]:
@@ -67,13 +76,13 @@ def _encode(tables: Iterable[TableRead]) -> str:
 
 
 def run_totals(rows: Iterable[Row], tables: Iterable[Row]) -> UsageTotals:
-    """Read `SUMS` of one run's records, and their `tables`."""
+    """Read `SUMS_OF_RECORDS` of one run, and its records' `tables`."""
     parts = [TableRead(*one) for (text,) in tables for one in msgspec.json.decode(text)]
     return replace(totals_of(rows), tables=tables_sum(parts))
 
 
 def totals_of(rows: Iterable[Row]) -> UsageTotals:
-    """Read `SUMS`."""
+    """Read `SUMS_OF_RECORDS`, or sums of them."""
     return sum_of(_totals_of_one(*row) for row in rows)
 
 
@@ -95,45 +104,45 @@ def report_sql(query: UsageQuery, *, bind: str, tag: str) -> str:
     """The statement of a page. `bind` is how a parameter is written, `tag` the SQL of the value of
     the tag `tag`. The parts are constants of this module; every value is bound.
 
-    Index: usage_of_days. It has one more key than the page, so that the next one is known.
+    Index: usage_sums_of_days or the primary key of usage_sums; by tag usage_of_days. It has one
+    more key than the page, so that the next one is known.
     """
-    names = [_column(query, column) for column in _KEYS]
-    grouped = [tag if column == "tag" and name == "tag" else name
-               for column, name in zip(_KEYS, names, strict=True)]  # fmt: skip
-    keys = ", ".join(
-        f"{'' if name else _constant(column)}{name} AS {column}"
-        for column, name in zip(_KEYS, grouped, strict=True)
-    )
+    keys = ", ".join(f"{_key_column(query, column, tag)} AS {column}" for column in _KEYS)
     listed = ", ".join(_KEYS)
     after = ""
     if query.after is not None:
         after = f" WHERE ({listed}) > ({', '.join(bind.format('after_' + key) for key in _KEYS)})"
     return (
         # Constants of this module alone; values are bound.
-        f"WITH chosen AS MATERIALIZED (SELECT {keys}, {_RECORD} FROM usage_records u"  # noqa: S608
-        f" WHERE {_whose(query, bind)}), page AS (SELECT DISTINCT {listed} FROM chosen{after}"
+        f"WITH chosen AS MATERIALIZED (SELECT {keys}, {_PART} FROM {_parts(query, bind)}),"  # noqa: S608
+        f" page AS (SELECT DISTINCT {listed} FROM chosen{after}"
         f" ORDER BY {listed} LIMIT {bind.format('limit')})"
-        f" SELECT {listed}, {SUMS} FROM chosen JOIN page USING ({listed})"
+        f" SELECT {listed}, {_SUMS_OF_SUMS} FROM chosen JOIN page USING ({listed})"
         f" GROUP BY {listed}, outcome, cause ORDER BY {listed}, outcome, cause"
     )
 
 
-_RECORD = """outcome, cause, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows,
-    spilled_bytes, written_bytes, result_rows, downloads, downloaded_bytes"""
+_PART = """outcome, cause, records, not_counted, cpu_ms, wall_ms, peak_memory_bytes, read_bytes,
+    read_rows, spilled_bytes, written_bytes, result_rows, downloads, downloaded_bytes"""
 
 
-def _constant(column: str) -> str:
-    """The constant of a dimension that is not grouped by."""
-    return str(_NO_DAY) if column == "day" else "''"
+def _parts(query: UsageQuery, bind: str) -> str:
+    """The sums that are kept. They have no tags: a report by tag adds up the records, first those
+    whose tags are all the same, so that each text of tags is read once."""
+    if UsageDimension.TAG not in query.group_by:
+        return f"usage_sums u WHERE {_whose(query, bind)}"
+    columns = "day, entity_id, client_id, source, tags"
+    return (
+        f"(SELECT {columns}, {SUMS_OF_RECORDS} FROM usage_records u"  # noqa: S608 - constants
+        f" WHERE {_whose(query, bind)} GROUP BY {columns}, outcome, cause) u"
+    )
 
 
-def _column(query: UsageQuery, column: str) -> str:
-    """The record's column of a key, or nothing when it is not grouped by."""
-    if column == "day":
-        return "u.day" if UsageDimension.DAY in query.group_by else ""
-    if column == "tag":
-        return "tag" if UsageDimension.TAG in query.group_by else ""
-    return column if any(_COLUMNS.get(one) == column for one in query.group_by) else ""
+def _key_column(query: UsageQuery, column: str, tag: str) -> str:
+    """The SQL of a key; a constant when it is not grouped by."""
+    if _COLUMNS[column] not in query.group_by:
+        return str(_NO_DAY) if column == "day" else "''"
+    return tag if column == "tag" else f"u.{column}"
 
 
 def report_values(query: UsageQuery) -> dict[str, object]:
@@ -174,14 +183,19 @@ def _number(day: date) -> int:
 
 # --- sums -----------------------------------------------------------------------------------
 
-_FIGURES = tuple(one.name for one in fields(UsageSums))
+_ENDS_RUNS = ", ".join(f"'{one.value}'" for one in ENDS_RUNS)
+_LIMITED = ", ".join(
+    f"sum(CASE WHEN outcome IN ({_ENDS_RUNS}) THEN records ELSE 0 END)"
+    if one.name == "runs"
+    else f"sum({one.name})"
+    for one in fields(UsageSums)
+)
 
 
 def sums_sql(query: SumsQuery, *, bind: str) -> str:
     """The statement of `UsageStore.sums`, of constants; every value is bound. Index: the primary
     key, of a client from the range of its own rows, of a tenant or source from the tenant's."""
-    sums = ", ".join(f"sum({name})" for name in _FIGURES)
-    return f"SELECT {sums} FROM usage_sums u WHERE {_whose(query, bind)}"  # noqa: S608 - constants
+    return f"SELECT {_LIMITED} FROM usage_sums u WHERE {_whose(query, bind)}"  # noqa: S608 - constants
 
 
 def sums_values(query: SumsQuery) -> dict[str, object]:

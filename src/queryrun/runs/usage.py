@@ -215,12 +215,13 @@ class UsageStore(Protocol):
         ...
 
     async def report(self, query: UsageQuery) -> UsagePage:
-        """One page of sums, each page one snapshot. Reads every record of the days."""
+        """One page of sums, each page one snapshot: of those that `sums` reads, so that many runs
+        cost no more than few. By tag it reads every record of the days."""
         ...
 
     async def sums(self, query: SumsQuery) -> UsageSums:
         """Sums that are kept with each record, so that many runs of a period cost no more than few:
-        it reads a row per client, source and day, on PostgreSQL up to sixteen."""
+        it reads a row per client, day, source and cause, on PostgreSQL up to sixteen."""
         ...
 
     async def add_download(self, run_id: str, size_bytes: int) -> None:

@@ -29,7 +29,7 @@ from queryrun.http.server.server import HttpServer
 from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
 from queryrun.http.v2.requests import finish_requests
-from queryrun.processes import handles
+from queryrun.processes.kill import kill_process
 from queryrun.runs.clock import ClockWatch
 from queryrun.runs.cluster import ClusterWatch
 from queryrun.runs.context import AttemptContext, RequestContext
@@ -105,9 +105,9 @@ AUDIT_BATCH = 10_000
 """Entries of the audit log that one round removes."""
 DELIVERY_BATCH = 1000
 """Deliveries to webhooks that one round removes."""
-SUMS_RETENTION = timedelta(days=40)
-"""How long the sums are kept that limits count: longer than a month, whatever the ledger's own
-retention is."""
+MIN_SUMS_RETENTION = timedelta(days=40)
+"""How long the sums of the ledger are kept at least: limits of a month count them, whatever the
+ledger's own retention is."""
 REQUEST_RETENTION = timedelta(hours=24)
 """How long the outcome of an `async: true` request can be read."""
 
@@ -463,7 +463,7 @@ def _file_leader(settings: Settings, database: Database) -> LeaderLease:
 
 
 async def _kill_by_handle(handle: str) -> EngineStop:
-    await handles.kill(handle)
+    await kill_process(handle)
     return EngineStop.KILLED
 
 
@@ -477,6 +477,7 @@ def _shared_tasks(
 ) -> list[MaintenanceTask]:
     """What a node does every `reap_interval_s`, each in its own loop."""
     now = database.clock.now
+    kept_usage = timedelta(days=settings.usage.retention_days)
     return [
         MaintenanceTask("orphans", reaper.stop_orphans),
         MaintenanceTask("retention", retention.round),
@@ -493,13 +494,13 @@ def _shared_tasks(
         ),
         MaintenanceTask(
             "usage",
-            lambda: database.usage.remove_expired_usage(
-                finished_before=now() - timedelta(days=settings.usage.retention_days)
-            ),
+            lambda: database.usage.remove_expired_usage(finished_before=now() - kept_usage),
         ),
         MaintenanceTask(
             "usage sums",
-            lambda: database.usage.remove_expired_sums(finished_before=now() - SUMS_RETENTION),
+            lambda: database.usage.remove_expired_sums(
+                finished_before=now() - max(kept_usage, MIN_SUMS_RETENTION)
+            ),
         ),
         MaintenanceTask(
             "webhooks",

@@ -11,7 +11,7 @@ from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import DAY_MS, to_ms
 from queryrun.db.usage_rows import (
     REMOVED_AT_ONCE,
-    SUMS,
+    SUMS_OF_RECORDS,
     page_of,
     report_sql,
     report_values,
@@ -23,8 +23,8 @@ from queryrun.db.usage_rows import (
 from queryrun.runs.usage import SumsQuery, UsagePage, UsageQuery, UsageSums, UsageTotals
 
 _OF_RUN = (
-    f"SELECT {SUMS} FROM usage_records WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id)"  # noqa: S608 - constants
-    " GROUP BY outcome, cause"
+    f"SELECT {SUMS_OF_RECORDS} FROM usage_records"  # noqa: S608 - constants
+    " WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id) GROUP BY outcome, cause"
 )
 _TABLES_OF_RUN = (
     "SELECT tables FROM usage_records WHERE run_seq = (SELECT seq FROM runs WHERE id = :run_id)"

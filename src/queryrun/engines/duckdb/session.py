@@ -69,7 +69,8 @@ _OPTIONS = {"data_dir", "database"}
 _SEARCH_PATH = f"SET search_path = 'system.main,{ATTACHED}.main'"
 """A macro of a database must not take the place of a function of the same name: `sum` is `sum`."""
 _PIPE = "out"
-_BEFORE = "DESCRIBE FROM (\n"
+_BEFORE = "DESCRIBE (\n"
+"""Not FROM: two columns that differ by case only would be renamed."""
 _NOWHERE = sys.maxsize
 """Positions in a translated statement are none in the statement as submitted."""
 

@@ -256,26 +256,33 @@ CREATE TABLE usage_records (
 );
 CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
 
--- The sums of the ledger that limits of days and months are judged by, written by the statements
--- that write its records, in several buckets so that runs of one client do not wait for one row.
+-- The sums of the ledger that reports read and limits of days and months are judged by, written by
+-- the statements that write its records, in several buckets so that runs of one client do not wait
+-- for one row.
 CREATE TABLE usage_sums (
     tenant_id        text COLLATE "C" NOT NULL,
     entity_id        text COLLATE "C" NOT NULL,
     client_id        text COLLATE "C" NOT NULL,
-    source           text COLLATE "C" NOT NULL,
     day              bigint NOT NULL,
+    source           text COLLATE "C" NOT NULL,
+    outcome          text COLLATE "C" NOT NULL,
+    cause            text COLLATE "C" NOT NULL,
     bucket           bigint NOT NULL,
-    runs             bigint NOT NULL,
+    records          bigint NOT NULL,
+    not_counted      bigint NOT NULL,
     cpu_ms           bigint NOT NULL,
     wall_ms          bigint NOT NULL,
+    peak_memory_bytes bigint NOT NULL,
     read_bytes       bigint NOT NULL,
+    read_rows        bigint NOT NULL,
     spilled_bytes    bigint NOT NULL,
     written_bytes    bigint NOT NULL,
     result_rows      bigint NOT NULL,
+    downloads        bigint NOT NULL,
     downloaded_bytes bigint NOT NULL,
-    PRIMARY KEY (tenant_id, entity_id, client_id, source, day, bucket)
+    PRIMARY KEY (tenant_id, entity_id, client_id, day, source, outcome, cause, bucket)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
-CREATE INDEX usage_sums_of_days ON usage_sums (day);
+CREATE INDEX usage_sums_of_days ON usage_sums (tenant_id, day);
 
 -- The audit log. Entries wait in audit_inbox, where they disturb nobody, until one node at a time
 -- moves them to the end of the chain: digest covers the entry and the digest before it.

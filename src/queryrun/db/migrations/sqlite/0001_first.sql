@@ -240,49 +240,65 @@ CREATE TABLE usage_records (
 ) WITHOUT ROWID;
 CREATE INDEX usage_of_days ON usage_records (tenant_id, day);
 
--- The sums of the ledger that limits of days and months are judged by. Kept by triggers, so in the
--- transaction of each record and at the cost of no statement more. There is one bucket.
+-- The sums of the ledger that reports read and limits of days and months are judged by. Kept by
+-- triggers, so in the transaction of each record and at the cost of no statement more. There is one
+-- bucket.
 CREATE TABLE usage_sums (
     tenant_id        TEXT NOT NULL,
     entity_id        TEXT NOT NULL,
     client_id        TEXT NOT NULL,
-    source           TEXT NOT NULL,
     day              INTEGER NOT NULL,
+    source           TEXT NOT NULL,
+    outcome          TEXT NOT NULL,
+    cause            TEXT NOT NULL,
     bucket           INTEGER NOT NULL DEFAULT 0,
-    runs             INTEGER NOT NULL,
+    records          INTEGER NOT NULL,
+    not_counted      INTEGER NOT NULL,
     cpu_ms           INTEGER NOT NULL,
     wall_ms          INTEGER NOT NULL,
+    peak_memory_bytes INTEGER NOT NULL,
     read_bytes       INTEGER NOT NULL,
+    read_rows        INTEGER NOT NULL,
     spilled_bytes    INTEGER NOT NULL,
     written_bytes    INTEGER NOT NULL,
     result_rows      INTEGER NOT NULL,
+    downloads        INTEGER NOT NULL,
     downloaded_bytes INTEGER NOT NULL,
-    PRIMARY KEY (tenant_id, entity_id, client_id, source, day, bucket)
+    PRIMARY KEY (tenant_id, entity_id, client_id, day, source, outcome, cause, bucket)
 ) WITHOUT ROWID;
-CREATE INDEX usage_sums_of_days ON usage_sums (day);
+CREATE INDEX usage_sums_of_days ON usage_sums (tenant_id, day);
 CREATE TRIGGER sum_new_usage AFTER INSERT ON usage_records BEGIN
-    INSERT INTO usage_sums (tenant_id, entity_id, client_id, source, day, runs, cpu_ms, wall_ms,
-        read_bytes, spilled_bytes, written_bytes, result_rows, downloaded_bytes)
-    VALUES (new.tenant_id, new.entity_id, new.client_id, new.source, new.day,
-        new.outcome IN ('complete', 'failed', 'canceled'), new.cpu_ms, new.wall_ms,
-        coalesce(new.read_bytes, 0), coalesce(new.spilled_bytes, 0), new.written_bytes,
-        new.result_rows, new.downloaded_bytes)
-    ON CONFLICT (tenant_id, entity_id, client_id, source, day, bucket) DO UPDATE SET
-        runs = runs + excluded.runs,
+    INSERT INTO usage_sums (tenant_id, entity_id, client_id, day, source, outcome, cause, records,
+        not_counted, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
+        written_bytes, result_rows, downloads, downloaded_bytes)
+    VALUES (new.tenant_id, new.entity_id, new.client_id, new.day, new.source, new.outcome,
+        new.cause, 1, new.read_bytes IS NULL OR new.read_rows IS NULL, new.cpu_ms, new.wall_ms,
+        new.peak_memory_bytes, coalesce(new.read_bytes, 0), coalesce(new.read_rows, 0),
+        coalesce(new.spilled_bytes, 0), new.written_bytes, new.result_rows, new.downloads,
+        new.downloaded_bytes)
+    ON CONFLICT (tenant_id, entity_id, client_id, day, source, outcome, cause, bucket)
+    DO UPDATE SET
+        records = records + excluded.records,
+        not_counted = not_counted + excluded.not_counted,
         cpu_ms = cpu_ms + excluded.cpu_ms,
         wall_ms = wall_ms + excluded.wall_ms,
+        peak_memory_bytes = max(peak_memory_bytes, excluded.peak_memory_bytes),
         read_bytes = read_bytes + excluded.read_bytes,
+        read_rows = read_rows + excluded.read_rows,
         spilled_bytes = spilled_bytes + excluded.spilled_bytes,
         written_bytes = written_bytes + excluded.written_bytes,
         result_rows = result_rows + excluded.result_rows,
+        downloads = downloads + excluded.downloads,
         downloaded_bytes = downloaded_bytes + excluded.downloaded_bytes;
 END;
 -- Of a record only its downloads grow.
 CREATE TRIGGER sum_more_downloads AFTER UPDATE ON usage_records BEGIN
     UPDATE usage_sums
-    SET downloaded_bytes = downloaded_bytes + new.downloaded_bytes - old.downloaded_bytes
+    SET downloads = downloads + new.downloads - old.downloads,
+        downloaded_bytes = downloaded_bytes + new.downloaded_bytes - old.downloaded_bytes
     WHERE tenant_id = new.tenant_id AND entity_id = new.entity_id AND client_id = new.client_id
-        AND source = new.source AND day = new.day AND bucket = 0;
+        AND day = new.day AND source = new.source AND outcome = new.outcome
+        AND cause = new.cause AND bucket = 0;
 END;
 
 -- The audit log: digest covers the entry and the digest before it. There is one writer, so an entry

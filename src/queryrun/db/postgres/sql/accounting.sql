@@ -25,18 +25,23 @@ written AS (
 )
 
 -- fragment: add_sums
-INSERT INTO usage_sums AS s (tenant_id, entity_id, client_id, source, day, bucket, runs, cpu_ms,
-    wall_ms, read_bytes, spilled_bytes, written_bytes, result_rows, downloaded_bytes)
+INSERT INTO usage_sums AS s (tenant_id, entity_id, client_id, day, source, outcome, cause, bucket,
+    records, not_counted, cpu_ms, wall_ms, peak_memory_bytes, read_bytes, read_rows, spilled_bytes,
+    written_bytes, result_rows, downloads, downloaded_bytes)
 
 -- fragment: to_sums
-ON CONFLICT (tenant_id, entity_id, client_id, source, day, bucket) DO UPDATE SET
-    runs = s.runs + excluded.runs,
+ON CONFLICT (tenant_id, entity_id, client_id, day, source, outcome, cause, bucket) DO UPDATE SET
+    records = s.records + excluded.records,
+    not_counted = s.not_counted + excluded.not_counted,
     cpu_ms = s.cpu_ms + excluded.cpu_ms,
     wall_ms = s.wall_ms + excluded.wall_ms,
+    peak_memory_bytes = greatest(s.peak_memory_bytes, excluded.peak_memory_bytes),
     read_bytes = s.read_bytes + excluded.read_bytes,
+    read_rows = s.read_rows + excluded.read_rows,
     spilled_bytes = s.spilled_bytes + excluded.spilled_bytes,
     written_bytes = s.written_bytes + excluded.written_bytes,
     result_rows = s.result_rows + excluded.result_rows,
+    downloads = s.downloads + excluded.downloads,
     downloaded_bytes = s.downloaded_bytes + excluded.downloaded_bytes
 
 -- fragment: record_usage
@@ -57,9 +62,10 @@ metered AS (
     RETURNING *
 ), summed AS (
     {add_sums}
-    SELECT tenant_id, entity_id, client_id, source, day, mod(run_seq, 16),
-        (outcome IN ('complete', 'failed', 'canceled'))::int, cpu_ms, wall_ms,
-        coalesce(read_bytes, 0), coalesce(spilled_bytes, 0), written_bytes, result_rows, 0
+    SELECT tenant_id, entity_id, client_id, day, source, outcome, cause, mod(run_seq, 16), 1,
+        (read_bytes IS NULL OR read_rows IS NULL)::int, cpu_ms, wall_ms, peak_memory_bytes,
+        coalesce(read_bytes, 0), coalesce(read_rows, 0), coalesce(spilled_bytes, 0), written_bytes,
+        result_rows, 0, 0
     FROM metered
     {to_sums}
 )

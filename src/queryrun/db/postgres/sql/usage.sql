@@ -14,8 +14,8 @@ WITH clock AS MATERIALIZED (SELECT {now} AS ms), metered AS (
     RETURNING *
 )
 {add_sums}
-SELECT tenant_id, entity_id, client_id, source, day, mod(run_seq, 16), 0, 0, 0, 0, 0, 0, 0,
-    %(size_bytes)s::bigint
+SELECT tenant_id, entity_id, client_id, day, source, outcome, cause, mod(run_seq, 16),
+    (downloads = 1)::int, (downloads = 1)::int, 0, 0, 0, 0, 0, 0, 0, 0, 1, %(size_bytes)s::bigint
 FROM metered
 {to_sums};
 
@@ -26,8 +26,8 @@ DELETE FROM usage_records WHERE (run_seq, attempt, day) IN (
     JOIN usage_records u ON u.tenant_id = t.id AND u.day < %(day)s LIMIT %(limit)s);
 
 -- name: remove_usage_sums
--- Index: usage_sums_of_days.
-DELETE FROM usage_sums WHERE day < %(day)s;
+-- Index: usage_sums_of_days, for each tenant.
+DELETE FROM usage_sums WHERE tenant_id IN (SELECT id FROM tenants) AND day < %(day)s;
 
 -- name: stored_by_tenant
 SELECT coalesce(sum(result_bytes), 0)::bigint FROM usage WHERE tenant_id = %(tenant_id)s;

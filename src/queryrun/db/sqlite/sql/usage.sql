@@ -58,8 +58,8 @@ DELETE FROM usage_records WHERE (run_seq, attempt, day) IN (
     JOIN usage_records u ON u.tenant_id = t.id AND u.day < :day LIMIT :limit);
 
 -- name: remove_usage_sums
--- Index: usage_sums_of_days.
-DELETE FROM usage_sums WHERE day < :day;
+-- Index: usage_sums_of_days, for each tenant.
+DELETE FROM usage_sums WHERE tenant_id IN (SELECT id FROM tenants) AND day < :day;
 
 -- name: stored_by_tenant
 SELECT coalesce(sum(result_bytes), 0) FROM usage WHERE tenant_id = :tenant_id;
