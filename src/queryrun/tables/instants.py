@@ -17,38 +17,38 @@ IS_LOCAL = (
 """Of a row of `parquet_schema`: the engine reads it as a timestamp without a zone."""
 
 
-def at_utc(value: str, found: Any, wanted: Any, depth: int = 0) -> str | None:
-    """SQL of a value of the engine's type `found`, with its timestamps zoned as those of `wanted`.
+def at_utc(value: str, found: Any, required: Any, depth: int = 0) -> str | None:
+    """SQL of a value of the engine's type `found`, with its timestamps zoned as those of `required`.
 
     None when they are already, or when the types have too little in common.
     """
-    if _is_timestamp(found) and _is_timestamp(wanted):
-        is_same = _is_zoned(found) == _is_zoned(wanted)
+    if _is_timestamp(found) and _is_timestamp(required):
+        is_same = _is_zoned(found) == _is_zoned(required)
         return None if is_same else f"timezone('UTC', {_of_micros(value, found)})"
-    if found.id != wanted.id:
+    if found.id != required.id:
         return None
     if found.id == "list":
         item = f"u{depth}"
-        inner = at_utc(item, found.children[0][1], wanted.children[0][1], depth + 1)
+        inner = at_utc(item, found.children[0][1], required.children[0][1], depth + 1)
         return f"list_transform({value}, lambda {item}: {inner})" if inner else None
     if found.id == "map":
-        return _map(value, dict(found.children), dict(wanted.children), depth)
-    return _struct(value, found, wanted, depth) if found.id == "struct" else None
+        return _map(value, dict(found.children), dict(required.children), depth)
+    return _struct(value, found, required, depth) if found.id == "struct" else None
 
 
-def _map(value: str, found: dict[str, Any], wanted: dict[str, Any], depth: int) -> str | None:
+def _map(value: str, found: dict[str, Any], required: dict[str, Any], depth: int) -> str | None:
     item = f"u{depth}"
     sides = {}
     for side in ("key", "value"):
-        sides[side] = at_utc(f"{item}.{side}", found[side], wanted[side], depth + 1)
+        sides[side] = at_utc(f"{item}.{side}", found[side], required[side], depth + 1)
     if not any(sides.values()):
         return None
     entry = ", ".join(f"'{side}': {sql or f'{item}.{side}'}" for side, sql in sides.items())
     return f"map_from_entries(list_transform(map_entries({value}), lambda {item}: {{{entry}}}))"
 
 
-def _struct(value: str, found: Any, wanted: Any, depth: int) -> str | None:
-    kinds = {str(name).lower(): kind for name, kind in wanted.children}
+def _struct(value: str, found: Any, required: Any, depth: int) -> str | None:
+    kinds = {str(name).lower(): kind for name, kind in required.children}
     parts, is_any = [], False
     for name, kind in found.children:
         inner = f"{value}.{quoted_name(name)}"

@@ -78,8 +78,8 @@ def _projected(connection: DuckDBPyConnection, plan: TablePlan, relation: str) -
     for column in filter(_has_timestamps, plan.columns):
         found = kinds.get(column.source.lower())
         if found is not None and column.partition_index is None:
-            wanted = connection.dtype(column.type)
-            zoned[column.source] = at_utc(quoted_name(column.source), found, wanted)
+            required = connection.dtype(column.type)
+            zoned[column.source] = at_utc(quoted_name(column.source), found, required)
     return _projection(plan, present, {name: sql for name, sql in zoned.items() if sql})
 
 
