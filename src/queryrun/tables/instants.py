@@ -18,7 +18,7 @@ IS_LOCAL = (
 
 
 def at_utc(value: str, found: Any, required: Any, depth: int = 0) -> str | None:
-    """SQL of a value of the engine's type `found`, with its timestamps zoned as those of `required`.
+    """SQL of a value of the engine's type `found`, its timestamps zoned as those of `required`.
 
     None when they are already, or when the types have too little in common.
     """
