@@ -162,9 +162,9 @@ def test_migrate_applies_what_is_pending_once(old: Installation) -> None:
 
 
 def test_a_node_does_not_migrate_where_it_must_not(old: Installation) -> None:
-    said = old.refused("serve", "--port", "0")
-    assert NEWEST in said
-    assert "`queryrun migrate`" in said
+    reported = old.refused("serve", "--port", "0")
+    assert NEWEST in reported
+    assert "`queryrun migrate`" in reported
     assert old.version == 1
 
 
@@ -183,9 +183,9 @@ def test_a_database_for_newer_programs_is_refused(installation: Installation) ->
     oldest = ", 9999" if installation.database == "postgres" else ""
     installation.run_sql(f"INSERT INTO schema_version VALUES (9999, 'later'{oldest})")
     for options in ((), ("--check",), ("--sql",)):
-        said = installation.refused("migrate", *options)
-        assert "9999" in said
-        assert "use a newer program" in said
+        reported = installation.refused("migrate", *options)
+        assert "9999" in reported
+        assert "use a newer program" in reported
 
 
 def test_check_and_dry_run_exclude_each_other(tmp_path: Path) -> None:
