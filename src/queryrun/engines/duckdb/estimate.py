@@ -11,7 +11,7 @@ from functools import partial
 import duckdb
 
 from queryrun.engines.base import EngineLimits, RowFilter
-from queryrun.engines.duckdb.scan_memory import MarkedViews, RememberedEnds
+from queryrun.engines.duckdb.scan_memory import KnownCalls, MarkedViews, RememberedEnds
 from queryrun.engines.duckdb.scan_sizes import ScanMemory, tables_read
 from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
@@ -85,6 +85,7 @@ class DuckDBEstimator:
             self._session.set_copies(self._copies)
         self._marked = MarkedViews(self._session.spare_connection())
         self._ends = RememberedEnds(self._session.spare_connection())
+        self._calls = KnownCalls()
         self._left = STATEMENTS_PER_ENGINE
 
     def _estimate(
@@ -98,7 +99,7 @@ class DuckDBEstimator:
             # What hidden rows have a part in is not told; what EXPLAIN reads nobody counts.
             return StatementEstimate(columns, unknown_tables(one.key for one in offered))
         try:
-            memory = ScanMemory(self._marked, self._ends, session.snapshot)
+            memory = ScanMemory(self._marked, self._ends, session.snapshot, self._calls)
             tables = tables_read(planned.rows.connection, offered, planned.rows.relation, memory)
         except duckdb.Error as error:
             raise session.failure_of(error) from error

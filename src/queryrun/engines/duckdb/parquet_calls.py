@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import unquote
 
 from queryrun.tables.folder import NULL_PARTITION
@@ -21,7 +22,7 @@ _NAMED = re.compile(r'CAST\(queryrun_p\d+ AS [A-Z0-9_ ]+(?:\([0-9, ]+\))?\) AS "
 MARK = re.compile(r"^(?:optional: )?\(filename != 'queryrun:(\d+)'\)$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParquetCall:
     """One `read_parquet(…)` of a view: its text, and the files that it names."""
 
@@ -31,7 +32,7 @@ class ParquetCall:
     named: tuple[str, ...] = ()
     """How the view names its partitions' columns: `CAST(queryrun_p0 AS BIGINT) AS "year"`."""
 
-    @property
+    @cached_property
     def partitions(self) -> list[dict[str, str | None]]:
         """What the links of each path say of its partition; empty for a table without any."""
         return [
