@@ -19,7 +19,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
-from queryrun.auth.oidc_rules import KEY_KINDS
+from queryrun.auth.oidc_rules import KEY_KINDS, MAX_SUBJECT_CHARS
 from queryrun.errors import Unauthenticated
 
 MAX_TOKEN_CHARS = 8192
@@ -28,8 +28,6 @@ MAX_KEYS = 100
 MAX_FITTING = 4
 """Keys that one token may be signed with: with one name, or without any. Each costs a check."""
 MIN_RSA_BITS = 2048
-MAX_SUBJECT_CHARS = 255
-"""As OpenID Connect has it."""
 _UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
 """What no database and no log can write: half a pair of surrogates, and the end of a C string."""
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
@@ -54,11 +52,6 @@ class Header:
 
     algorithm: str
     key_id: str | None
-
-
-def is_jwt_shaped(token: str) -> bool:
-    """Whether it may be a JSON Web Token. Tokens of our own have no dots."""
-    return token.count(".") == 2
 
 
 def read_header(token: str, algorithms: Collection[str]) -> Header:

@@ -58,9 +58,10 @@ def main(arguments: list[str]) -> None:
     adopt_orphans()
     set_mode(SandboxMode(mode))
     seccomp.prepare()
+    gc.disable()  # what is imported stays, so there is nothing to collect
     entry_points = {role: _load(name) for role, _, name in (one.partition("=") for one in roles)}
-    gc.collect()
     gc.freeze()  # what was imported stays on pages that every child shares
+    gc.enable()
     ForkServer(socket.socket(fileno=int(control_fd)), entry_points).serve()
 
 

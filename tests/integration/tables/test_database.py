@@ -15,7 +15,8 @@ from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb.session import open_session
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables import database as tables_database
-from queryrun.tables.database import AttachedDatabase, location_version
+from queryrun.tables.database import AttachedDatabase
+from queryrun.tables.location import location_version
 
 
 def _write(path: Path, sql: str) -> subprocess.CompletedProcess[str]:

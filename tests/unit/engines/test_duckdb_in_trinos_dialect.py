@@ -49,6 +49,21 @@ def test_metadata_knows_tables_without_reading_them(trino: DuckDBSession) -> Non
     ]
 
 
+def test_a_type_is_shown_with_the_names_of_its_fields_unquoted(
+    trino: DuckDBSession, data_dir: Path
+) -> None:
+    """As Trino 476 shows it: `row(SubName varchar, in side row(Deep integer))`."""
+    path = data_dir / "nested.parquet"
+    row = "{'SubName': 'n', 'in side': {'Deep': 1}}"
+    duckdb.execute(f"COPY (SELECT {row} AS \"Row\") TO '{path}' (FORMAT parquet)")
+    displayed = "row(SubName varchar, in side row(Deep integer))"
+    assert result(trino, "SHOW COLUMNS FROM nested") == [("row", displayed, "", "")]
+    columns = "FROM information_schema.columns WHERE table_name = 'nested'"
+    assert result(trino, f"SELECT data_type {columns}") == [(displayed,)]
+    of_a_cast = 'typeof(CAST(ROW(1, 2) AS ROW(Aa bigint, "bB" bigint)))'
+    assert result(trino, f"SELECT {of_a_cast}") == [("row(aa bigint, bB bigint)",)]
+
+
 def test_a_database_file_is_queried_in_the_same_dialect(open_engine: Open, tmp_path: Path) -> None:
     path = tmp_path / "data.duckdb"
     with duckdb.connect(str(path)) as writer:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from queryrun.engines.spark.error_details import SparkErrorDetails
 from queryrun.engines.spark.failures import BY_SQL_STATE, ErrorContext, code_of, failure_of
-from queryrun.errors import FailureCode
+from queryrun.errors import Failure, FailureCode
+from queryrun.sql.trino.translate import explained_at_engine, read
 from tests.unit.engines.spark_sql_states import COMMITTED
 
 STATES = COMMITTED.read_text().split()
@@ -79,6 +83,23 @@ def test_a_position_outside_the_statement_is_not_reported() -> None:
 def test_a_translated_statement_has_no_positions() -> None:
     details = SparkErrorDetails("INTERNAL", "…", "DIVIDE_BY_ZERO", "22012", offsets=(3,))
     assert failure_of(details, ErrorContext(STATEMENT, is_translated=True)).failure.line is None
+
+
+def test_a_translated_statement_says_in_trinos_words_where_a_value_failed() -> None:
+    message = (
+        "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being 0 and "
+        "return NULL instead. SQLSTATE: 22012"
+    )
+    details = SparkErrorDetails("INTERNAL", message, "DIVIDE_BY_ZERO", "22012")
+    parsed = read("SELECT\n 1/0")
+    context = ErrorContext(
+        parsed.text, is_translated=True, explained=partial(explained_at_engine, parsed)
+    )
+    expected = Failure(FailureCode.INVALID_VALUE, "Division by zero", 2, 3)
+    assert failure_of(details, context).failure == expected
+    of_a_table = partial(explained_at_engine, read("SELECT 1/id FROM t"))
+    found = failure_of(details, replace(context, explained=of_a_table)).failure
+    assert found == Failure(FailureCode.INVALID_VALUE, "Division by zero")
 
 
 TRANSLATED = ErrorContext(STATEMENT, is_translated=True)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import typer
 
+from queryrun_cli.errors import REFUSED as REFUSED
 from queryrun_cli.hints import COMMAND, Words, hint
 from queryrun_cli.printable import printable
 from queryrun_client import ClientError, RunCanceled, RunFailed, StillRunning, Unreachable
 
 DONE = 0
-REFUSED = 1
 USAGE = 2
 FAILED = 3
 CANCELED = 4

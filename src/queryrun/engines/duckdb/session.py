@@ -66,7 +66,8 @@ STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
 _OPTIONS = {"data_dir", "database"}
 _PIPE = "out"
-_BEFORE = "DESCRIBE FROM (\n"
+_BEFORE = "DESCRIBE (\n"
+"""Not FROM: two columns that differ by case only would be renamed."""
 _NOWHERE = sys.maxsize
 """Positions in a translated statement are none in the statement as submitted."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from queryrun.engines.duckdb.arrow_encoder import INTERRUPTED
@@ -145,12 +145,14 @@ _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
 class ErrorContext:
     """What an error is read against. `sent` is the statement with `before` in front of it.
 
-    `is_translated`: positions in what was sent are none in the statement as submitted.
+    `is_translated`: positions in what was sent are none in the statement as submitted, which
+    `explained` looks at instead.
     """
 
     statement: str = field(default="", repr=False)
     before: str = ""
     is_translated: bool = False
+    explained: Callable[[Failure], Failure] = lambda failure: failure
 
 
 def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
@@ -160,7 +162,7 @@ def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
         return _of_translation(code, details)
     position = _position(details, context)
     line, column = (position.line, position.column) if position else (None, None)
-    return RunFailed(Failure(code, _message(code, details), line, column))
+    return RunFailed(context.explained(Failure(code, _message(code, details), line, column)))
 
 
 def code_of(details: SparkErrorDetails) -> FailureCode:

@@ -158,10 +158,11 @@ def as_decimal(kind: Type) -> Type:
 
 
 def trino_name(kind: Type) -> str:
-    """A type as Trino prints it."""
+    """A type as Trino shows it in `typeof`, `SHOW COLUMNS` and most messages: names of fields are
+    not quoted, so what has odd names cannot be read back."""
     if kind.name == "row":
         fields = zip(kind.names, kind.parts, strict=True)
-        return "row(" + ", ".join(f'"{n}" {t}' if n else str(t) for n, t in fields) + ")"
+        return "row(" + ", ".join(f"{n} {t}" if n else str(t) for n, t in fields) + ")"
     if kind.parts:
         return f"{kind.name}({', '.join(str(part) for part in kind.parts)})"
     if kind.name == "decimal":

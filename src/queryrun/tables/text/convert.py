@@ -21,7 +21,7 @@ import pyarrow as pa
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text import kinds
 from queryrun.tables.text.batches import below, first_rows, is_at_end, split_head
-from queryrun.tables.text.copy_writer import PARQUET_OPTIONS, CopyWriter, grouped
+from queryrun.tables.text.copy_writer import PARQUET_OPTIONS, CopyWriter, grouped, read_ahead
 from queryrun.tables.text.faults import FileFault, cut
 from queryrun.tables.text.json_records import UnknownKeyError
 from queryrun.tables.text.kinds import Facts
@@ -246,7 +246,19 @@ class Converter:
             for column in columns
         ):
             return self._write_tested(source, columns, batches, path, check=check)
-        groups = grouped(self._until_interrupted(batches))
+        with contextlib.closing(read_ahead(grouped(self._until_interrupted(batches)))) as groups:
+            return self._write_proven(source, columns, groups, path, check=check)
+
+    def _write_proven(
+        self,
+        source: Source,
+        columns: Sequence[Column],
+        groups: Iterator[list[pa.RecordBatch]],
+        path: Path,
+        *,
+        check: bool,
+    ) -> int:
+        """Arrow tests and writes whole columns; the engine those that it cannot prove."""
         first = next(groups, [])
         if first and any(values is None for values in _proven(columns, first)):
             every = itertools.chain(first, itertools.chain.from_iterable(groups))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import queue
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,6 +37,42 @@ def grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
             group, rows, size = [], 0, 0
     if group:
         yield group
+
+
+def read_ahead(groups: Iterator[list[pa.RecordBatch]]) -> Generator[list[pa.RecordBatch]]:
+    """The same groups, the next of which a thread reads while the caller has one.
+
+    Parsing text takes about as long as testing and writing it, and both leave the interpreter
+    alone. At most two groups wait, besides the caller's. Close it before what `groups` reads from:
+    the thread is gone then. What `groups` raises, it raises.
+    """
+    waiting: queue.Queue[list[pa.RecordBatch] | None] = queue.Queue(1)
+    is_finished = threading.Event()
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            for group in groups:
+                if is_finished.is_set():
+                    break
+                waiting.put(group)
+        except BaseException as error:
+            failures.append(error)
+        waiting.put(None)
+
+    reader = threading.Thread(target=read, name="read-ahead")
+    reader.start()
+    is_at_end = False
+    try:
+        while not (is_at_end := (group := waiting.get()) is None):
+            yield group
+        if failures:
+            raise failures[0]
+    finally:
+        is_finished.set()
+        while not is_at_end:  # the thread may have one more group to hand over
+            is_at_end = waiting.get() is None
+        reader.join()
 
 
 class CopyWriter:

@@ -17,7 +17,7 @@ from queryrun.sql.trino import types as t
         ("timestamp_ntz", "timestamp(6)"),
         ("varchar(20)", "varchar"),
         ("array<map<string,bigint>>", "array(map(varchar, bigint))"),
-        ("struct<a:int,`b c`:array<double>>", 'row("a" integer, "b c" array(double))'),
+        ("struct<a:int,`b c`:array<double>>", "row(a integer, b c array(double))"),
     ],
 )
 def test_a_spark_type_is_called_as_trino_calls_it(spark: str, trino: str) -> None:

@@ -21,7 +21,7 @@ from queryrun.sql.trino.types import Type, common, duckdb_name, from_duckdb
         ("INTEGER[]", "array(integer)"),
         ("VARCHAR[][]", "array(array(varchar))"),
         ("MAP(VARCHAR, DECIMAL(10,2))", "map(varchar, decimal(10,2))"),
-        ('STRUCT(a INTEGER, "b c" VARCHAR[])', 'row("a" integer, "b c" array(varchar))'),
+        ('STRUCT(a INTEGER, "b c" VARCHAR[])', "row(a integer, b c array(varchar))"),
         ("TUPLE(INTEGER, VARCHAR)", "row(integer, varchar)"),
         ("JSON", "json"),
         ("UUID", "uuid"),
