@@ -178,10 +178,10 @@ class Snapshot:
 
     def identities(self, read_paths: Iterable[str]) -> dict[str, FileIdentity]:
         """Of those that are files of tables which have been named, by the path that is read."""
-        wanted = list(read_paths)
-        if any(path not in self._identities for path in wanted):
-            self._identities |= self._identified(wanted)
-        return {path: self._identities[path] for path in wanted if path in self._identities}
+        requested = list(read_paths)
+        if any(path not in self._identities for path in requested):
+            self._identities |= self._identified(requested)
+        return {path: self._identities[path] for path in requested if path in self._identities}
 
     def _identified(self, read_paths: Iterable[str]) -> dict[str, FileIdentity]:
         known = {f.read_path: f.identity for one in self._tables.values() for f in one.files}

@@ -271,7 +271,7 @@ def test_a_statement_is_planned_again_only_when_a_scan_may_be_of_two_tables(
     monkeypatch.setattr(scan_sizes, "_plan", counted)
     (known,) = ([outcome(one, sql) for _ in range(2)] for one in opened(data, tmp_path / "known"))
     assert counted.call_count == 2 * plans
-    monkeypatch.setattr(scan_sizes._Reading, "_told_apart", lambda *_: None)
+    monkeypatch.setattr(scan_sizes._Reading, "_distinguished", lambda *_: None)
     (marked,) = ([outcome(one, sql) for _ in range(2)] for one in opened(data, tmp_path / "marked"))
     assert known == marked
     assert isinstance(known[0], StatementEstimate)
@@ -291,3 +291,16 @@ def test_what_is_added_up_once_is_what_the_ends_of_the_files_say(
     monkeypatch.setattr(scan_memory, "MAX_FILES", 0)
     assert outcome(estimator, sql) == added_up
     assert isinstance(added_up, StatementEstimate)
+
+
+def test_a_statements_columns_are_learned_from_few_files_and_are_those_of_all(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "SELECT i * 1.5 AS id, i AS later FROM range(9) r(i)"
+    write(data / "parts" / "day=02" / "b.parquet", rows)
+    statements = [*STATEMENTS, "SELECT *, later + 1 FROM parts", "SELECT id || kind FROM parts"]
+    (few,) = ([outcome(one, sql) for sql in statements] for one in opened(data, tmp_path / "few"))
+    monkeypatch.setattr(DuckDBSession, "describe_on", lambda *_: None)
+    (whole,) = ([outcome(one, sql) for sql in statements] for one in opened(data, tmp_path / "all"))
+    assert few == whole
+    assert any(isinstance(one, StatementEstimate) for one in few)

@@ -13,6 +13,7 @@ from functools import cached_property
 from urllib.parse import unquote
 
 from queryrun.tables.folder import NULL_PARTITION
+from queryrun.tables.sql import text_list
 
 _LITERAL = r"'(?:[^']|'')*'"
 _CALL = re.compile(rf"read_parquet\((\[{_LITERAL}(?:, {_LITERAL})*\]|{_LITERAL})")
@@ -63,6 +64,17 @@ def marked(source: str, calls: Sequence[ParquetCall], first: int) -> str:
         end = call.start + len(call.text)
         wrapped = f"(SELECT * FROM {call.text} WHERE filename <> 'queryrun:{number}')"
         source = source[: call.start] + wrapped + source[end:]
+    return source
+
+
+def of_first_files(source: str, calls: Sequence[ParquetCall]) -> str:
+    """The same SQL with each call reading its first file alone. All files of a call have the same
+    columns (`tables.parquet` makes a call for each schema)."""
+    for call in reversed(calls):
+        listed = _CALL.match(call.text)
+        rest = call.text[listed.end() :] if listed else ""
+        one = f"read_parquet({text_list(call.paths[:1])}{rest}"
+        source = source[: call.start] + one + source[call.start + len(call.text) :]
     return source
 
 

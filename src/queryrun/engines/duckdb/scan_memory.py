@@ -12,10 +12,15 @@ from dataclasses import dataclass
 
 import duckdb
 
-from queryrun.engines.duckdb.parquet_calls import ParquetCall, marked, parquet_calls
+from queryrun.engines.duckdb.parquet_calls import (
+    ParquetCall,
+    marked,
+    of_first_files,
+    parquet_calls,
+)
 from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.tables.identity import FileIdentity
-from queryrun.tables.sql import view_sql
+from queryrun.tables.sql import quoted_name, view_sql
 
 MAX_FILES = 1_000
 """Of one scan whose ends are remembered; of more they are read every time."""
@@ -155,6 +160,41 @@ class KnownCalls:
             rows = connection.execute(f"DESCRIBE FROM {call.text}").fetchall()
             self._columns[call.text] = frozenset(str(name).lower() for name, *_ in rows)
         return self._columns[call.text]
+
+
+class NarrowViews:
+    """The tables' views on a connection of their own, over the first file of each call: who only
+    wants a statement's columns need not bind all files."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, calls: KnownCalls) -> None:
+        self._connection = connection
+        self._calls = calls
+        self._made: dict[str, OfferedTable] = {}
+        self._files: object = None
+
+    def connection(
+        self, files: object, tables: Iterable[OfferedTable]
+    ) -> duckdb.DuckDBPyConnection | None:
+        """Where these tables can be described; None when all of them are of one file. `files` as in
+        `KnownCalls.begin`."""
+        self._calls.begin(files)
+        if files is not self._files:
+            self._drop()
+            self._files = files
+        named = [(table, self._calls.of(table)) for table in tables]
+        if all(len(call.paths) == 1 for _, calls in named for call in calls):
+            return None
+        for table, calls in named:
+            if self._made.get(table.name) != table:
+                source = of_first_files(table.source, calls)
+                self._connection.execute(view_sql(table.name, source, table.condition))
+                self._made[table.name] = table
+        return self._connection
+
+    def _drop(self) -> None:
+        for name in self._made:
+            self._connection.execute(f"DROP VIEW IF EXISTS temp.main.{quoted_name(name)}")
+        self._made.clear()
 
 
 class MarkedViews:

@@ -82,7 +82,7 @@ class _Reading:
     def tables(self, sql: str) -> tuple[TableEstimate, ...]:
         """An estimate for each table that the statement names."""
         plan = _plan(self._connection, sql)
-        by_mark = self._told_apart(plan)
+        by_mark = self._distinguished(plan)
         if by_mark is None:
             by_mark = self._marks(sql)
         found: dict[str, list[TableEstimate]] = defaultdict(list)
@@ -91,7 +91,7 @@ class _Reading:
             found[one.name].append(one)
         return tuple(self._table(table, found[table.key], plan) for table in self._offered)
 
-    def _told_apart(self, plan: PlanScans) -> dict[object, list[int]] | None:
+    def _distinguished(self, plan: PlanScans) -> dict[object, list[int]] | None:
         """Which calls have a scan of each kind, when each scan can be of one call alone: a second
         plan, a third of the work, says no more. None when that is not so."""
         calls = [_Call(key, call) for key, calls in self._of_table.items() for call in calls]
