@@ -17,7 +17,7 @@ from queryrun.sql.trino.markers import values_of
 from queryrun.sql.trino.scope import Schema, TableColumn
 from queryrun.sql.trino.translate import Request, read, translate
 from queryrun.sql.trino.typed import UnsupportedCastError
-from queryrun.sql.trino.types import Type, trino_name
+from queryrun.sql.trino.types import Type, signature
 from queryrun.sql.trino.walk import records
 from queryrun.sql.validation import NamedType, TableColumns, Validation
 
@@ -46,7 +46,7 @@ def validate_trino(
         _, outputs = translate(parsed, schema, Request())
     except RunFailed as failed:
         return _invalid(found.moved(failed))
-    columns = (NamedType(one.heading, trino_name(one.type)) for one in outputs)
+    columns = (NamedType(one.heading, signature(one.type)) for one in outputs)
     return Validation(columns=tuple(columns))
 
 

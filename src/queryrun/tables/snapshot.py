@@ -221,7 +221,10 @@ class Snapshot:
                 )
             self._close_from(opened_before)
         if table.plan and self._missing:
-            problem = f"its log names '{displayed(self._missing)}', and this file is not there"
+            problem = (
+                f"its log names '{displayed(self._missing)}', and this file is not there; restore "
+                "it, or write the table anew"
+            )
             raise unreadable(table.name, problem)
         raise changed(table.name, table.name)
 

@@ -85,13 +85,19 @@ def test_a_translated_statement_has_no_positions() -> None:
     assert failure_of(details, ErrorContext(STATEMENT, is_translated=True)).failure.line is None
 
 
-def test_a_translated_statement_says_in_trinos_words_where_a_value_failed() -> None:
-    message = (
-        "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being 0 and "
-        "return NULL instead. SQLSTATE: 22012"
-    )
-    details = SparkErrorDetails("INTERNAL", message, "DIVIDE_BY_ZERO", "22012")
-    parsed = read("SELECT\n 1/0")
+@pytest.mark.parametrize(
+    ("error_class", "words", "statement"),
+    [
+        ("DIVIDE_BY_ZERO", "Division by zero. Use `try_divide` to tolerate", "SELECT\n 1/0"),
+        ("REMAINDER_BY_ZERO", "Remainder by zero. Use `try_mod` to tolerate", "SELECT\n 1%0"),
+    ],
+)
+def test_a_translated_statement_says_in_trinos_words_where_a_value_failed(
+    error_class: str, words: str, statement: str
+) -> None:
+    message = f"[{error_class}] {words} divisor being 0 and return NULL instead. SQLSTATE: 22012"
+    details = SparkErrorDetails("INTERNAL", message, error_class, "22012")
+    parsed = read(statement)
     context = ErrorContext(
         parsed.text, is_translated=True, explained=partial(explained_at_engine, parsed)
     )
@@ -225,14 +231,15 @@ def test_a_rejected_token_is_reported_as_such(status: str) -> None:
 
 def test_a_message_is_what_happened_without_plans_traces_and_advice() -> None:
     message = (
-        '[DIVIDE_BY_ZERO] Division by zero. If necessary set "spark.sql.ansi.enabled" to "false" '
-        "to bypass this error. SQLSTATE: 22012\n== SQL (line 3, position 2) ==\n 1/id\n ^^^^\n"
+        '[ARITHMETIC_OVERFLOW] integer overflow. If necessary set "spark.sql.ansi.enabled" to '
+        '"false" to bypass this error. SQLSTATE: 22003\n== SQL (line 3, position 2) ==\n'
+        " 1+id\n ^^^^\n"
     )
     failure = failure_of(
-        SparkErrorDetails("INTERNAL", message, "DIVIDE_BY_ZERO", "22012"),
+        SparkErrorDetails("INTERNAL", message, "ARITHMETIC_OVERFLOW", "22003"),
         ErrorContext(STATEMENT, BEFORE),
     ).failure
-    assert (failure.message, failure.line, failure.column) == ("Division by zero.", 2, 2)
+    assert (failure.message, failure.line, failure.column) == ("integer overflow.", 2, 2)
 
 
 def test_what_is_about_the_cluster_is_not_passed_on() -> None:

@@ -21,7 +21,7 @@ from queryrun.engines.duckdb.scan_sizes import ScanMemory, tables_read
 from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.types import from_duckdb
+from queryrun.sql.trino.types import from_duckdb, signature
 from queryrun.tables.text.requests import RequestCopies
 
 MEMORY_BYTES = 256 * 1024**2
@@ -116,4 +116,4 @@ class DuckDBEstimator:
 
 def _type(engine_type: str) -> str:
     found = from_duckdb(engine_type)
-    return engine_type.lower() if found is None else str(found[0])
+    return engine_type.lower() if found is None else signature(found[0])

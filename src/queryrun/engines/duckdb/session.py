@@ -55,6 +55,7 @@ from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.scope import LOCATION, Location, Output
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 from queryrun.tables.database import AttachedDatabase
+from queryrun.tables.database_faults import fault_of_file, fault_of_view, problem_of_view
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
@@ -65,6 +66,8 @@ from queryrun.tables.text.requests import RequestCopies
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
 _OPTIONS = {"data_dir", "database"}
+_SEARCH_PATH = f"SET search_path = 'system.main,{ATTACHED}.main'"
+"""A macro of a database must not take the place of a function of the same name: `sum` is `sum`."""
 _PIPE = "out"
 _BEFORE = "DESCRIBE (\n"
 """Not FROM: two columns that differ by case only would be renamed."""
@@ -166,6 +169,7 @@ class DuckDBSession:
         self._database: Path | None = None
         self._attached: AttachedDatabase | None = None
         self._describing: FindConnection | None = None
+        self._named: Collection[str] = ()
 
     @property
     def output_path(self) -> str:
@@ -188,7 +192,7 @@ class DuckDBSession:
         for connection in self._connections:
             set_up_connection(connection, time_zone)
             if self._database:
-                connection.execute(f"USE {ATTACHED}")
+                connection.execute(_SEARCH_PATH)
         self._lock()
 
     def set_copies(self, request: RequestCopies) -> None:
@@ -325,7 +329,17 @@ class DuckDBSession:
             return changed
         if isinstance(error, duckdb.OutOfMemoryException):
             return None
-        return fault_of(str(error), self._snapshot)
+        return fault_of(str(error), self._snapshot) or self._fault_of_database(str(error))
+
+    def _fault_of_database(self, message: str) -> RunFailed | None:
+        """Of the file, or of a view in it that can be described and not read."""
+        if self._database is None or self._tables is None:
+            return None
+        if fault := fault_of_file(message):
+            return fault
+        if not problem_of_view(message):
+            return None
+        return fault_of_view(message, self._tables.views_among(self._named))
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -415,13 +429,14 @@ class DuckDBSession:
         outputs: list[Output] | None = None
         if self._is_trino:
             parsed = self._parsed = read(statement, values)
+            self._named = named = parsed.needs.tables
             self._text.columns = columns_read(parsed, row_filter)
             sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
-            tree, named = self._checked(sql), parsed.needs.tables
+            tree = self._checked(sql)
             self._functions.install(self._instance, sql)
         else:
             sql, tree = statement, self._checked(statement)
-            named = frozenset(table_key(table.name) for table in tree.tables)
+            self._named = named = frozenset(table_key(table.name) for table in tree.tables)
             offer_tables(tables, tree)
         refuse_ways_round(tree, row_filter)
         if not to_read:

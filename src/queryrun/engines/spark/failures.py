@@ -102,6 +102,8 @@ _COMPILED = frozenset(
 )
 """What is not wrong with a translated statement: our compiler has found its names and types and
 written its syntax. Spark refuses what it lacks, an older one functions for example."""
+_BY_ZERO = frozenset(["DIVIDE_BY_ZERO", "INTERVAL_DIVIDED_BY_ZERO", "REMAINDER_BY_ZERO"])
+"""One error in Trino, which advises nothing."""
 _ABOUT_TABLES = frozenset(["42P01", "42P08", "SCHEMA_NOT_FOUND"])
 """But a table may have gone since the compiler saw it."""
 _LEFT_TO_SPARK = frozenset(
@@ -197,6 +199,8 @@ def _short_message(details: SparkErrorDetails) -> str:
         return f"Column '{_bare(parameters['objectName'])}' cannot be resolved" + _close(details)
     if details.error_class == "TABLE_OR_VIEW_NOT_FOUND" and "relationName" in parameters:
         return f"Table '{_bare(parameters['relationName'])}' does not exist"
+    if details.error_class in _BY_ZERO:
+        return "Division by zero"
     if details.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
         return f"Function '{_bare(parameters['routineName'])}' does not exist"
     return ""
