@@ -62,10 +62,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     it starts, and a kernel takes no variable of more than 128 KiB. So are archives and the like,
     which have a NUL: the time in them is that of each worker, and workers compare tests by name.
     """
+    if not isinstance(val, str | bytes):
+        return None
     is_binary = isinstance(val, bytes) and b"\0" in val
-    if is_binary or (isinstance(val, str | bytes) and len(val) > MAX_NAMED):
-        return f"{argname} of {len(val)}"
-    return None
+    return f"{argname} of {len(val)}" if is_binary or len(val) > MAX_NAMED else None
 
 
 ENGINE_SERVERS = ("trino_server", "spark_server")

@@ -7,6 +7,7 @@ says the same words for the same cause. Depends on nothing.
 from __future__ import annotations
 
 import errno
+import os
 from enum import StrEnum
 
 
@@ -54,7 +55,7 @@ _SENTENCES = {
     Cause.REPLACED: "it was replaced by another file",
     Cause.CORRUPT: "it is damaged, or no database",
     Cause.NOT_PERMITTED: "this user has no permission",
-    Cause.NOT_A_DIRECTORY: "it is a file where a directory must be",
+    Cause.NOT_A_DIRECTORY: "it is a file where a directory must be, or a link that leads nowhere",
     Cause.IS_A_DIRECTORY: "it is a directory where a file must be",
     Cause.NO_DESCRIPTORS: "the limit of open files is reached",
     Cause.NO_PROCESSES: "the limit of processes and threads is reached",
@@ -76,6 +77,11 @@ _BY_ERRNO = {
     errno.ENOSPC: Cause.DISK_FULL,
     errno.EDQUOT: Cause.QUOTA,
     errno.EIO: Cause.IO_ERROR,
+    errno.EREMOTEIO: Cause.IO_ERROR,
+    errno.EUCLEAN: Cause.IO_ERROR,
+    errno.EBADMSG: Cause.IO_ERROR,
+    errno.ENODEV: Cause.IO_ERROR,
+    errno.ENXIO: Cause.IO_ERROR,
     errno.EROFS: Cause.READ_ONLY,
     errno.ENOENT: Cause.MISSING,
     errno.ESTALE: Cause.MISSING,
@@ -83,6 +89,7 @@ _BY_ERRNO = {
     errno.EPERM: Cause.NOT_PERMITTED,
     errno.ENOTDIR: Cause.NOT_A_DIRECTORY,
     errno.EEXIST: Cause.NOT_A_DIRECTORY,
+    errno.ELOOP: Cause.NOT_A_DIRECTORY,
     errno.EISDIR: Cause.IS_A_DIRECTORY,
     errno.EMFILE: Cause.NO_DESCRIPTORS,
     errno.ENFILE: Cause.NO_DESCRIPTORS,
@@ -120,6 +127,15 @@ def cause_of(error: BaseException) -> Cause | None:
             return found
         seen = seen.__cause__
     return None
+
+
+def words_of(error: BaseException) -> str:
+    """What happened, as a sentence for an operator: of an error whose cause has no name here, such
+    as a mount that has lost its server, what the system calls it."""
+    cause = cause_of(error)
+    if cause is None and isinstance(error, OSError) and error.errno is not None:
+        return f"the system reports: {os.strerror(error.errno)}"
+    return (cause or Cause.OTHER).sentence
 
 
 def _own_cause(error: BaseException) -> Cause | None:

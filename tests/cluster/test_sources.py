@@ -93,22 +93,6 @@ def queries_of(server: TrinoServer, run_id: str) -> list[str]:
     return [str(row[0]) for row in response.rows]
 
 
-def test_a_cancel_on_one_node_stops_the_query_that_another_started(
-    cluster: Cluster, trino_server: TrinoServer
-) -> None:
-    settings = warehouse(port_of(trino_server))
-    front = cluster.start(API, settings)
-    cluster.start(WORKER, settings)
-    run_id = front.submit(ENDLESS, source="warehouse")["id"]
-    until(lambda: bool(queries_of(trino_server, run_id)), "the query on Trino")
-    response = front.cancel(run_id, prefer="wait=20")
-    left = queries_of(trino_server, run_id)
-    assert response.json()["state"] == "canceled"
-    assert left == []
-    record = front.get(run_id, "cancellation")["cancellation"]
-    assert record["engine_stop"] == "remote_confirmed"
-
-
 def test_a_query_that_uses_more_cpu_of_trino_than_it_may_is_stopped_and_charged(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
@@ -125,9 +109,10 @@ def test_a_query_that_uses_more_cpu_of_trino_than_it_may_is_stopped_and_charged(
     assert queries_of(trino_server, run["id"]) == []
 
 
-def test_the_query_of_a_killed_node_is_stopped_by_name_and_the_run_requeued(
+def test_the_query_of_a_killed_node_is_stopped_by_name_and_that_of_the_next_by_a_cancel(
     cluster: Cluster, trino_server: TrinoServer
 ) -> None:
+    """The cancel is requested from a node that has started neither."""
     settings = warehouse(port_of(trino_server))
     front = cluster.start(API, settings)
     killed = cluster.start(WORKER, settings)
@@ -137,9 +122,12 @@ def test_the_query_of_a_killed_node_is_stopped_by_name_and_the_run_requeued(
     cluster.start(WORKER, settings)
     until(lambda: front.get(run_id)["remaining_attempts"] == 2, "the second attempt")
     until(lambda: len(queries_of(trino_server, run_id)) == 1, "one query, and only one")
-    front.cancel(run_id, prefer="wait=20")
-    assert front.finished(run_id)["state"] == "canceled"
-    assert queries_of(trino_server, run_id) == []
+    response = front.cancel(run_id, prefer="wait=20")
+    left = queries_of(trino_server, run_id)
+    assert response.json()["state"] == "canceled"
+    assert left == []
+    record = front.get(run_id, "cancellation")["cancellation"]
+    assert record["engine_stop"] == "remote_confirmed"
 
 
 def test_orphaned_work_is_stopped_and_that_of_other_services_is_not(

@@ -314,6 +314,18 @@ class TestSparkInTrinosSql(ParameterContract, EngineContract):
         assert isinstance(failed, RunFailed)
         assert failed.failure.code is FailureCode.INVALID_VALUE
 
+    @pytest.mark.parametrize("divided", ["1/0", "1%0", "mod(1, 0)", "1.5/0"])
+    def test_a_division_by_zero_has_trinos_words_and_its_position(
+        self, session: EngineSession, divided: str
+    ) -> None:
+        planned = session.plan(f"SELECT 1 AS a,\n  {divided} AS b")
+        with pytest.raises(Exception, match="arrow_rows") as raised:
+            planned.connection.execute(f"FROM ({planned.relation})").fetchall()
+        failed = session.failure_of(raised.value)
+        assert isinstance(failed, RunFailed)
+        assert failed.failure.message == "Division by zero"
+        assert failed.failure.line == 2
+
     @pytest.mark.parametrize(
         ("row_filter", "ids"),
         [

@@ -26,7 +26,7 @@ from queryrun.engines.base import (
 from queryrun.engines.duckdb.session import open_session as open_embedded
 from queryrun.engines.trino.remote import ALIVE, TrinoRemote
 from queryrun.engines.trino.session import TrinoSession, open_session
-from queryrun.errors import FailureCode, RunFailed
+from queryrun.errors import Failure, FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
 from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
@@ -122,6 +122,15 @@ class TestTrino(ParameterContract, EngineContract):
         failed = session.failure_of(raised.value)
         assert isinstance(failed, RunFailed)
         assert failed.failure.code is FailureCode.INVALID_VALUE
+
+    def test_a_division_in_a_statement_without_tables_has_its_position(
+        self, session: EngineSession
+    ) -> None:
+        with pytest.raises(Exception) as raised:
+            read(session.plan("SELECT 1,\n 1/0"))
+        failed = session.failure_of(raised.value)
+        assert isinstance(failed, RunFailed)
+        assert failed.failure == Failure(FailureCode.INVALID_VALUE, "Division by zero", 2, 3)
 
 
 # --- stopping -------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ _STATEMENTS = [
     "## Statements\n",
     "| statement | |\n|---|---|",
     "| `SELECT`, `WITH` | always |",
-    "| `SHOW TABLES`, `SHOW COLUMNS`, `DESCRIBE`, `DESC`, `SHOW FUNCTIONS` | always; Trino's columns and type names. [`GET /v2/tables`](openapi.json) says the same as JSON, without a run |",
+    "| `SHOW TABLES`, `SHOW COLUMNS`, `DESCRIBE`, `DESC`, `SHOW FUNCTIONS` | always; Trino's columns and type names. [`GET /v2/tables`](openapi.json) says the same as JSON, without a run, with the names of a row's fields quoted |",
     "| `VALUES`, `TABLE t` | when the setting `statements` names `values`; off by default |",
     "| `SHOW SCHEMAS`, `SHOW CATALOGS` | `schemas`, `catalogs`: there is one of each, in addition to `information_schema` |",
     "| `SHOW CREATE TABLE`, `SHOW CREATE SCHEMA` | `create`: with names in full; nothing is a view, and no function is a routine |",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,6 @@ import pytest
 from queryrun.auth.model import IssuedSecret
 from queryrun.cli.clients import NewClient, create
 from queryrun.cli.home import MadeHome, init_home
-from queryrun.runs.model import StopReason
-from queryrun.runs.store import CancelRequested
-from queryrun.settings.file import load
-from queryrun.wiring.database import open_database
 from tests.s3_server import s3_server as s3_server  # a fixture
 
 QUICK = {
@@ -193,19 +187,6 @@ class ServerHarness:
         server = Server(process, url, http, self.made)
         self.servers.append(server)
         return server
-
-    def write_cancel(self, run_id: str) -> None:
-        """Write what a cancel writes first, as another process would. Stops nothing."""
-        settings = load(self.made.home, {})
-
-        async def write() -> None:
-            database = open_database(settings, lambda: datetime.now(UTC))
-            try:
-                await database.runs.cancel(run_id, CancelRequested(StopReason.USER, "test"))
-            finally:
-                database.close()
-
-        asyncio.run(write())
 
     def refused_to_serve(self) -> str:
         """Start another server on the home, which has to exit with 1. Returns its stderr."""

@@ -220,11 +220,10 @@ def test_a_wrong_secret_is_unauthorized(server: Server) -> None:
         client.submit("SELECT 1")
 
 
-def test_cancel_returns_when_the_worker_has_exited(serve: Serve) -> None:
-    server = serve()
-    with client_of(server) as client:
+def test_cancel_returns_when_the_worker_has_exited(common: Server) -> None:
+    with client_of(common) as client:
         run = client.submit(RUNAWAY)
-        worker = server.computing_worker(run.id)
+        worker = common.computing_worker(run.id)
         response = run.cancel()
         assert (response.outcome, run.state) == (CancelOutcome.CANCELED, State.CANCELED)
         assert not Path(f"/proc/{worker}").exists()
@@ -232,8 +231,8 @@ def test_cancel_returns_when_the_worker_has_exited(serve: Serve) -> None:
             run.download("nowhere")
 
 
-def test_a_second_cancel_succeeds_and_a_late_one_is_reported(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_a_second_cancel_succeeds_and_a_late_one_is_reported(common: Server) -> None:
+    with client_of(common) as client:
         run = client.submit(RUNAWAY)
         run.cancel()
         assert run.cancel().outcome is CancelOutcome.ALREADY_CANCELED
@@ -287,7 +286,7 @@ def test_tables_are_listed_and_all_runs_canceled(serve: Serve) -> None:
         assert client.cancel_all() == []
 
 
-def test_an_option_that_does_not_exist_is_named(serve: Serve) -> None:
+def test_an_option_that_does_not_exist_is_named() -> None:
     with Client("http://x", options=Options(token="t")) as client:
         with pytest.raises(TypeError, match=r"'content_typ': did you mean 'content_type'\?"):
             client.submit("SELECT 1", content_typ="csv")  # type: ignore[call-arg]
@@ -303,8 +302,8 @@ def test_progress_is_reported_from_start_to_end(server: Server) -> None:
     assert seen[-1].state is State.COMPLETE
 
 
-def test_a_wait_that_times_out_leaves_the_run_running(serve: Serve) -> None:
-    with client_of(serve()) as client:
+def test_a_wait_that_times_out_leaves_the_run_running(common: Server) -> None:
+    with client_of(common) as client:
         run = client.submit(RUNAWAY)
         with pytest.raises(StillRunning) as caught:
             run.wait(timeout_s=0.3)
@@ -312,15 +311,14 @@ def test_a_wait_that_times_out_leaves_the_run_running(serve: Serve) -> None:
         assert run.cancel().outcome is CancelOutcome.CANCELED
 
 
-def test_one_idempotency_key_makes_one_run(serve: Serve) -> None:
-    with client_of(serve()) as client:
-        runs = [client.submit("SELECT 1 AS a", idempotency_key="mine").id for _ in range(2)]
+def test_one_idempotency_key_makes_one_run(common: Server) -> None:
+    with client_of(common) as client:
+        runs = [client.submit("SELECT 1 AS a", idempotency_key="client").id for _ in range(2)]
     assert runs[0] == runs[1]
 
 
-def test_an_invalid_token_is_renewed_once(serve: Serve) -> None:
-    server = serve()
-    with client_of(server) as client:
+def test_an_invalid_token_is_renewed_once(common: Server) -> None:
+    with client_of(common) as client:
         client.submit("SELECT 1 AS a")
         client.core._token = "0" * 32
         assert list(client.submit("SELECT 2 AS a").rows()) == [{"a": 2}]
@@ -336,19 +334,17 @@ def test_tags_source_and_timeout_are_sent(server: Server) -> None:
     assert late.error.code == "time_limit_exceeded"
 
 
-def test_a_lost_response_never_makes_a_second_run(serve: Serve) -> None:
+def test_a_lost_response_never_makes_a_second_run(common: Server) -> None:
     """The server acted and the client cannot know: the same key brings the same run back."""
-    server = serve()
-    with lossy_proxy(server.url) as proxy, Client(proxy.url, *credentials(server)) as client:
+    with lossy_proxy(common.url) as proxy, Client(proxy.url, *credentials(common)) as client:
         proxy.lose.add("/query_runs")
         run = client.submit("SELECT 1 AS a")
         (lost,) = proxy.lost
         assert json.loads(lost)["id"] == run.id
 
 
-def test_a_lost_response_to_a_cancel_is_no_failure(serve: Serve) -> None:
-    server = serve()
-    with lossy_proxy(server.url) as proxy, Client(proxy.url, *credentials(server)) as client:
+def test_a_lost_response_to_a_cancel_is_no_failure(common: Server) -> None:
+    with lossy_proxy(common.url) as proxy, Client(proxy.url, *credentials(common)) as client:
         run = client.submit(RUNAWAY)
         proxy.lose.add("/cancel")
         assert run.cancel().outcome is CancelOutcome.CANCELED
@@ -368,7 +364,7 @@ def credentials(server: Server) -> tuple[str, str]:
 
 
 def test_an_encrypted_result_is_read_with_the_private_key_alone(
-    serve: Serve, tmp_path: Path
+    common: Server, tmp_path: Path
 ) -> None:
     key = rsa.generate_private_key(65537, 2048)
     public = key.public_key().public_bytes(
@@ -379,23 +375,21 @@ def test_an_encrypted_result_is_read_with_the_private_key_alone(
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    server = serve()
     sql = "SELECT i FROM range(300000) r(i)"
-    with client_of(server, private_key=private) as client:
+    with client_of(common, private_key=private) as client:
         run = client.submit(sql, encryption_key=public.decode(), content_encoding="gzip")
         assert sum(row["i"] for row in run.rows()) == 44_999_850_000
         path = run.download(tmp_path / "plain.gz")
         assert gzip.decompress(path.read_bytes()).startswith(b'{"i":0}')
         sealed = run.download(tmp_path / "sealed", decrypt=False)
         assert sealed.read_bytes().startswith(b"QRUNENC1")
-    with client_of(server) as stranger, pytest.raises(DecryptFailed, match="private key"):
+    with client_of(common) as stranger, pytest.raises(DecryptFailed, match="private key"):
         list(stranger.run(run.id).rows())
 
 
 @pytest.mark.anyio
-async def test_the_async_client_does_the_same(serve: Serve, tmp_path: Path) -> None:
-    server = serve()
-    async with AsyncClient(server.url, *credentials(server)) as client:
+async def test_the_async_client_does_the_same(common: Server, tmp_path: Path) -> None:
+    async with AsyncClient(common.url, *credentials(common)) as client:
         run = await client.submit("SELECT i FROM range(1200) r(i) ORDER BY i")
         assert [row["i"] async for row in run.rows()] == list(range(1200))
         assert (await run.download(tmp_path / "a.json")).read_bytes().startswith(b'{"i":0}')

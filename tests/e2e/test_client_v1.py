@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from queryrun_client import BadRequest, CancelOutcome, Client, RunFailed, RunQuery, State
 from tests.e2e.conftest import RUNAWAY, Server
 
-Serve = Callable[..., Server]
-
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
-    return serve()
+def server(common: Server) -> Server:
+    """One server for all tests, and a client of each test's own."""
+    return common
 
 
 @pytest.fixture

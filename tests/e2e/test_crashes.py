@@ -8,8 +8,6 @@ import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.conftest import RUNAWAY, Server, ServerHarness
 
 Serve = Callable[..., Server]
@@ -30,16 +28,6 @@ def gone(pids: Iterable[int], within_s: float = 10.0) -> bool:
     return True
 
 
-def test_killing_the_server_leaves_no_process_behind(serve: Serve) -> None:
-    server = serve()
-    run = server.submit(RUNAWAY)
-    server.computing_worker(run["id"])
-    below = server.workers()
-    assert len(below) >= 3, "the fork server, the busy worker and a spare one"
-    server.kill()
-    assert gone(below)
-
-
 def test_waiting_runs_survive_a_killed_server_and_run_after_the_restart(
     harness: ServerHarness,
 ) -> None:
@@ -54,13 +42,16 @@ def test_waiting_runs_survive_a_killed_server_and_run_after_the_restart(
         assert done["remaining_attempts"] == 3
 
 
-def test_a_run_of_a_killed_server_is_requeued_and_loses_a_retry(
+def test_a_killed_server_leaves_no_process_behind_and_its_run_is_requeued_and_loses_a_retry(
     harness: ServerHarness,
 ) -> None:
     first = harness.serve()
     run = first.submit(RUNAWAY)
     first.computing_worker(run["id"])
+    below = first.workers()
+    assert len(below) >= 3, "the fork server, the busy worker and a spare one"
     first.kill()
+    assert gone(below)
     second = harness.serve()
     second.computing_worker(run["id"])
     again = second.get(run["id"], "state,remaining_attempts,attempts")
@@ -79,33 +70,6 @@ def test_a_partial_file_of_a_killed_server_is_never_served_and_is_removed(
     done = second.finished(run["id"])
     assert done["error"]["code"] == "row_limit_exceeded"
     assert second.result_files() == []
-
-
-def test_a_cancel_interrupted_by_a_crash_is_finished_after_the_restart(
-    harness: ServerHarness,
-) -> None:
-    """The server is stopped between writing `canceling` and stopping the work."""
-    first = harness.serve()
-    run = first.submit(RUNAWAY)
-    worker = first.computing_worker(run["id"])
-    os.kill(first.process.pid, signal.SIGSTOP)
-    harness.write_cancel(run["id"])
-    first.kill()
-    assert gone([worker])
-    second = harness.serve()
-    done = second.finished(run["id"])
-    assert done["state"] == "canceled"
-    assert second.workers_of(run["id"]) == []
-
-
-def test_a_run_whose_worker_is_killed_is_requeued_and_loses_a_retry(serve: Serve) -> None:
-    server = serve()
-    run = server.submit(RUNAWAY)
-    killed = server.computing_worker(run["id"])
-    os.kill(killed, signal.SIGKILL)
-    server.computing_worker(run["id"], exclude=killed)
-    assert server.get(run["id"])["remaining_attempts"] == 2
-    assert server.cancel(run["id"]).json()["state"] == "canceled"
 
 
 def test_the_ledger_of_usage_is_the_sum_of_the_runs_after_kills(harness: ServerHarness) -> None:
@@ -130,14 +94,14 @@ def test_the_ledger_of_usage_is_the_sum_of_the_runs_after_kills(harness: ServerH
     assert read[0]["usage"]["cpu_ms"] > 0
 
 
-def test_a_run_whose_worker_always_dies_fails_with_that_reason(serve: Serve) -> None:
-    server = serve()
-    run = server.submit(RUNAWAY)
+def test_a_run_whose_worker_is_killed_is_requeued_until_no_retry_is_left(common: Server) -> None:
+    run = common.submit(RUNAWAY)
     worker = 0
-    for _ in range(4):
-        worker = server.computing_worker(run["id"], exclude=worker)
+    for remaining in (3, 2, 1, 0):
+        worker = common.computing_worker(run["id"], exclude=worker)
+        assert common.get(run["id"])["remaining_attempts"] == remaining
         os.kill(worker, signal.SIGKILL)
-    done = server.finished(run["id"])
+    done = common.finished(run["id"])
     assert (done["state"], done["remaining_attempts"]) == ("failed", 0)
     assert done["error"]["code"] == "worker_lost"
     assert "all 4 attempts failed" in done["error"]["message"]
@@ -181,18 +145,20 @@ def test_sigterm_requeues_what_exceeds_the_drain_timeout_without_losing_a_retry(
     second.cancel(run["id"])
 
 
-def test_two_servers_cannot_serve_one_home(harness: ServerHarness) -> None:
-    harness.serve()
-    assert "another node already serves" in harness.refused_to_serve()
+def test_two_servers_cannot_serve_one_home(common_harness: ServerHarness) -> None:
+    assert "another node already serves" in common_harness.refused_to_serve()
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.05, 0.2])
-def test_runs_accepted_before_a_kill_are_all_there_after_it(
-    harness: ServerHarness, after_s: float
-) -> None:
-    """An accepted run is never lost, wherever in the submits the kill falls."""
-    first = harness.serve({"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0"})
-    accepted = first.submit_until_killed(after_s)
-    second = harness.serve({"QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0"})
+def test_runs_accepted_before_a_kill_are_all_there_after_it(harness: ServerHarness) -> None:
+    """An accepted run is never lost, wherever in the submits the kill falls: each server has runs
+    of all that were killed before it."""
+    environ = {
+        "QUERYRUN_SOURCES__LIVE__QUEUED_PER_TENANT": "0",
+        "QUERYRUN_SOURCES__LIVE__MAX_RETRIES": "20",  # a run may run at each of the kills
+    }
+    accepted: list[str] = []
+    for after_s in (0.0, 0.01, 0.05, 0.2):
+        accepted += harness.serve(environ).submit_until_killed(after_s)
+    last = harness.serve(environ)
     for run_id in accepted:
-        assert second.finished(run_id)["state"] == "complete"
+        assert last.finished(run_id)["state"] == "complete"

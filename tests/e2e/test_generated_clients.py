@@ -63,19 +63,24 @@ TEXTS = {
 ENCODINGS = ("none", "gzip", "zip")
 
 
+@pytest.fixture(scope="module")
+def served_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for the clients of all languages."""
+    directory = tmp_path_factory.mktemp("generated")
+    home = init_home(directory / "home", entity="main", factor=None)
+    harness = ServerHarness(home, directory / "log")
+    yield harness.serve(LIMITS)
+    harness.close()
+
+
 @pytest.fixture(scope="module", params=LANGUAGES)
 def served(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, served_home: Server
 ) -> Iterator[tuple[GeneratedClient, Server]]:
     """A client in each language, with a token, and the served home that it calls."""
-    directory = tmp_path_factory.mktemp("generated")
     with generated_client(request.param) as client:
-        home = init_home(directory / "home", entity="main", factor=None)
-        harness = ServerHarness(home, directory / "log")
-        server = harness.serve(LIMITS)
-        client.connect(server.url, bearer(server))
-        yield client, server
-        harness.close()
+        client.connect(served_home.url, bearer(served_home))
+        yield client, served_home
 
 
 @pytest.fixture

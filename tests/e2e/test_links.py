@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
 
 import httpx2 as httpx
 import pyrage
@@ -14,14 +13,13 @@ import pytest
 
 from tests.e2e.conftest import Server, ServerHarness
 
-Serve = Callable[..., Server]
 SQL = "SELECT i, 'é' || i AS t FROM range(100000) t(i) ORDER BY i"
 
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
-    """A server."""
-    return serve()
+def server(common: Server) -> Server:
+    """One server for the tests that leave it as it is."""
+    return common
 
 
 def test_a_link_serves_the_whole_file_ranges_and_headers(server: Server) -> None:

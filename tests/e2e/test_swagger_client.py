@@ -3,7 +3,7 @@ server: what people had before the official SDK."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2 as httpx
@@ -14,12 +14,11 @@ from tests.e2e.conftest import RUNAWAY, Server
 
 pytestmark = pytest.mark.xdist_group("swagger-client")
 
-Serve = Callable[..., Server]
-
 
 @pytest.fixture
-def server(serve: Serve) -> Server:
-    return serve()
+def server(common: Server) -> Server:
+    """One server for all tests, and a client of each test's own."""
+    return common
 
 
 @pytest.fixture

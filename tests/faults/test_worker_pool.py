@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from queryrun.worker.errors import PoolClosed, WorkerDied
+from queryrun.causes import Cause
+from queryrun.worker.errors import NoDirectory, PoolClosed, WorkerDied
 from queryrun.worker.frames import Done, Failed, Ready
 from queryrun.worker.pool import StopHow
 from tests.integration.worker.pool_harness import (
@@ -243,3 +244,19 @@ async def test_close_leaves_nothing_and_fails_pending_takes(tmp_path: Path) -> N
             await waiting
         with pytest.raises(WorkerDied):
             await running.outcome
+
+
+async def test_a_part_without_room_for_a_workers_files_is_named_and_nothing_is_left(
+    tmp_path: Path,
+) -> None:
+    async with open_pool(tmp_path / "spill") as pool:
+        config = bind_to(tmp_path)
+        results = tmp_path / "results"
+        results.rmdir()
+        results.write_text("a file")
+        with pytest.raises(NoDirectory) as refused:
+            await pool.take(config)
+        assert (refused.value.part, refused.value.cause) == ("results", Cause.NOT_A_DIRECTORY)
+        assert list((tmp_path / "spill").glob("worker-*")) == []
+        results.unlink()
+        assert await run(await pool.take(config), "rows 1")

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -18,6 +20,7 @@ from queryrun.auth.clients import DEFAULT_SCOPES, ClientOptions, create_client
 from queryrun.auth.model import Entity, Scope
 from queryrun.auth.tokens import issue_token
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
+from queryrun.db.sqlite.migrate import migrate_at
 from queryrun.errors import Failure, FailureCode, RunFailed, Unavailable
 from queryrun.http.app import build_app
 from queryrun.http.context import AppContext, HttpSettings, WebhookContext
@@ -47,7 +50,8 @@ from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
 from queryrun.sql.guard import Refusal, Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import TableColumns, Validation, validate_trino
+from queryrun.sql.validate import validate_trino
+from queryrun.sql.validation import TableColumns, Validation
 from queryrun.webhooks.secrets import Sealer
 from queryrun.webhooks.target import Wall, parse_networks
 from queryrun.wiring.child_roles import CHILD_ROLES
@@ -335,7 +339,10 @@ async def open_app_harness(
     queued_per_tenant: int = 0,
 ) -> AsyncIterator[AppHarness]:
     """A service over a fresh database in `directory`, with one client of one entity."""
-    database = open_sqlite(directory / "queryrun.db", clock)
+    path = directory / "queryrun.db"
+    if not path.exists():
+        path.write_bytes(empty_database())
+    database = open_sqlite(path, clock)
     knobs, guard, changes, results = Knobs(), FakeGuard(), NoticedChanges(), MemoryResults()
     tables = KnownTables()
     app = app_over(database, clock, results, settings, queued_per_tenant)
@@ -357,6 +364,15 @@ async def open_app_harness(
     await previews.close()
     await fork_client.close()
     database.close()
+
+
+@cache
+def empty_database() -> bytes:
+    """A database that has been migrated: once for a process, which takes longer than most tests."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "queryrun.db"
+        migrate_at(path)
+        return path.read_bytes()
 
 
 def app_over(

@@ -27,7 +27,7 @@ from queryrun.auth.oidc_tokens import TokenOptions
 from queryrun.auth.secrets import digest
 from queryrun.http.app import build_app
 from queryrun.settings import OidcRule, OidcSettings
-from queryrun.wiring.oidc import IssuerDocuments
+from queryrun.wiring.issuer import IssuerDocuments
 from tests.http.app_harness import ACME, FOREIGN, PUBLIC_URL, SELECT, TENANT, AppHarness
 from tests.http.problem import assert_problem
 from tests.oidc_server import AUDIENCE, DISCOVERY, OidcServer, new_key, oidc_server

@@ -60,6 +60,15 @@ async def test_a_replay_is_the_first_response_with_fresh_ids(
     assert "idempotency-replayed" not in first.headers
 
 
+async def test_a_replay_of_a_create_has_the_run_as_it_was_accepted(harness: AppHarness) -> None:
+    fields = {"fields[]": "id,state,queue_position,attempts"}
+    first = await harness.call("POST", RUNS, json=SELECT, headers=KEY, params=fields)
+    assert first.json()["queue_position"] == 0
+    await harness.complete(first.json()["id"])
+    again = await harness.call("POST", RUNS, json=SELECT, headers=KEY, params=fields)
+    assert again.json() == {"id": first.json()["id"], "state": "accepted", "attempts": []}
+
+
 async def test_a_body_counts_by_content_not_by_spelling(harness: AppHarness) -> None:
     first = await create(harness)
     body = b'{ "content_type": "csv",\n "sql": "SELECT 1 AS one" }'

@@ -51,7 +51,7 @@ from queryrun.runs.store import (
 )
 from queryrun.sql.guard import Verdict
 from queryrun.sql.parameters import MAX_PARAMETERS, MAX_VALUE_CHARS, NAME, Parameter
-from queryrun.sql.validate import TableColumns, Validation
+from queryrun.sql.validation import TableColumns, Validation
 from queryrun.webhooks.target import MAX_URL_CHARS
 from tests.conftest import Clock
 from tests.http.app_harness import (

@@ -45,3 +45,52 @@ def test_a_node_that_records_no_traces_imports_nothing_of_it() -> None:
         "sys.exit(any(n.startswith('opentelemetry') or n == 'grpc' for n in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_node_imports_no_compiler_no_engine_and_nothing_for_logins_it_does_not_take() -> None:
+    """Statements are read in other processes: half of a start was the import of all that."""
+    heavy = ("queryrun.sql.trino", "duckdb", "joserfc", "httpx2")
+    code = f"import sys, queryrun.cli.serve; print([n for n in {heavy!r} if n in sys.modules])"
+    assert output_of(code) == "[]"
+
+
+def test_the_fork_server_and_its_children_import_no_event_loop() -> None:
+    code = (
+        "import sys, queryrun.processes.fork_server\n"
+        "from importlib import import_module\n"
+        "from queryrun.wiring.child_roles import CHILD_ROLES\n"
+    )
+    names = "print(*sorted({one.partition(':')[0] for one in CHILD_ROLES.values()}))"
+    modules = output_of(code + names).split()
+    loaded = "".join(f"import {name}\n" for name in modules)
+    assert (
+        output_of(
+            "import queryrun.processes.fork_server\n"
+            + loaded
+            + "import sys; print('asyncio' in sys.modules)"
+        )
+        == "False"
+    )
+
+
+def test_a_child_process_that_reads_a_text_table_loads_no_pandas() -> None:
+    code = (
+        "import sys\n"
+        "from queryrun.processes.no_pandas import hide_pandas\n"
+        "hide_pandas()\n"
+        "import queryrun.tables.text.read, pyarrow\n"
+        "pyarrow.array([1, None, 2])\n"
+        "print('pandas' in sys.modules)"
+    )
+    assert output_of(code) == "False"
+
+
+def test_sparks_client_finds_the_pandas_that_it_demands() -> None:
+    code = (
+        "import sys\n"
+        "from queryrun.processes.no_pandas import hide_pandas\n"
+        "hide_pandas()\n"
+        "import queryrun.engines.spark.proto, pandas\n"
+        "print('pandas' in sys.modules)"
+    )
+    assert output_of(code) == "True"

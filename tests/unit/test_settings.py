@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -145,9 +146,44 @@ def test_the_mark_of_deleted_rows_is_off_unless_a_source_or_the_preset_says_so(
         'data = "file:///data"',
         'entities = { a = "gs://bucket" }',
         'data = "data/{tenant}"',
+        'data = ""',
+        'data = ".."',
+        'entities = { a = "/" }',
     ],
 )
 def test_data_that_cannot_be_read_is_refused_at_start(tmp_path: Path, text: str) -> None:
     (tmp_path / CONFIG_NAME).write_text(f"[sources.live]\n{text}\n")
     with pytest.raises(ConfigurationError, match=r"sources\.live\.(data|entities\.a): "):
+        load(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PRESET", "\udce9", "the environment variable QUERYRUN_PRESET: its value is not UTF-8"),
+        ("OIDC__ISSUER", "https://[::1", "QUERYRUN_OIDC__ISSUER: oidc.issuer: its host or port"),
+        ("TRACING__ENDPOINT", "http://a:b", "tracing.endpoint: its host or port is none"),
+        ("SOURCES__LIVE__URL", "http://a:99999", "sources.live.url: its host or port is none"),
+        ("SERVER__PUBLIC_URL", "http://a:0", "server.public_url: there is no port 0"),
+    ],
+)
+def test_a_value_that_no_part_could_read_is_refused_at_start_and_named(
+    tmp_path: Path, name: str, value: str, words: str
+) -> None:
+    (tmp_path / CONFIG_NAME).write_text('[sources.live]\nengine = "duckdb"\n')
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        load(tmp_path, {f"QUERYRUN_{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (r'tenant = "a\u0000"', "line 1: tenant has a character that no setting can have"),
+        ("[results]\n" r'directory = "\u0000"', "line 2: results.directory has a character"),
+        ("[sources.live.entities]\n" r'main = "\u0000"', "line 2: sources.live.entities.main has"),
+    ],
+)
+def test_a_nul_in_a_setting_is_refused_by_name(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / CONFIG_NAME).write_text(f"{text}\n")
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
         load(tmp_path, {})

@@ -25,6 +25,9 @@ KEY_KINDS = {
 """Algorithms that can be allowed, and the kind of their keys. `none` and those with a shared secret
 are not among them: whoever can check such a token can make one."""
 
+MAX_SUBJECT_CHARS = 255
+"""As OpenID Connect has it."""
+
 Claims = Mapping[str, object]
 
 
@@ -54,6 +57,11 @@ class Grant:
     entities: tuple[str, ...]
     scopes: frozenset[Scope]
     orgs: tuple[str, ...]
+
+
+def is_jwt_shaped(token: str) -> bool:
+    """Whether it may be a JSON Web Token. Tokens of our own have no dots."""
+    return token.count(".") == 2
 
 
 def grant_of(claims: Claims, rules: Sequence[ClaimRule]) -> Grant | None:

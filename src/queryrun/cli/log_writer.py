@@ -62,25 +62,34 @@ class LogWriter:
     # --- on the thread ----------------------------------------------------------------------
 
     def _work(self) -> None:
-        while batch := self._next():
-            if not self._write_all(batch):
-                with self._changed:
-                    self.dropped += 1
+        while True:
+            lines, unreported = self._next()
+            report = [_dropped_line(unreported)] if unreported else []
+            if (lines or report) and not self._write_all(b"".join(lines + report)):
+                self._count_lost(len(lines), unreported)
+            if not lines:
+                return
 
-    def _next(self) -> bytes:
-        """What to write next; empty when this was closed and nothing is left."""
+    def _next(self) -> tuple[list[bytes], int]:
+        """What to write next, and how many dropped lines to report behind it. No lines when this
+        was closed and none is left."""
         with self._changed:
-            while not self._lines and not self._unreported and not self._is_closed:
+            while not self._lines and not self._is_closed:
                 self._changed.wait()
-            parts, size = [], 0
+            lines, size = [], 0
             while self._lines and size < BATCH_BYTES:
-                parts.append(line := self._lines.popleft())
+                lines.append(line := self._lines.popleft())
                 size += len(line)
             self._queued_bytes -= size
-            if self._unreported and not self._lines:
-                parts.append(_dropped_line(self._unreported))
-                self._unreported = 0
-        return b"".join(parts)
+            unreported = 0 if self._lines else self._unreported
+            self._unreported -= unreported
+        return lines, unreported
+
+    def _count_lost(self, lines: int, unreported: int) -> None:
+        """The disk of the log is full, or there is no reader: said once a line can be written."""
+        with self._changed:
+            self.dropped += lines
+            self._unreported += lines + unreported
 
     def _write_all(self, data: bytes) -> bool:
         """Blocks for as long as the reader does not read. False when there is none any more."""

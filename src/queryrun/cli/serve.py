@@ -73,6 +73,7 @@ def serve_home(home: Path, options: ServeOptions) -> None:
     block_stop_signals()
     keep_exit_statuses()
     _print_stacks_on_request()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # of log rotation: the log is no file of ours
     logs = configure_logs(settings.log)
     host = settings.server.host if options.host is None else options.host
     sandbox = node_sandbox(settings, host)

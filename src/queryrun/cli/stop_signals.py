@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP of a server: a thread of its own takes them.
+"""SIGTERM, SIGINT, SIGQUIT and SIGHUP of a server: a thread of its own takes them.
 
 So a signal counts whatever the event loop waits for, and the process ends in time whatever does not
 end: a database on a disk that hangs, a log that nobody reads. What is then left undone, the next
@@ -26,7 +26,7 @@ def block_stop_signals() -> set[signal.Signals]:
 
     Call it before the first thread starts, so that they are left for the thread that takes them.
     """
-    signals = {signal.SIGTERM, signal.SIGINT}
+    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else `nohup`: it goes on
         signals.add(signal.SIGHUP)
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from queryrun.engines.base import RowFilter
-from queryrun.sql.trino.markers import Value
+
+if TYPE_CHECKING:  # a node has these records, and no compiler
+    from queryrun.sql.trino.markers import Value
 
 
 class Certainty(StrEnum):

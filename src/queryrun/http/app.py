@@ -19,10 +19,14 @@ class ApiRouter(Router):
     (contract A1). Every step after it, logs and idempotency keys included, sees one path."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint], **options: Any) -> None:
-        """`endpoints`: by path. One without parameters is found without trying every pattern."""
-        routes = [Route(_pattern(path), endpoint) for path, endpoint in endpoints.items()]
-        super().__init__(routes, redirect_slashes=False, **options)
+        """`endpoints`: by path. One without parameters is found by its path and has no pattern."""
         self._fixed = {path: one for path, one in endpoints.items() if "{" not in path}
+        routes = [
+            Route(_pattern(path), endpoint)
+            for path, endpoint in endpoints.items()
+            if path not in self._fixed
+        ]
+        super().__init__(routes, redirect_slashes=False, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request, or the lifespan."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queryrun.audit.model import AuditEntry, AuditEvent
 from queryrun.auth.model import Client
-from queryrun.auth.oidc_tokens import is_jwt_shaped
+from queryrun.auth.oidc_rules import is_jwt_shaped
 from queryrun.auth.tokens import bearer_of, client_of
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from queryrun.auth.oidc import ExternalLogins
 from queryrun.auth.store import AuthStore
 from queryrun.http.body_limiter import BodyLimiter
 from queryrun.http.concurrency import RequestConcurrency, StreamLimit
@@ -46,6 +45,9 @@ from queryrun.services.turns import TurnSlots
 from queryrun.webhooks.secrets import Sealer
 from queryrun.webhooks.store import WebhookStore
 from queryrun.webhooks.target import Wall
+
+if TYPE_CHECKING:  # an installation without an issuer loads nothing that checks signatures
+    from queryrun.auth.oidc import ExternalLogins
 
 DOWNLOAD_THREADS = 16
 MAX_KNOWN_RUNS = 10_000

@@ -26,7 +26,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from queryrun.causes import cause_of
+from queryrun.causes import Cause, cause_of
 from queryrun.errors import RequestError, Unavailable
 from queryrun.http import access_log, idempotency
 from queryrun.http.api_version import ApiVersion
@@ -116,6 +116,9 @@ class Endpoint:
                 raise
 
 
+_OF_DISK = {Cause.READ_ONLY, Cause.IO_ERROR}
+
+
 async def _send_headers(response: Response, send: Send) -> None:
     """The response without its body: what a HEAD gets."""
     start = {"type": "http.response.start", "status": response.status_code}
@@ -124,8 +127,8 @@ async def _send_headers(response: Response, send: Send) -> None:
 
 
 def _public(error: Exception) -> Exception:
-    """A shortage of the node is no bug: the caller may try again."""
+    """A shortage of the node, or a fault of its disk, is no bug: the caller may try again."""
     cause = cause_of(error)
-    if cause is None or not cause.may_pass:
+    if cause is None or not (cause.may_pass or cause in _OF_DISK):
         return error
     return Unavailable("the node is short of something at the moment; try again", cause)

@@ -6,11 +6,14 @@ most `MAX_FRAME_BYTES`. A peer that sends more, or anything else, is broken and 
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:  # the fork server and its children have no event loop
+    import asyncio
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """A statement has at most 1,000,000 characters (contract F7) of 4 bytes; plus a margin."""

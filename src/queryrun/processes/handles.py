@@ -1,4 +1,4 @@
-"""Process handles: name a worker process, and kill exactly that one, from any process.
+"""Process handles: name a worker process, and find exactly that one, from any process.
 
 A handle is `process:<pid>:<start>:<boot>`: the pid, the process's start in clock ticks since
 boot (proc(5), `/proc/<pid>/stat` field 22) and the kernel's boot id. Together they name one
@@ -9,7 +9,6 @@ know that the handle's node ran here.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
@@ -17,11 +16,6 @@ import signal
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-from queryrun.processes.errors import NotReaped
-
-KILL_TIMEOUT_S = 10.0
-"""How long a killed process may take to free its memory before it counts as stuck."""
 
 _PREFIX = "process"
 _SIGNAL_PROCESS_GROUP = 1 << 2  # PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
@@ -40,25 +34,6 @@ def handle_of(pid: int) -> str:
     if status is None:
         raise ProcessLookupError(errno.ESRCH, "no such process")
     return f"{_PREFIX}:{pid}:{status[1]}:{_boot_id()}"
-
-
-async def kill(handle: str, timeout_s: float = KILL_TIMEOUT_S) -> None:
-    """Kill the process group of exactly this process; return when the process has exited.
-
-    Works from any process that may signal it, also when it is no child of ours, and does
-    nothing when it has already exited. It does not reap the zombie: only its parent can.
-    Raises `NotReaped` when it has not exited within `timeout_s`, and `ValueError` for a text that
-    is not the handle of a process.
-    """
-    pidfd = open_process(handle)
-    if pidfd is None:
-        return
-    try:
-        pid = _parse(handle).pid
-        kill_group(pidfd, pid)
-        await _wait_exit(pidfd, pid, timeout_s)
-    finally:
-        os.close(pidfd)
 
 
 def open_process(handle: str) -> int | None:
@@ -96,23 +71,14 @@ def _kill_group_by_pid(pidfd: int, pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-async def _wait_exit(pidfd: int, pid: int, timeout_s: float) -> None:
-    """A pidfd becomes readable at the exit, also for a process that is no child of ours."""
-    loop = asyncio.get_running_loop()
-    exited = asyncio.Event()
-    loop.add_reader(pidfd, exited.set)
-    try:
-        async with asyncio.timeout(timeout_s):
-            await exited.wait()
-    except TimeoutError:
-        raise NotReaped(pid) from None
-    finally:
-        loop.remove_reader(pidfd)
-
-
 def _is_running(process: _ProcessId) -> bool:
     status = _status(process.pid) if process.boot == _boot_id() else None
     return status is not None and status[1] == process.start and status[0] not in "ZX"
+
+
+def pid_of(handle: str) -> int:
+    """The pid in a handle, which another process may have by now. `ValueError`: no handle."""
+    return _parse(handle).pid
 
 
 def _parse(handle: str) -> _ProcessId:

@@ -35,7 +35,7 @@ from queryrun.runs.trace import Tracer
 from queryrun.runs.usage import UsageStore
 from queryrun.sql.guard import Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import TableColumns, Validation
+from queryrun.sql.validation import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker

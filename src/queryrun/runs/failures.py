@@ -13,7 +13,7 @@ from uuid import uuid4
 from structlog.typing import FilteringBoundLogger
 
 from queryrun.causes import Cause, cause_of
-from queryrun.errors import Failure, FailureCode, Unavailable
+from queryrun.errors import ConfigurationError, Failure, FailureCode, Unavailable
 from queryrun.processes.errors import ForkServerLost
 from queryrun.worker.errors import NoDirectory, NotSetUp, PoolClosed, WorkerDied
 from queryrun.worker.frames import InternalError
@@ -42,9 +42,16 @@ def failure_of(error: Exception, log: FilteringBoundLogger) -> AttemptFailure:
         case ForkServerLost() | PoolClosed():
             return _short("workers", cause, "No worker process could be started")
         case NoDirectory():
-            return _short("spill", cause, "The node has no room for the statement's files")
+            no_room = "The node has no room for the statement's files"
+            return _short(error.part, cause, no_room, FailureCode.STORAGE_FAILED)
+        case ConfigurationError():  # such as a secret's file that somebody has removed
+            log.error("settings_unusable", reason=str(error))
+            return _short("settings", cause, "What the statement needs is not set up any more")
     if cause is not None and cause.may_pass:
         return _short("node", cause, "The node could not start the statement")
+    if isinstance(error, OSError) and cause is not None:  # a probe says whether it is the node's
+        message = f"The node could not start the statement: {cause.sentence}"
+        return AttemptFailure(Failure(FailureCode.STORAGE_FAILED, message))
     return AttemptFailure(_bug(error, log))
 
 
@@ -60,11 +67,14 @@ def reported_bug(report: InternalError | None, log: FilteringBoundLogger) -> Fai
     return _internal_error(error_id)
 
 
-def _short(part: str, cause: Cause | None, message: str) -> AttemptFailure:
+def _short(
+    part: str,
+    cause: Cause | None,
+    message: str,
+    code: FailureCode = FailureCode.ENGINE_UNAVAILABLE,
+) -> AttemptFailure:
     why = message if cause is None else cause.sentence
-    failure = Failure(
-        FailureCode.ENGINE_UNAVAILABLE, message if cause is None else f"{message}: {why}"
-    )
+    failure = Failure(code, message if cause is None else f"{message}: {why}")
     return AttemptFailure(failure, f"{part}: {why}")
 
 

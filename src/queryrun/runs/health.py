@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from queryrun.causes import Cause, cause_of
+from queryrun.causes import Cause, cause_of, words_of
 from queryrun.errors import QueryrunError
 from queryrun.runs.loop import BackgroundLoops
 
@@ -187,7 +187,7 @@ def problem_of(error: BaseException) -> Problem:
     if cause is Cause.OTHER:
         log.error("probe_error", error=type(error).__name__)
     is_plain = not isinstance(error, QueryrunError) or str(error) == _NO_DETAIL
-    return Problem(cause, cause.sentence if is_plain else str(error))
+    return Problem(cause, words_of(error) if is_plain else str(error))
 
 
 _NO_DETAIL = "the store cannot be used at the moment"

@@ -151,7 +151,7 @@ class OutcomeWriter:
         )
 
     async def _find_shortage(self, failure: Failure) -> str | None:
-        return self._observed.shortage or await shortage_behind(
+        return await shortage_behind(
             failure,
             self._context.health,
             FailedAttempt(
@@ -161,6 +161,7 @@ class OutcomeWriter:
                 is_embedded=not self._context.remote.is_remote(self._attempt.run.request.source),
                 lost_directory=self._observed.lost_directory,
                 missed_lease=self._observed.missed_lease,
+                lacked=self._observed.shortage,
             ),
         )
 

@@ -13,7 +13,7 @@ import structlog
 
 from queryrun.engines.base import WORK_PREFIX, work_name
 from queryrun.engines.source_spec import SourceSpec
-from queryrun.errors import Unavailable
+from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.state import HELD
 from queryrun.runs.store import RunStore
@@ -62,7 +62,7 @@ class RemoteWork:
         Call it after the attempt's worker has exited, so that nothing starts new work under its
         name. `Unavailable`: not confirmed, try again.
         """
-        spec = await self._resolve(source, entity_id)
+        spec = await self._spec(source, entity_id)
         await self._remote_stop.stop(spec, work_name(ref.run_id, ref.number))
 
     async def stop_orphans(self, store: RunStore) -> int:
@@ -86,17 +86,24 @@ class RemoteWork:
         """Names come from the engine first, and runs from the store after: an attempt that starts
         in between is not listed, so it cannot be mistaken for an orphan."""
         stopped = 0
-        for name in await self._remote_stop.names(await self._resolve(source, None)):
+        for name in await self._remote_stop.names(await self._spec(source, None)):
             ref = _attempt_named(name)
             if ref is None:
                 continue
             run = await store.get(ref.run_id)
             if run is None or (run.attempt == ref.number and run.state in HELD):
                 continue
-            await self._remote_stop.stop(await self._resolve(source, run.request.entity_id), name)
+            await self._remote_stop.stop(await self._spec(source, run.request.entity_id), name)
             log.warning("orphan_stopped", source=source, run_id=ref.run_id, attempt=ref.number)
             stopped += 1
         return stopped
+
+    async def _spec(self, source: str, entity_id: str | None) -> SourceSpec:
+        """`Unavailable` while what the source needs is away, such as the file of its secret."""
+        try:
+            return await self._resolve(source, entity_id)
+        except ConfigurationError as error:
+            raise Unavailable(str(error)) from error
 
 
 def _attempt_named(name: str) -> AttemptRef | None:

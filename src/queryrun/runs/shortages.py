@@ -61,6 +61,8 @@ class FailedAttempt:
     is_embedded: bool
     lost_directory: bool
     missed_lease: bool = False
+    lacked: str | None = None
+    """What the node was short of, as an error of its own has said."""
 
     def may_have_caused(self, problem: Problem) -> bool:
         """Whether its own files can have filled the disk."""
@@ -95,8 +97,10 @@ async def shortage_behind(
             if passed is not None:
                 is_own = attempt.may_have_caused(passed)
                 return None if is_own else f"{part}: {passed.reason}"
-        if attempt.is_early_for(failure):
+        if attempt.lacked is None and attempt.is_early_for(failure):
             return f"storage: {failure.message}"
+    if attempt.lacked is not None:
+        return attempt.lacked
     if failure.code is FailureCode.ENGINE_UNAVAILABLE and attempt.is_embedded:
         return f"workers: {failure.message}"
     return None

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from queryrun.engines.source_spec import SourceSpec
-from queryrun.errors import Unavailable
+from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.runs.loop import BackgroundLoops
 from queryrun.runs.remote import ResolveSource
 
@@ -71,7 +71,7 @@ class SourceHealth:
             return True
         try:
             await self._source_check.check(await self._resolve(source, None))
-        except Unavailable as error:
+        except (Unavailable, ConfigurationError) as error:  # such as a secret's file that is gone
             self._mark_down(source, str(error))
             return False
         self._mark_up(source)

@@ -9,7 +9,7 @@ from queryrun.runs.tables import TableCatalog
 from queryrun.services.catalog.frames import TableShape
 from queryrun.sql.guard import within
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import NamedType, TableColumns, Validation
+from queryrun.sql.validation import NamedType, TableColumns, Validation
 
 MAX_TABLES = 500
 """With more tables a statement is only parsed: their columns would have to be sent every time."""

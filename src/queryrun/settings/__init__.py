@@ -11,6 +11,7 @@ The file is read in `settings/file.py`, and what types cannot express is checked
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -533,8 +534,11 @@ class Settings(Section, frozen=True):
         return [name for name, source in self.sources.items() if source.kind.is_remote]
 
     def path(self, relative: str) -> Path:
-        """A path from the settings, relative to the home directory unless it is absolute."""
-        return (self.home / relative).resolve()
+        """A path from the settings, relative to the home directory unless it is absolute.
+
+        Links that lead in a circle stay in it: whoever opens the path is told.
+        """
+        return Path(os.path.realpath(self.home / relative))
 
     def data_path(self, source: str, entity: str) -> Path:
         """The path of an entity's data of a source. Entity names are checked at creation."""

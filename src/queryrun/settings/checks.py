@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from queryrun.auth.model import OF_ALL_ROWS, Scope
@@ -55,12 +56,14 @@ def check(settings: Settings) -> None:
         raise ConfigurationError("server.roles: name api, worker, or both, separated by commas")
     if settings.roles != {"api", "worker"} and not settings.is_shared:
         raise ConfigurationError("server.roles: a node that shares no database does both")
-    if settings.time_zone not in zoneinfo.available_timezones():
+    if not _is_time_zone(settings.time_zone):
         raise ConfigurationError(
             f"time_zone: {settings.time_zone!r} is no time zone; name one such as Europe/Berlin"
         )
     if settings.leases.lease_s < 3 * settings.leases.heartbeat_s:
         raise ConfigurationError("leases.lease_s must be at least three heartbeats")
+    for name, url in _urls(settings):
+        _check_url(name, url)
     _check_results(settings.results)
     _check_webhooks(settings.webhooks)
     _check_oidc(settings.oidc)
@@ -76,6 +79,29 @@ def check(settings: Settings) -> None:
         size_bytes(source.copies, f"sources.{name}.copies")
         size_bytes(source.max_output_size, f"sources.{name}.max_output_size")
         _check_engine(name, source)
+        _check_apart(settings, name, source)
+
+
+def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield "server.public_url", settings.server.public_url
+    yield "results.endpoint", settings.results.endpoint
+    yield "results.link_endpoint", settings.results.link_endpoint
+    yield "oidc.issuer", settings.oidc.issuer
+    yield "tracing.endpoint", settings.tracing.endpoint
+    for name, source in settings.sources.items():
+        for setting in ("url", "ui_url", "spool_url"):
+            yield f"sources.{name}.{setting}", getattr(source, setting)
+
+
+def _check_url(name: str, url: str) -> None:
+    """Refuse what would fail whoever takes it apart. The URL is not repeated: it may have a
+    password."""
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        raise ConfigurationError(f"{name}: its host or port is none") from None
+    if port == 0:
+        raise ConfigurationError(f"{name}: there is no port 0")
 
 
 def _check_webhooks(webhooks: WebhookSettings) -> None:
@@ -186,10 +212,24 @@ def _check_engine(name: str, source: SourceSettings) -> None:
         )
 
 
+def _data_paths(source: SourceSettings) -> dict[str, str]:
+    return {"data": source.data} | {f"entities.{e}": path for e, path in source.entities.items()}
+
+
+def _check_apart(settings: Settings, name: str, source: SourceSettings) -> None:
+    """An empty text is the home itself, where results and keys are."""
+    for setting, path in _data_paths(source).items():
+        is_here = not source.kind.is_remote
+        if is_here and settings.home.is_relative_to(settings.path(path)):
+            raise ConfigurationError(
+                f"sources.{name}.{setting}: {path!r} is the home or above it, with the results of "
+                "all runs and the keys: name a directory that has data alone"
+            )
+
+
 def _check_data(name: str, source: SourceSettings) -> None:
     """Data elsewhere is refused at start, and not by every run."""
-    given = {"data": source.data} | {f"entities.{e}": path for e, path in source.entities.items()}
-    for setting, path in given.items():
+    for setting, path in _data_paths(source).items():
         if source.kind.is_remote or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", path):
             continue
         raise ConfigurationError(
@@ -199,6 +239,11 @@ def _check_data(name: str, source: SourceSettings) -> None:
         )
     if re.search(r"[{}]", source.data.replace("{entity}", "")):
         raise ConfigurationError(f"sources.{name}.data: only {{entity}} may stand in braces")
+
+
+def _is_time_zone(name: str) -> bool:
+    """The list of all of them opens 600 files, so it is not made for the default."""
+    return name == "UTC" or name in zoneinfo.available_timezones()
 
 
 def _check_results(results: ResultSettings) -> None:

@@ -42,8 +42,12 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
     origin = SettingOrigins(CONFIG_NAME, text, _PREFIX, _settings_in(variables))
     tree = _parsed(text)
     _overlay(tree, _settings_in(variables))
-    tree["home"] = str(home.resolve())
+    tree["home"] = os.path.realpath(home)
     _apply_preset(tree)
+    try:
+        _check_texts(tree, "")
+    except ConfigurationError as error:
+        raise ConfigurationError(origin.of_check(str(error))) from error
     try:
         settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -118,6 +122,8 @@ def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
             raise ConfigurationError(
                 f"the environment variable {ascii(name)[1:-1]} is no setting: their names are ASCII"
             )
+        if not _is_utf8(value):
+            raise ConfigurationError(f"the environment variable {name}: its value is not UTF-8")
         *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
         table = tree
         for section in sections:
@@ -127,6 +133,23 @@ def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
                     f"the environment variable {name} is no setting: {section!r} is not a section"
                 )
         table[leaf] = value
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether the bytes that a variable was set to are text: others are kept as surrogates."""
+    return all(not "\ud800" <= one <= "\udfff" for one in text)
+
+
+def _check_texts(value: object, path: str) -> None:
+    """`ConfigurationError` for a NUL in a text: no path, name or URL can have one."""
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigurationError(f"{path} has a character that no setting can have: U+0000")
+    if isinstance(value, dict):
+        for name, below in value.items():
+            _check_texts(below, f"{path}.{name}" if path else name)
+    if isinstance(value, list):
+        for below in value:
+            _check_texts(below, path)
 
 
 def _apply_preset(tree: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ statement and the names and types of columns; values are read by runs alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from queryrun.errors import RunFailed
@@ -18,35 +17,9 @@ from queryrun.sql.trino.markers import values_of
 from queryrun.sql.trino.scope import Schema, TableColumn
 from queryrun.sql.trino.translate import Request, read, translate
 from queryrun.sql.trino.typed import UnsupportedCastError
-from queryrun.sql.trino.types import Type, trino_name
+from queryrun.sql.trino.types import Type, signature
 from queryrun.sql.trino.walk import records
-
-
-@dataclass(frozen=True, slots=True)
-class NamedType:
-    """A column: its name and its type as Trino writes it."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumns:
-    """A table and its columns."""
-
-    name: str
-    columns: tuple[NamedType, ...] | None
-    """None: they could not be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """What the compiler says. An empty message: the statement compiles, to these columns."""
-
-    message: str = ""
-    line: int | None = None
-    column: int | None = None
-    columns: tuple[NamedType, ...] | None = None
+from queryrun.sql.validation import NamedType, TableColumns, Validation
 
 
 def validate_trino(
@@ -73,7 +46,7 @@ def validate_trino(
         _, outputs = translate(parsed, schema, Request())
     except RunFailed as failed:
         return _invalid(found.moved(failed))
-    columns = (NamedType(one.heading, trino_name(one.type)) for one in outputs)
+    columns = (NamedType(one.heading, signature(one.type)) for one in outputs)
     return Validation(columns=tuple(columns))
 
 

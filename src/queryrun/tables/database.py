@@ -9,14 +9,15 @@ all the same. A file that is replaced or deleted is read as it was.
 
 from __future__ import annotations
 
-import contextlib
 import os
+import stat
 import time
 from pathlib import Path
 
 import duckdb
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.tables.database_faults import fault_of_file
 from queryrun.tables.identity import FileIdentity, unsettled_s
 from queryrun.tables.sql import quoted_name, quoted_text
 
@@ -29,7 +30,9 @@ MAX_LOCK_WAIT_S = 3.0
 """A program that writes and closes again is waited for. One that keeps the file open is not: then
 another attempt would find the same."""
 _LOCK_POLL_S = 0.05
+_IS_LOCKED = "Could not set lock on file"
 _UNREADABLE = "The source's database could not be opened"
+_NO_FILE = "The source's database is not a file"
 
 
 class AttachedDatabase:
@@ -38,9 +41,9 @@ class AttachedDatabase:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
         """Attach the file under a name.
 
-        Raises `RunFailed`: `data_unreadable` when it is not there or is no database, `data_invalid`
-        when another program keeps it open for writing (for `MAX_LOCK_WAIT_S`), `data_changed` when
-        it is replaced at this moment.
+        Raises `RunFailed`: `data_unreadable` when it is not there, `data_invalid` when it is no
+        database that can be read, or another program keeps it open for writing (for
+        `MAX_LOCK_WAIT_S`), `data_changed` when it is replaced at this moment.
         """
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -64,6 +67,8 @@ class AttachedDatabase:
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> FileIdentity:
         """While the engine holds its lock nobody writes, so the identity is of what it attached."""
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            raise RunFailed.of(FailureCode.DATA_INVALID, _NO_FILE)
         sql = f"ATTACH {quoted_text(str(path))} AS {quoted_name(name)} (READ_ONLY)"
         deadline_s = time.monotonic() + MAX_LOCK_WAIT_S
         while not _is_attached(connection, sql):
@@ -89,29 +94,15 @@ def _is_attached(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
     try:
         connection.execute(sql)
     except duckdb.Error as error:
-        if "lock" in str(error).lower():
+        if _IS_LOCKED in str(error):
             return False
-        raise RunFailed.of(FailureCode.DATA_UNREADABLE, _UNREADABLE) from error
+        raise _fault_of(error) from error
     return True
 
 
-def location_version(path: str) -> str:
-    """A short text that differs when what is at a path has been replaced or, for a file, written.
-
-    A sandboxed process may open what was there when it was confined, and nothing that was put in
-    its place: so a process serves one such version.
-    """
-    found = []
-    for name in (path, f"{path}.wal"):
-        with contextlib.suppress(OSError):
-            state = os.stat(name)  # noqa: PTH116
-            is_directory = os.path.isdir(name)  # noqa: PTH112
-            found.append(
-                f"{state.st_dev}:{state.st_ino}"
-                if is_directory
-                else f"{state.st_dev}:{state.st_ino}:{state.st_size}:{state.st_mtime_ns}"
-            )
-    return " ".join(found)
+def _fault_of(error: duckdb.Error) -> RunFailed:
+    known = fault_of_file(str(error))
+    return known or RunFailed.of(FailureCode.DATA_UNREADABLE, _UNREADABLE)
 
 
 def _identity_at(path: Path) -> FileIdentity | None:

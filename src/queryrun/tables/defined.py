@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from queryrun.tables.definition import TableDefinition, keys_of_other_formats
+from queryrun.tables.definition import TableDefinition, problem_of_other_formats
 from queryrun.tables.folder import Unusable, is_hidden, is_inside, partition_keys, partition_of
 from queryrun.tables.formats import COMPRESSIONS, FORMATS, split
 from queryrun.tables.identity import FileIdentity
@@ -30,10 +30,8 @@ def defined_table(
     if found.problem:
         return found
     kind = definition.format or found.format
-    others = keys_of_other_formats(definition, kind)
-    if others:
-        label = FORMATS[kind].label
-        problem = f"tables.toml gives it {', '.join(others)}, which says nothing of {label} files"
+    problem = problem_of_other_formats(definition, kind, FORMATS[kind].label)
+    if problem:
         return replace(found, problem=problem)
     return replace(found, definition=definition, deleted_column=definition.deleted, format=kind)
 

@@ -75,8 +75,9 @@ class TableDefinition:
     columns: Mapping[str, ColumnRule] = field(default_factory=dict)
     """By lower-case name."""
     deleted: str = ""
-    keys: frozenset[str] = frozenset()
-    """Those that were given and that not every format has (`keys_of_other_formats`)."""
+    keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Those that were given and that not every format has (`problem_of_other_formats`), with line
+    and column."""
     problem: str = ""
 
 
@@ -178,18 +179,23 @@ def _definition(text: str, name: str, entry: Any) -> TableDefinition:
             return TableDefinition(problem=f"{where}: {wrong}")
         if key not in _COLUMN_DEFAULTS:
             values[key] = read
-    keys = frozenset(entry) & frozenset((*_TEXT_KEYS, *_DELIMITED_KEYS))
+    given = [key for key in (*_TEXT_KEYS, *_DELIMITED_KEYS) if key in entry]
+    keys = {key: position_of(text, name, key) for key in given}
     return _consistent(TableDefinition(**values, keys=keys))
 
 
 def _consistent(found: TableDefinition) -> TableDefinition:
-    """Characters that stand for two things would be read as either."""
+    """Characters that stand for two things would be read as either, and an escape that there is no
+    quote for would be passed over."""
     marks = [found.delimiter, '"' if found.quote is None else found.quote, found.escape]
     given = [mark for mark in (*marks, found.comment) if mark]
-    if len(set(given)) < len(given):
-        problem = f"'{FILE_NAME}': delimiter, quote, escape and comment must differ"
-        return TableDefinition(problem=problem)
-    return found
+    problem = "delimiter, quote, escape and comment must differ"
+    if found.escape and found.quote == "":
+        problem = "escape says nothing where quote is empty"
+    elif len(set(given)) == len(given):
+        return found
+    line, column = max(at for key, at in found.keys.items() if key in _MARKS)
+    return TableDefinition(problem=f"'{FILE_NAME}' line {line} column {column}: {problem}")
 
 
 def _value(key: str, value: Any, defaults: Mapping[str, Any]) -> Any:
@@ -209,7 +215,8 @@ def position_of(text: str, table: str, key: str) -> tuple[int, int]:
     """
     bare, escaped = re.escape(table), re.escape(key)
     named = rf'(?:"{bare}"|{bare})'
-    section = re.compile(rf'^\s*\[\s*tables\.{named}(?:\.[\w"]+)?\s*\]', re.I)
+    below = r'(?:\.(?:"[^"]*"|[\w-]+))*'
+    section = re.compile(rf"^\s*\[\s*tables\.{named}{below}\s*\]", re.I)
     dotted = re.compile(rf'^\s*(?:tables\.)?{named}\s*[.=].*?(?<![\w])"?({escaped})"?\s*[.=]', re.I)
     own = re.compile(rf'^\s*(?:columns\.)?"?({escaped})"?\s*[.=]')
     inside = False
@@ -220,7 +227,7 @@ def position_of(text: str, table: str, key: str) -> tuple[int, int]:
             inside = bool(section.match(line))
             if inside and first == (1, 1):
                 first = (number, line.index("[") + 1)
-            match = re.search(rf"\.({escaped})\s*\]", line) if inside else None
+            match = re.search(rf'\."?({escaped})"?\s*\]', line) if inside else None
         elif inside:
             match = own.match(line) or re.match(rf'^.*[{{,]\s*"?({escaped})"?\s*=', line)
         if match:
@@ -349,6 +356,21 @@ def has_offsets(time_format: str) -> bool:
     return re.search("%[zZ]", time_format) is not None
 
 
+_OF_TYPES = {
+    "format": ("DATE", "TIMESTAMP", "TIMESTAMPTZ"),
+    "time_zone": ("TIMESTAMPTZ",),
+    "decimal_comma": ("FLOAT", "DOUBLE", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+}
+"""What a column may say for itself, by its type. Of a table's defaults those that fit are taken."""
+
+
+def _require_meaning(kind: str, entry: Mapping[str, Any]) -> None:
+    """What says nothing of a type is refused, and not passed over in silence."""
+    for key, types in _OF_TYPES.items():
+        if key in entry and kind.partition("(")[0] not in types:
+            raise _WrongError(f"{key} says nothing of the type {entry['type']}")
+
+
 def _column(name: str, rule: Any, defaults: Mapping[str, Any]) -> ColumnRule:
     entry = rule if isinstance(rule, dict) else {"type": rule}
     unknown = entry.keys() - {"type", "format", "time_zone", "decimal_comma"}
@@ -356,6 +378,7 @@ def _column(name: str, rule: Any, defaults: Mapping[str, Any]) -> ColumnRule:
         raise _of_column(name, "there are type, format, time_zone and decimal_comma alone")
     try:
         kind = _type(entry["type"])
+        _require_meaning(kind, entry)
         usual = {"DATE": "date_format", "TIMESTAMP": "timestamp_format"}
         usual["TIMESTAMPTZ"] = "timestamp_format"
         time_format = entry.get("format", defaults.get(usual.get(kind, ""), ""))
@@ -392,13 +415,18 @@ _COLUMN_DEFAULTS: Mapping[str, Callable[[Any], Any]] = {
     "time_zone": _zone,
 }
 """Of columns whose type is defined, unless the column says otherwise."""
+_MARKS = frozenset({"delimiter", "quote", "escape", "comment"})
 _DELIMITED_KEYS = ("delimiter", "quote", "escape", "header", "names", "comment", "nulls")
 _TEXT_KEYS = ("encoding", "columns", *_COLUMN_DEFAULTS)
 
 
-def keys_of_other_formats(definition: TableDefinition, kind: str) -> list[str]:
-    """Keys that say nothing of a table of this format: they would be passed over in silence."""
-    if kind in {"csv", "tsv"}:
-        return []
+def problem_of_other_formats(definition: TableDefinition, kind: str, label: str) -> str:
+    """What is wrong with keys that say nothing of a table of this format, which would be passed
+    over in silence; empty when there are none."""
     own = _TEXT_KEYS if kind == "json" else ()
-    return sorted(definition.keys - set(own))
+    others = sorted(definition.keys.keys() - set(own))
+    if not others or kind in {"csv", "tsv"}:
+        return ""
+    line, column = min(definition.keys[key] for key in others)
+    where = f"'{FILE_NAME}' line {line} column {column}"
+    return f"{where}: it is given {', '.join(others)}, which says nothing of {label} files"

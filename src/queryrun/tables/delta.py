@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from queryrun.errors import RunFailed
+from queryrun.tables.delta_faults import RESTORE, empty_commit, fault_in_log, reader_features
 from queryrun.tables.folder import is_inside
 from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
 from queryrun.tables.plan import extra_is_missing
@@ -40,17 +42,22 @@ def plan_delta(table: Table) -> Table:
     """The table with the files and columns of its newest version (`snapshot.Planner`)."""
     try:
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
     except ImportError as error:
         raise unreadable(table.name, extra_is_missing("a Delta")) from error
     try:
+        _refuse_empty_commits(table)
         delta = DeltaTable(table.root)
         return _planned(table, delta)
-    except DeltaError as error:
-        raise unreadable(table.name, _reason(error)) from error
+    except RunFailed:
+        raise
+    except Exception as error:  # the planner raises what its libraries do
+        problem = fault_in_log(table.root) or _unknown(reader_features(table.root))
+        raise unreadable(table.name, problem or _reason(error)) from error
 
 
 def _planned(table: Table, delta: DeltaTable) -> Table:
+    from deltalake.exceptions import DeltaError
+
     _refuse_features(table, delta)
     mapping = delta.metadata().configuration.get("delta.columnMapping.mode") or "none"
     if mapping not in {"none", "name"}:
@@ -62,7 +69,11 @@ def _planned(table: Table, delta: DeltaTable) -> Table:
     actions = _rows(delta.get_add_actions(flatten=True))
     files = tuple(_file(table, action, [by_key[key] for key in keys]) for action in actions)
     counts = [action.get("num_records") for action in actions]
-    deleted = _deleted(table, delta, files)
+    try:
+        deleted = _deleted(table, delta, files)
+    except DeltaError as error:
+        problem = "a file of its deletion vectors is missing or damaged"
+        raise unreadable(table.name, f"{problem}; {RESTORE}") from error
     known = [int(count) for count in counts if count is not None]
     is_known = len(known) == len(counts)
     rows = sum(known) - sum(len(d) for d in deleted.values()) if is_known else None
@@ -70,15 +81,21 @@ def _planned(table: Table, delta: DeltaTable) -> Table:
     return replace(table, files=files, partition_keys=tuple(keys), plan=plan)
 
 
+def _refuse_empty_commits(table: Table) -> None:
+    if problem := empty_commit(table.root):
+        raise unreadable(table.name, problem)
+
+
 def _refuse_features(table: Table, delta: DeltaTable) -> None:
     """What a reader must know of, and this one does not: refused, never guessed."""
-    features = {str(feature) for feature in delta.protocol().reader_features or ()}
-    unknown = sorted(features - _FEATURES)
-    if unknown:
-        raise unreadable(
-            table.name,
-            f"it needs the Delta reader features {', '.join(unknown)}, which are not read",
-        )
+    problem = _unknown({str(feature) for feature in delta.protocol().reader_features or ()})
+    if problem:
+        raise unreadable(table.name, problem)
+
+
+def _unknown(features: Collection[str]) -> str:
+    unknown = ", ".join(sorted(set(features) - _FEATURES))
+    return f"it needs the Delta reader features {unknown}, which are not read" if unknown else ""
 
 
 def _column(

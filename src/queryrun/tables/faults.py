@@ -32,7 +32,7 @@ def fault_of(message: str, snapshot: Snapshot | None) -> RunFailed | None:
         found = snapshot.file_at(path)
         if found:
             table, file = found
-            label = FORMATS[table.format].label
+            label = FORMATS["parquet" if table.plan else table.format].label
             problem = f"'{displayed(file.name)}' {_values_problem(message) or _NO_FILE % label}"
             return unreadable(table.name, problem)
     return _damage(message, snapshot)

@@ -37,6 +37,11 @@ _TYPES = {
     "timestamp": "TIMESTAMP",
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
 }
+_RESTORE = "restore it, or write the table anew"
+_OTHER_DELETES = (
+    "it has deletes that are not read (equality deletes or deletion vectors); compact the table, "
+    "or export it as Parquet files"
+)
 LOCATION, DIRECTORY = "queryrun.location", "queryrun.directory"
 """Properties of `iceberg_files.MovedFiles`: where the metadata has files, and where they are."""
 
@@ -53,17 +58,37 @@ def plan_iceberg(table: Table) -> Table:
         LOCATION: _location(table, metadata),
         DIRECTORY: table.root,
     }
+    iceberg = None
     try:
         iceberg = StaticTable.from_metadata(str(metadata), properties)
         return _planned(table, iceberg, properties[LOCATION])
     except RunFailed:
         raise
     except Exception as error:  # the planner raises what its libraries do
-        raise unreadable(
-            table.name,
-            f"its Iceberg metadata cannot be read ({type(error).__name__}); "
-            "check it with another Iceberg reader",
-        ) from error
+        file = _unread_file(table, iceberg) if iceberg else displayed(metadata.name)
+        where = f"'metadata/{file}'" if file else "its Iceberg metadata"
+        problem = f"{where} cannot be read ({type(error).__name__})"
+        raise unreadable(table.name, f"{problem}; {_RESTORE}") from error
+
+
+def _unread_file(table: Table, iceberg: StaticTable) -> str:
+    """The first file that the current snapshot names and that cannot be read; empty for none.
+
+    Raises `RunFailed` for what can be read and is not understood by the planner.
+    """
+    snapshot = iceberg.current_snapshot()
+    path = str(snapshot.manifest_list) if snapshot else ""
+    contents = set()
+    try:
+        for manifest in snapshot.manifests(iceberg.io) if snapshot else ():
+            path = str(manifest.manifest_path)
+            entries = manifest.fetch_manifest_entry(iceberg.io)
+            contents |= {entry.data_file.content.name for entry in entries}
+    except Exception:  # as above
+        return displayed(path.rpartition("/")[2])
+    if "EQUALITY_DELETES" in contents:
+        raise unreadable(table.name, _OTHER_DELETES)
+    return ""
 
 
 def current_metadata(table: Table) -> Path:
@@ -90,16 +115,16 @@ def _location(table: Table, metadata: Path) -> str:
     """Where the table was when it was written: its files are named by that."""
     import gzip
     import json
+    import zlib
 
-    content = metadata.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
     try:
+        content = metadata.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
         return str(json.loads(content)["location"]).rstrip("/")
-    except (ValueError, KeyError, TypeError) as error:
-        raise unreadable(
-            table.name, f"'{displayed(metadata.name)}' is no Iceberg metadata"
-        ) from error
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
+        problem = f"'metadata/{displayed(metadata.name)}' is no Iceberg metadata"
+        raise unreadable(table.name, f"{problem}; {_RESTORE}") from error
 
 
 def _planned(table: Table, iceberg: StaticTable, location: str) -> Table:
@@ -187,6 +212,7 @@ def moved(file: str, location: str, directory: str) -> str:
 
 def _deleted(table: Table, task: FileScanTask, location: str) -> Sequence[int]:
     """Positions of one file that its delete files name. Other kinds of deletes are refused."""
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -194,12 +220,15 @@ def _deleted(table: Table, task: FileScanTask, location: str) -> Sequence[int]:
     for delete in _sorted(task.delete_files):
         is_positional = delete.content.name == "POSITION_DELETES"
         if not is_positional or str(delete.file_format.value).lower() != "parquet":
+            raise unreadable(table.name, _OTHER_DELETES)
+        found = _file(table, str(delete.file_path), location)
+        try:
+            rows = pq.read_table(found.path)
+        except (pa.ArrowException, OSError) as error:
+            problem = f"'{displayed(found.name)}', which says what is deleted, cannot be read"
             raise unreadable(
-                table.name,
-                "it has deletes that are not read (equality deletes or deletion vectors); "
-                "compact the table, or export it as Parquet files",
-            )
-        rows = pq.read_table(_file(table, str(delete.file_path), location).path)
+                table.name, f"{problem}; restore it, or write the table anew"
+            ) from error
         own = pc.equal(rows["file_path"], str(task.file.file_path))
         positions.update(rows.filter(own)["pos"].to_pylist())
     return sorted(positions)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from queryrun.extras import install_command
-from queryrun.tables.model import TablePlan, unreadable
+from queryrun.tables.instants import IS_LOCAL, at_utc
+from queryrun.tables.model import PlannedColumn, TablePlan, displayed, unreadable
 from queryrun.tables.partitions import link_options, linked_paths
 from queryrun.tables.snapshot import TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
@@ -33,36 +35,72 @@ def read_planned(connection: DuckDBPyConnection, table: TableSnapshot) -> str:
     if plan is None:
         raise unreadable(table.table.name, "its log has not been read")
     if not table.files:
-        return f"(SELECT {_projection(plan, set(plan_names(plan)), is_empty=True)} WHERE false)"
+        return f"(SELECT {_projection(plan, set(), {})} WHERE false)"
     if plan.by_field_id:
         _require_field_ids(connection, table)
     rows = _Rows(plan, table)
-    relation = rows.relation()
-    described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
-    return f"(SELECT {_projection(plan, {str(n).lower() for n, *_ in described})} FROM {relation})"
+    parts = [rows.relation(part) for part in _zoned_alike(connection, plan, table)]
+    selects = (f"SELECT {_projected(connection, plan, part)} FROM {part}" for part in parts)
+    return f"({' UNION ALL '.join(selects)})"
 
 
-def plan_names(plan: TablePlan) -> list[str]:
-    """What the columns are called in the files, in lower case."""
-    return [column.source.lower() for column in plan.columns]
+def _zoned_alike(
+    connection: DuckDBPyConnection, plan: TablePlan, table: TableSnapshot
+) -> list[list[int]]:
+    """The files by their numbers, those together whose timestamps have a zone or none alike.
+
+    Read together, the engine would make one kind of the other in the session's zone.
+    """
+    numbers = list(range(len(table.files)))
+    if len(numbers) == 1 or plan.by_field_id or not any(map(_has_timestamps, plan.columns)):
+        return [numbers]
+    rows = connection.execute(
+        f"SELECT file_name, list_sort(list(name) FILTER (WHERE {IS_LOCAL})) "
+        "FROM parquet_schema($1) GROUP BY 1",
+        [table.paths],
+    ).fetchall()
+    local = {str(path): str(names) for path, names in rows}
+    parts: dict[str, list[int]] = {}
+    for number, path in enumerate(table.paths):
+        parts.setdefault(local.get(path, ""), []).append(number)
+    return list(parts.values())
 
 
-@dataclass(frozen=True, slots=True)
+def _has_timestamps(column: PlannedColumn) -> bool:
+    return "TIMESTAMP" in column.type
+
+
+def _projected(connection: DuckDBPyConnection, plan: TablePlan, relation: str) -> str:
+    bound = connection.sql(f"FROM {relation}")
+    present = {str(name).lower() for name in bound.columns}
+    kinds = dict(zip((name.lower() for name in bound.columns), bound.types, strict=True))
+    zoned = {}
+    for column in filter(_has_timestamps, plan.columns):
+        found = kinds.get(column.source.lower())
+        if found is not None and column.partition_index is None:
+            required = connection.dtype(column.type)
+            zoned[column.source] = at_utc(quoted_name(column.source), found, required)
+    return _projection(plan, present, {name: sql for name, sql in zoned.items() if sql})
+
+
+@dataclass(frozen=True)
 class _Rows:
     """The files' own columns, without the rows that are deleted."""
 
     plan: TablePlan
     table: TableSnapshot
 
-    def relation(self) -> str:
-        paths, options = self._paths()
-        deleted = {i: rows for i, rows in self.plan.deleted.items() if len(rows)}
-        whole = [path for i, path in enumerate(paths) if i not in deleted]
+    def relation(self, chosen: Sequence[int]) -> str:
+        """Of the files of these numbers."""
+        paths, options = self._paths
+        deleted = {i: self.plan.deleted[i] for i in chosen if len(self.plan.deleted.get(i, ()))}
+        whole = [paths[i] for i in chosen if i not in deleted]
         parts = [f"SELECT * FROM {self._read(whole, options)}"] if whole else []
         if deleted:
             parts.append(self._without(paths, deleted, options))
         return f"({' UNION ALL BY NAME '.join(parts)})"
 
+    @cached_property
     def _paths(self) -> tuple[list[str], str]:
         """A catalog only describes: a partition's value is then any."""
         table = self.table
@@ -112,7 +150,7 @@ def _positions_file(
 
     directory = work_dir / f"table-{version}-deleted"
     directory.mkdir(mode=0o700, exist_ok=True)
-    target = directory / "positions.parquet"
+    target = directory / f"positions{min(deleted)}.parquet"
     schema = pa.schema([("file", pa.string()), ("position", pa.int64())])
     with pq.ParquetWriter(target, schema) as writer:
         for index, rows in deleted.items():
@@ -122,29 +160,41 @@ def _positions_file(
     return str(target)
 
 
-def _projection(plan: TablePlan, present: set[str], *, is_empty: bool = False) -> str:
-    """Every column of the schema, of its type: one that no file has yet is its default."""
+def _projection(plan: TablePlan, present: set[str], zoned: Mapping[str, str]) -> str:
+    """Every column of the schema, of its type: one that no file has yet is its default.
+
+    `zoned` has the SQL of those whose timestamps must be given their zone, or lose it.
+    """
     items = []
     for column in plan.columns:
         source = column.default
-        if not is_empty and column.partition_index is not None:
+        if column.partition_index is not None:
             link = f"queryrun_p{column.partition_index}"
             source = link if link in present else "NULL"
-        elif not is_empty and column.source.lower() in present:
-            source = without_bounds(quoted_name(column.source), column.type)
+        elif column.source.lower() in present:
+            value = zoned.get(column.source) or quoted_name(column.source)
+            source = without_bounds(value, column.type)
         items.append(f"CAST({source} AS {column.type}) AS {quoted_name(column.name)}")
     return ", ".join(items)
 
 
 def _require_field_ids(connection: DuckDBPyConnection, table: TableSnapshot) -> None:
-    """Columns are found by their ids: in a file without them all would silently be NULL."""
+    """Columns are found by their ids: in a file without them all would silently be NULL.
+
+    Instants that a file does not say to be any are refused: found by their ids, the engine would
+    take them for local times.
+    """
+    columns = table.table.plan.columns if table.table.plan else ()
+    zoned = [column.field_id for column in columns if "TIME ZONE" in column.type]
     rows = connection.execute(
-        "SELECT file_name FROM parquet_schema($1) GROUP BY 1 HAVING count(field_id) = 0 LIMIT 1",
-        [table.paths],
+        f"SELECT file_name, count(field_id) = 0, bool_or({IS_LOCAL} AND field_id IN "
+        "(SELECT unnest($2::integer[]))) FROM parquet_schema($1) GROUP BY 1",
+        [table.paths, zoned],
     ).fetchall()
-    if rows:
-        names = {file.read_path: file.found.name for file in table.files}
-        raise unreadable(
-            table.table.name,
-            f"'{names.get(rows[0][0], 'a file')}' has no field ids; rewrite the table's data",
-        )
+    names = {file.read_path: file.found.name for file in table.files}
+    for path, has_no_ids, is_local in rows:
+        if not has_no_ids and not is_local:
+            continue
+        problem = "has no field ids" if has_no_ids else "has timestamps without their zone"
+        where = displayed(names.get(path, "a file"))
+        raise unreadable(table.table.name, f"'{where}' {problem}; rewrite the table's data")

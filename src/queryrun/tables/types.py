@@ -28,6 +28,8 @@ _HAS_FLOATS = re.compile(r"\b(double|float|real)\b", re.IGNORECASE)
 """In the name of a type. Names of its fields may say so in vain, which does no harm."""
 _LAST_MICRO = (2**63 + 499) // 1000
 """Of the nanoseconds that 64 bits count."""
+_LAST_TIME = "TIME '23:59:59.999999'"
+"""Of a day: a nanosecond later is rounded to none of the next."""
 _LARGEST = "9" * MAX_DIGITS
 _TOO_LARGE = "a whole number in it has more than 38 digits"
 _MONTHS = "an interval has months; only intervals of days and seconds are read"
@@ -94,6 +96,9 @@ def converted(value: str, kind: Any, where: str, depth: int = 0) -> str | None:
         return f"make_timestamp({_rounded(value, 'TIMESTAMP')})"
     if name == "timestamptz_ns":
         return f"make_timestamptz({_rounded(value, 'TIMESTAMPTZ')})"
+    if name == "time_ns":
+        rounded = f"CAST({value} AS TIME)"
+        return f"CASE WHEN {rounded} = TIME '24:00:00' THEN {_LAST_TIME} ELSE {rounded} END"
     if name in _CASTS:
         return f"CAST({value} AS {_CASTS[name]})"
     if name in _AS_TEXT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -42,11 +42,16 @@ class Reply:
 
 
 class Sender:
-    """Sends to whatever `Resolver` allows."""
+    """Sends to whatever `Resolver` allows.
 
-    def __init__(self, resolver: Resolver, tls: ssl.SSLContext) -> None:
+    The certificates that are trusted are read for the first receiver with https: that takes 30 ms,
+    and most nodes have none.
+    """
+
+    def __init__(self, resolver: Resolver, make_tls: Callable[[], ssl.SSLContext]) -> None:
         self._resolver = resolver
-        self._tls = tls
+        self._make_tls = make_tls
+        self._tls: ssl.SSLContext | None = None
 
     async def post(self, target: Target, headers: Mapping[str, str], body: bytes) -> Reply:
         """POST the body and read the response; takes 26 seconds at most. Raises `SendError`."""
@@ -77,10 +82,20 @@ class Sender:
             address,
             target.port,
             limit=MAX_HEAD_BYTES,
-            ssl=self._tls,
+            ssl=await self._trusted(),
             server_hostname=target.host,
             ssl_handshake_timeout=CONNECT_TIMEOUT_S,
         )
+
+    async def _trusted(self) -> ssl.SSLContext:
+        """Read again next time when there were none: OpenSSL does not say that it could not open
+        the file, as when a process may open no more."""
+        if self._tls is not None:
+            return self._tls
+        made = await asyncio.to_thread(self._make_tls)
+        if made.cert_store_stats()["x509"]:
+            self._tls = made
+        return made
 
     async def _exchange(
         self,

@@ -29,7 +29,7 @@ from queryrun.http.server.server import HttpServer
 from queryrun.http.server.turns import KnownCallers
 from queryrun.http.server.watch import ConnectionWatch
 from queryrun.http.v2.requests import finish_requests
-from queryrun.processes import handles
+from queryrun.processes.kill import kill_process
 from queryrun.runs.clock import ClockWatch
 from queryrun.runs.cluster import ClusterWatch
 from queryrun.runs.context import AttemptContext, RequestContext
@@ -463,7 +463,7 @@ def _file_leader(settings: Settings, database: Database) -> LeaderLease:
 
 
 async def _kill_by_handle(handle: str) -> EngineStop:
-    await handles.kill(handle)
+    await kill_process(handle)
     return EngineStop.KILLED
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from queryrun.causes import Cause, cause_of
+from queryrun.causes import words_of
 from queryrun.errors import ConfigurationError
 from queryrun.results.credentials import RotatingCredentials
 from queryrun.results.local import LocalResultStore
@@ -52,8 +52,7 @@ def make_directory(path: Path, setting: str) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        cause = cause_of(error) or Cause.OTHER
-        raise ConfigurationError(f"{setting}: {path} is not usable: {cause.sentence}") from error
+        raise ConfigurationError(f"{setting}: {path} is not usable: {words_of(error)}") from error
 
 
 def _s3_results(

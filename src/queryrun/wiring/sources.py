@@ -12,7 +12,7 @@ from queryrun.engines.source_spec import ORGS, Secret, SourceSpec
 from queryrun.errors import NotFound
 from queryrun.settings import COPIES_NAME, Settings, SourceSettings
 from queryrun.settings.checks import size_bytes
-from queryrun.tables.database import location_version
+from queryrun.tables.location import location_version
 from queryrun.wiring.results import results_spec
 from queryrun.wiring.secrets import source_secret
 from queryrun.worker.frames import WorkerConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -66,13 +67,15 @@ def make_webhooks(
     return Webhooks(wall, sealer, resolver, deliverer)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
+def _tls(settings: Settings) -> Callable[[], ssl.SSLContext]:
+    """A file of the installation's own is read now: one that cannot be is refused at the start."""
+    if not settings.webhooks.ca_file:
+        return ssl.create_default_context
     context = ssl.create_default_context()
-    if settings.webhooks.ca_file:
-        path = settings.path(settings.webhooks.ca_file)
-        try:
-            context.load_verify_locations(path)
-        except (OSError, ssl.SSLError) as error:
-            message = f"webhooks.ca_file: {path} holds no certificates that can be read"
-            raise ConfigurationError(message) from error
-    return context
+    path = settings.path(settings.webhooks.ca_file)
+    try:
+        context.load_verify_locations(path)
+    except (OSError, ssl.SSLError) as error:
+        message = f"webhooks.ca_file: {path} holds no certificates that can be read"
+        raise ConfigurationError(message) from error
+    return lambda: context

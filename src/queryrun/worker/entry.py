@@ -31,7 +31,7 @@ from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
 from queryrun.sql.parameters import Parameter
 from queryrun.sql.trino.immediate import Opened
-from queryrun.sql.trino.types import from_duckdb
+from queryrun.sql.trino.types import from_duckdb, signature
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.relay_targets import RESULTS
@@ -159,4 +159,4 @@ def result_type(engines_type: str) -> str:
     A value that Trino could have with more digits (`timestamp(9)`) has the type that carries it.
     """
     found = from_duckdb(engines_type)
-    return engines_type.lower() if found is None else str(found[0])
+    return engines_type.lower() if found is None else signature(found[0])

@@ -38,10 +38,12 @@ class NotSetUp(QueryrunError):
 
 
 class NoDirectory(QueryrunError):
-    """The directories of a worker could not be made; `cause` says why, as far as it is known."""
+    """A directory of a worker could not be made: `part` of the node has no room for it, and `cause`
+    says why, as far as it is known."""
 
-    def __init__(self, cause: Cause | None) -> None:
+    def __init__(self, part: str, cause: Cause | None) -> None:
         super().__init__("the directories of a worker could not be made")
+        self.part = part
         self.cause = cause
 
 

@@ -324,11 +324,7 @@ class WorkerPool:
     def _pick_warm(self, config: WorkerConfig) -> Worker | None:
         if not self._warm:
             return None
-        try:
-            spill_dir = self._spill.new()
-            outbox = _new_outbox(config, spill_dir)
-        except OSError as error:
-            raise NoDirectory(cause_of(error)) from error
+        spill_dir, outbox = self._new_directories(config)
         worker = self._warm.pop(0)
         self._directories[worker] = spill_dir
         worker.write_copies = self.write_copies
@@ -337,6 +333,18 @@ class WorkerPool:
             worker.relay = asyncio.get_running_loop().create_task(self._run_relay(worker, config))
             self._track(worker.relay)
         return worker
+
+    def _new_directories(self, config: WorkerConfig) -> tuple[Path, Path | None]:
+        """A worker's spill directory and outbox. `NoDirectory` names the part that has no room."""
+        try:
+            spill_dir = self._spill.new()
+        except OSError as error:
+            raise NoDirectory("spill", cause_of(error)) from error
+        try:
+            return spill_dir, _new_outbox(config, spill_dir)
+        except OSError as error:
+            self._spill.remove(spill_dir)
+            raise NoDirectory("results", cause_of(error)) from error
 
     async def _run_relay(self, worker: Worker, config: WorkerConfig) -> None:
         """The relay of a worker, from its start to its end: it never outlives the worker.

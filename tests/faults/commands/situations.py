@@ -113,6 +113,17 @@ def file_instead(name: str) -> Spoil:
     return spoil
 
 
+def circle_instead(name: str) -> Spoil:
+    """There is a link to itself where a directory of the home must be."""
+
+    def spoil(workspace: Workspace) -> None:
+        path = workspace.home / name
+        shutil.rmtree(path, ignore_errors=True)
+        path.symlink_to(path)
+
+    return spoil
+
+
 def fifo_instead(name: str) -> Spoil:
     """There is a named pipe where a file or directory of the home must be: nobody writes to it."""
 
@@ -374,6 +385,15 @@ SITUATIONS: tuple[Situation, ...] = (
         "spill: a file", _P, file_instead("spill"), fails=False, words=("spill",), only=("serve",)
     ),
     Situation("data: a file", _H, file_instead("data"), fails=False),
+    Situation("data: a circle of links", _H, circle_instead("data"), fails=False),
+    Situation(
+        "results: a circle of links",
+        _P,
+        circle_instead("results"),
+        fails=False,
+        words=("results",),
+        only=("serve",),
+    ),
     Situation("data: a pipe", _H, fifo_instead("data"), fails=False),
     Situation("configuration: a pipe", _H, fifo_instead("queryrun.toml"), words=("queryrun.toml",)),
     Situation(
@@ -482,6 +502,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("HOME: not set", _ALL, unset("HOME"), fails=False),
     Situation("HOME: missing", _ALL, environ(HOME="/nowhere/at/all"), fails=False),
     Situation("HOME: a file", _ALL, environ(HOME="/etc/passwd"), fails=False),
+    Situation("HOME: of nobody", _ALL, environ(XDG_CONFIG_HOME="~nobody-at-all"), fails=False),
     Situation("temporary directory: missing", _ALL, _read_only_tmp, fails=False),
     Situation("directory: removed", _ALL, _no_directory_any_more, fails=False),
     Situation("PATH: empty", _ALL, environ(PATH=""), fails=False),

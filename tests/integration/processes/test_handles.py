@@ -12,6 +12,7 @@ import pytest
 
 from queryrun.processes import handles
 from queryrun.processes.errors import NotReaped
+from queryrun.processes.kill import kill_process
 from tests.integration.worker.pool_harness import is_running
 
 pytestmark = pytest.mark.anyio
@@ -19,9 +20,9 @@ pytestmark = pytest.mark.anyio
 _SLEEPER = "import signal; print(flush=True); signal.pause()"
 _KILLER = """
 import asyncio, sys
-from queryrun.processes import handles
+from queryrun.processes.kill import kill_process
 from tests.integration.worker.pool_harness import is_running
-asyncio.run(handles.kill(sys.argv[1]))
+asyncio.run(kill_process(sys.argv[1]))
 print(is_running(sys.argv[1]))
 """
 
@@ -61,7 +62,7 @@ def test_a_process_that_has_exited_has_no_handle(sleeper: subprocess.Popen[str])
 
 async def test_kill_returns_when_the_process_has_exited(sleeper: subprocess.Popen[str]) -> None:
     handle = handles.handle_of(sleeper.pid)
-    await handles.kill(handle)
+    await kill_process(handle)
     assert not is_running(handle)
     assert sleeper.wait() == -signal.SIGKILL
 
@@ -74,7 +75,7 @@ def test_kill_works_from_a_process_that_is_no_parent(sleeper: subprocess.Popen[s
 
 async def test_kill_takes_the_whole_group(sleeper: subprocess.Popen[str]) -> None:
     member = _join(sleeper.pid)
-    await handles.kill(handles.handle_of(sleeper.pid))
+    await kill_process(handles.handle_of(sleeper.pid))
     assert member.wait(20) == -signal.SIGKILL
 
 
@@ -84,7 +85,7 @@ async def test_kill_of_a_process_that_has_exited_does_nothing(
     handle = handles.handle_of(sleeper.pid)
     sleeper.kill()
     sleeper.wait()
-    await handles.kill(handle)
+    await kill_process(handle)
 
 
 @pytest.mark.parametrize("field", [2, 3], ids=["another start", "another boot"])
@@ -95,7 +96,7 @@ async def test_a_process_that_reuses_the_pid_is_left_alone(
     parts[field] = "1"
     earlier = ":".join(parts)
     assert not is_running(earlier)
-    await handles.kill(earlier)
+    await kill_process(earlier)
     assert sleeper.poll() is None
 
 
@@ -103,7 +104,7 @@ async def test_a_process_that_does_not_exit_is_not_reported_as_killed(
     sleeper: subprocess.Popen[str],
 ) -> None:
     with pytest.raises(NotReaped):
-        await handles.kill(handles.handle_of(sleeper.pid), timeout_s=0.0)
+        await kill_process(handles.handle_of(sleeper.pid), timeout_s=0.0)
 
 
 def _join(group: int) -> subprocess.Popen[bytes]:
@@ -115,7 +116,7 @@ def _join(group: int) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("text", ["", "pid:1", "other:1:2:3", "process:x:2:3"])
 async def test_an_invalid_handle_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        await handles.kill(text)
+        await kill_process(text)
 
 
 def test_before_linux_6_9_the_group_is_found_by_pid(

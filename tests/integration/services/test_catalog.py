@@ -110,22 +110,44 @@ def data(tmp_path: Path) -> EntityData:
     return EntityData(tmp_path)
 
 
-@pytest.fixture
-async def real() -> AsyncIterator[ForkClient]:
-    """Forks the real catalog; leaves no process behind."""
-    client = ForkClient(SCRIPTED)
-    yield client
-    await client.close()
+Servers = tuple[ForkClient, ForkClient]
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One event loop for all tests of this file, which its fork servers belong to."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def servers() -> AsyncIterator[Servers]:
+    """Of the real catalog and of faulty ones. To start one takes longer than most tests."""
+    found = ForkClient(SCRIPTED), ForkClient(BROKEN)
+    for client in found:
+        client.start()
+    yield found
+    for client in found:
+        await client.close()
     assert children() == set()
 
 
+async def _require_end_of_catalogs(servers: Servers) -> None:
+    pids = {client.pid for client in servers}
+    await until(lambda: children() <= pids, "the end of every catalog process")
+
+
 @pytest.fixture
-async def broken() -> AsyncIterator[ForkClient]:
-    """Forks faulty catalogs; leaves no process behind."""
-    client = ForkClient(BROKEN)
-    yield client
-    await client.close()
-    assert children() == set()
+async def real(servers: Servers) -> AsyncIterator[ForkClient]:
+    """Forks the real catalog; leaves no process behind but the servers."""
+    yield servers[0]
+    await _require_end_of_catalogs(servers)
+
+
+@pytest.fixture
+async def broken(servers: Servers) -> AsyncIterator[ForkClient]:
+    """Forks faulty catalogs; leaves no process behind but the servers."""
+    yield servers[1]
+    await _require_end_of_catalogs(servers)
 
 
 async def test_tables_have_columns_in_trinos_words(data: EntityData, real: ForkClient) -> None:
@@ -289,9 +311,11 @@ async def test_missing_data_is_unavailable(data: EntityData, real: ForkClient) -
 
 async def test_closing_leaves_no_process(data: EntityData, broken: ForkClient) -> None:
     data.options["failure"] = "hangs"
+    before = children()
     client_for = data.client_for(broken)
     pending = asyncio.ensure_future(client_for.tables("live", "e1"))
-    await until(lambda: len(children()) == 2, "the fork server and its catalog process")
+    await until(lambda: len(children() - before) == 1, "its catalog process")
     await client_for.close()
     with pytest.raises(asyncio.CancelledError):
         await pending
+    await until(lambda: children() == before, "the end of its catalog process")

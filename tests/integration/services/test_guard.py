@@ -15,7 +15,7 @@ from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.guard.client import SMALL_CHARS, GuardClient, GuardOptions
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
-from queryrun.sql.validate import NamedType, TableColumns
+from queryrun.sql.validation import NamedType, TableColumns
 from queryrun.wiring.child_roles import CHILD_ROLES
 from tests.integration.worker.pool_harness import SCRIPTED, children
 

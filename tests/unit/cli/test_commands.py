@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from queryrun.settings.file import CLIENT_VARIABLES
@@ -15,6 +17,36 @@ from queryrun_cli.main import program
 def test_help_of_a_command_lists_the_exit_statuses() -> None:
     output = " ".join(CliRunner().invoke(program(), ["cancel", "--help"]).output.split())
     assert " ".join(EXITS.split()) in output
+
+
+def test_what_is_named_is_read_alone_and_is_what_the_whole_program_has() -> None:
+    whole = _group(program())
+    for name in whole.commands:
+        named = _group(main_module.program_for([name, "--help"]))
+        assert list(named.commands) == [name]
+        assert _shape(named.commands[name]) == _shape(whole.commands[name])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["cansel", "x"], [""]])
+def test_without_a_name_that_exists_every_command_is_there(arguments: list[str]) -> None:
+    """For the list in `--help`, for completion, and for the name that was meant."""
+    assert list(_group(main_module.program_for(arguments)).commands) == list(
+        _group(program()).commands
+    )
+
+
+def _group(app: typer.Typer) -> TyperGroup:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+def _shape(command: object) -> object:
+    """Names of parameters, and those of the commands below."""
+    below = command.commands if isinstance(command, TyperGroup) else {}
+    return [one.name for one in getattr(command, "params", [])], {
+        name: _shape(one) for name, one in below.items()
+    }
 
 
 def test_no_option_takes_a_secret() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 
 from queryrun.cli.log_writer import LogWriter
 
@@ -48,3 +49,22 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     writer.close()
     os.close(writing)
     assert writer.dropped == 1
+
+
+def test_lines_that_a_full_disk_did_not_take_are_counted_and_told_of_once_there_is_room() -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    writer = LogWriter(descriptor)
+    for _ in range(3):
+        writer.write(LINE)
+    deadline = time.monotonic() + 30
+    while writer.dropped < 3:
+        assert time.monotonic() < deadline
+    reading, writing = os.pipe()
+    os.dup2(writing, descriptor)
+    writer.write("again\n")
+    writer.close()
+    os.close(writing)
+    os.close(descriptor)
+    with os.fdopen(reading) as file:
+        again, report = file.read().splitlines()
+    assert (again, json.loads(report)["lines"]) == ("again", 3)

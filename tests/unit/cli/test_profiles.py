@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import stat
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from queryrun_cli.profiles import add_profile, remove_profile, use_profile
 from queryrun_client import NotConfigured
 from queryrun_client.profiles import (
     Profile,
+    Profiles,
     find_server,
     load_profiles,
     profiles_path,
     secret_in,
 )
+from queryrun_client.tokens import user_tokens
 
 ONE = Profile("http://one", "id-1", "secret-1")
 TWO = Profile("http://two", "id-2", "secret-2", api_version="v1")
@@ -95,3 +98,25 @@ def test_the_secret_comes_from_the_variable_or_the_file_it_names(tmp_path: Path)
     assert secret_in(named) == "from file"
     assert secret_in({**named, "QUERYRUN_CLIENT_SECRET": "direct"}) == "direct"
     assert secret_in({}) is None
+
+
+def test_a_full_disk_leaves_no_part_of_a_secret_behind() -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            add_profile("one", ONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(profiles_path().parent.iterdir()) == []
+
+
+def test_a_user_without_a_home_has_no_profiles_and_keeps_no_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "~nobody-at-all")
+    assert load_profiles() == Profiles()
+    user_tokens().keep("key", "token", 60)
+    assert user_tokens().find("key") is None
+    with pytest.raises(NotConfigured, match="set HOME"):
+        add_profile("one", ONE)

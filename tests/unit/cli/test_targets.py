@@ -53,3 +53,15 @@ def test_a_path_where_no_file_can_be_is_named_before_anything_runs(tmp_path: Pat
         check_writable(tmp_path / "none" / "a.csv")
     with pytest.raises(CommandError, match=r"the directory .*/file is no directory"):
         check_writable(tmp_path / "file" / "a.csv")
+
+
+def test_a_link_that_leads_in_a_circle_or_nowhere_is_named_before_anything_runs(
+    tmp_path: Path,
+) -> None:
+    circle, nowhere = tmp_path / "circle.csv", tmp_path / "nowhere.csv"
+    circle.symlink_to(circle)
+    nowhere.symlink_to(tmp_path / "none" / "a.csv")
+    with pytest.raises(OSError, match=r"symbolic links: '.*/circle.csv'"):
+        check_writable(circle)
+    with pytest.raises(CommandError, match=r"the directory .*/none does not exist"):
+        check_writable(nowhere)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from queryrun_cli.errors import CommandError
 from queryrun_cli.exits import describe, status_of
 from queryrun_cli.ls import Filters
 from queryrun_cli.run import RunOptions, read_sql
@@ -146,3 +147,8 @@ def test_runs_fit_the_terminal_by_ids_that_tell_them_apart() -> None:
     assert [line.split()[0] for line in fitted(runs, None)][1] == first
     alike = [RunInfo(one, State.COMPLETE, sql="SELECT 1") for one in (first, second)]
     assert [line.split()[0] for line in fitted(alike, 40)][1:] == [first, second]
+
+
+def test_an_endless_file_is_refused_before_it_fills_the_memory() -> None:
+    with pytest.raises(CommandError, match="/dev/zero has more than 64 MiB: that is no SQL"):
+        read_sql(None, Path("/dev/zero"))

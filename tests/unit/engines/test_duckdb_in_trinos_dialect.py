@@ -54,9 +54,8 @@ def test_a_type_is_shown_with_the_names_of_its_fields_unquoted(
 ) -> None:
     """As Trino 476 shows it: `row(SubName varchar, in side row(Deep integer))`."""
     path = data_dir / "nested.parquet"
-    duckdb.sql("SELECT {'SubName': 'n', 'in side': {'Deep': 1}} AS \"Row\"").write_parquet(
-        str(path)
-    )
+    row = "{'SubName': 'n', 'in side': {'Deep': 1}}"
+    duckdb.execute(f"COPY (SELECT {row} AS \"Row\") TO '{path}' (FORMAT parquet)")
     displayed = "row(SubName varchar, in side row(Deep integer))"
     assert result(trino, "SHOW COLUMNS FROM nested") == [("row", displayed, "", "")]
     columns = "FROM information_schema.columns WHERE table_name = 'nested'"

@@ -135,6 +135,12 @@ def test_planning_computes_nothing(session: DuckDBSession) -> None:
     assert session.plan("SELECT error('computed') AS x").columns == [Column("x", '"NULL"')]
 
 
+def test_columns_that_differ_by_case_only_keep_their_names(session: DuckDBSession) -> None:
+    """DuckDB itself would call the second one `SUBID_1`."""
+    planned = session.plan("SELECT 1 AS SubID, 2 AS SUBID, 3 AS SubID -- the end")
+    assert [column.name for column in planned.columns] == ["SubID", "SUBID", "SubID_1"]
+
+
 def test_instants_are_formatted_in_the_requested_time_zone(
     open_engine: Open, data_dir: Path
 ) -> None:

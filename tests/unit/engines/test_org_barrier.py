@@ -196,7 +196,7 @@ def test_the_copy_counts_against_the_limits(tmp_path: Path, limits: EngineLimits
 
 def test_generated_statements_tell_hidden_rows_from_none_in_nothing() -> None:
     """`make org-differential` asks 10,000."""
-    assert differences(60, seed=7) == []
+    assert differences(30, seed=7) == []
 
 
 def test_a_run_of_orgs_reads_the_copies_that_all_read_and_none_else(tmp_path: Path) -> None:

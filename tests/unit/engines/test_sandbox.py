@@ -138,7 +138,6 @@ def test_without_the_check_of_the_tree_the_engine_itself_refuses(
         "DROP TABLE account",
         "CREATE TABLE x (a INTEGER)",
         "ATTACH '{database}' AS again",
-        "DETACH data",
         "WITH x AS (INSERT INTO account VALUES (2) RETURNING *) SELECT * FROM x",
     ],
 )

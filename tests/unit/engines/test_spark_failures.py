@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from queryrun.engines.spark.error_details import SparkErrorDetails
 from queryrun.engines.spark.failures import BY_SQL_STATE, ErrorContext, code_of, failure_of
-from queryrun.errors import FailureCode
+from queryrun.errors import Failure, FailureCode
+from queryrun.sql.trino.translate import explained_at_engine, read
 from tests.unit.engines.spark_sql_states import COMMITTED
 
 STATES = COMMITTED.read_text().split()
@@ -79,6 +83,29 @@ def test_a_position_outside_the_statement_is_not_reported() -> None:
 def test_a_translated_statement_has_no_positions() -> None:
     details = SparkErrorDetails("INTERNAL", "…", "DIVIDE_BY_ZERO", "22012", offsets=(3,))
     assert failure_of(details, ErrorContext(STATEMENT, is_translated=True)).failure.line is None
+
+
+@pytest.mark.parametrize(
+    ("error_class", "words", "statement"),
+    [
+        ("DIVIDE_BY_ZERO", "Division by zero. Use `try_divide` to tolerate", "SELECT\n 1/0"),
+        ("REMAINDER_BY_ZERO", "Remainder by zero. Use `try_mod` to tolerate", "SELECT\n 1%0"),
+    ],
+)
+def test_a_translated_statement_says_in_trinos_words_where_a_value_failed(
+    error_class: str, words: str, statement: str
+) -> None:
+    message = f"[{error_class}] {words} divisor being 0 and return NULL instead. SQLSTATE: 22012"
+    details = SparkErrorDetails("INTERNAL", message, error_class, "22012")
+    parsed = read(statement)
+    context = ErrorContext(
+        parsed.text, is_translated=True, explained=partial(explained_at_engine, parsed)
+    )
+    expected = Failure(FailureCode.INVALID_VALUE, "Division by zero", 2, 3)
+    assert failure_of(details, context).failure == expected
+    of_a_table = partial(explained_at_engine, read("SELECT 1/id FROM t"))
+    found = failure_of(details, replace(context, explained=of_a_table)).failure
+    assert found == Failure(FailureCode.INVALID_VALUE, "Division by zero")
 
 
 TRANSLATED = ErrorContext(STATEMENT, is_translated=True)
@@ -204,14 +231,15 @@ def test_a_rejected_token_is_reported_as_such(status: str) -> None:
 
 def test_a_message_is_what_happened_without_plans_traces_and_advice() -> None:
     message = (
-        '[DIVIDE_BY_ZERO] Division by zero. If necessary set "spark.sql.ansi.enabled" to "false" '
-        "to bypass this error. SQLSTATE: 22012\n== SQL (line 3, position 2) ==\n 1/id\n ^^^^\n"
+        '[ARITHMETIC_OVERFLOW] integer overflow. If necessary set "spark.sql.ansi.enabled" to '
+        '"false" to bypass this error. SQLSTATE: 22003\n== SQL (line 3, position 2) ==\n'
+        " 1+id\n ^^^^\n"
     )
     failure = failure_of(
-        SparkErrorDetails("INTERNAL", message, "DIVIDE_BY_ZERO", "22012"),
+        SparkErrorDetails("INTERNAL", message, "ARITHMETIC_OVERFLOW", "22003"),
         ErrorContext(STATEMENT, BEFORE),
     ).failure
-    assert (failure.message, failure.line, failure.column) == ("Division by zero.", 2, 2)
+    assert (failure.message, failure.line, failure.column) == ("integer overflow.", 2, 2)
 
 
 def test_what_is_about_the_cluster_is_not_passed_on() -> None:

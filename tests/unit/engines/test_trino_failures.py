@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_a_position_refers_to_the_statement_as_submitted() -> None:
     assert isinstance(found, RunFailed)
     expected = Failure(FailureCode.NAME_NOT_FOUND, "Column 'x' cannot be resolved", 2, 10)
     assert found.failure == expected
+
+
+def test_without_a_position_the_statement_is_asked() -> None:
+    error = {
+        "errorName": "DIVISION_BY_ZERO",
+        "errorType": "USER_ERROR",
+        "message": "Division by zero",
+    }
+    context = ErrorContext(explained=lambda failure: replace(failure, line=1, column=9))
+    found = failure_of(TrinoQueryError(error), context)
+    assert isinstance(found, RunFailed)
+    assert found.failure == Failure(FailureCode.INVALID_VALUE, "Division by zero", 1, 9)
 
 
 def test_a_list_of_expected_tokens_is_left_out() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.statement import prepare
-from queryrun.errors import FailureCode, RunFailed
+from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.restrict import RowRules
@@ -123,6 +124,20 @@ def test_descriptions_cover_the_sources_schema_alone() -> None:
 )
 def test_metadata_statements_are_rewritten(statement: str, text: str) -> None:
     assert sent(statement) == text
+
+
+def test_a_value_that_trino_gives_no_position_is_found_where_no_table_is_named() -> None:
+    """Positions are those of the statement as submitted; a table may be a view that divides."""
+    failure = Failure(FailureCode.INVALID_VALUE, "Division by zero")
+
+    def explained(statement: str) -> Failure:
+        prepared = prepare(statement, RowRules("exclude"), NameScope(ENDPOINT), columns)
+        return prepared.explained(failure)
+
+    assert explained("SELECT/* 2/1 */\n 5 / (3 - 3)") == replace(failure, line=2, column=4)
+    assert explained("SELECT 1/x, 2/y FROM (VALUES (0, 1)) v(x, y)") == failure
+    assert explained("SELECT 1/id FROM t") == failure
+    assert explained("SHOW TABLES") == failure
 
 
 def test_other_catalogs_and_schemas_are_hidden() -> None:

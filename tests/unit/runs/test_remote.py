@@ -12,7 +12,7 @@ import pytest
 from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.engines.base import work_name
 from queryrun.engines.source_spec import SourceSpec
-from queryrun.errors import Unavailable
+from queryrun.errors import ConfigurationError, Unavailable
 from queryrun.runs.leader import LeaderTask
 from queryrun.runs.model import AttemptRef
 from queryrun.runs.reap import Reaper, ReapOptions
@@ -161,6 +161,22 @@ async def test_a_source_that_is_down_is_unavailable_until_it_recovers() -> None:
         None,
     )
     assert recoveries == [True]
+
+
+async def test_a_source_whose_secret_is_gone_is_down_and_its_work_is_stopped_later() -> None:
+    """The file of a secret may be replaced while the node serves."""
+
+    async def gone(source: str, entity_id: str | None) -> SourceSpec:
+        raise ConfigurationError(f"sources.{source}.secret_file: it could not be read")
+
+    health = SourceHealth(["warehouse"], ["warehouse"], Engine(), gone)
+    assert not await health.check("warehouse")
+    assert health.unavailable_reason("warehouse") == (
+        "sources.warehouse.secret_file: it could not be read"
+    )
+    work = RemoteWork(["warehouse"], Engine(), gone)
+    with pytest.raises(Unavailable, match="secret_file"):
+        await work.stop(AttemptRef(RUN, 1), "warehouse", "e")
 
 
 RUN = "7f3f9e5c-1111-4222-8333-944445555666"

@@ -57,10 +57,12 @@ def field(name: str, kind: Any, **more: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "nullable": True, "metadata": more}
 
 
-def add(root: Path, name: str, table: pa.Table, deleted: Sequence[int] = ()) -> dict[str, Any]:
+def add(
+    root: Path, name: str, table: pa.Table, deleted: Sequence[int] = (), **options: Any
+) -> dict[str, Any]:
     """Write a file, and say that it belongs to the table, without these rows."""
     root.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, root / name)
+    pq.write_table(table, root / name, **options)
     action: dict[str, Any] = {
         "path": name,
         "partitionValues": {},

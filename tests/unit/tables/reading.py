@@ -16,13 +16,13 @@ from queryrun.errors import Failure, RunFailed
 class Reading:
     """One data directory and a session over it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, time_zone: str = "UTC") -> None:
         self.data, spill = root / "data", root / "spill"
         self.data.mkdir()
         spill.mkdir()
         limits = EngineLimits(256 * 1024**2, 2, str(spill), 64 * 1024**2)
         self.session: DuckDBSession = open_session(
-            {"data_dir": str(self.data), "dialect": "trino"}, limits
+            {"data_dir": str(self.data), "dialect": "trino"}, limits, time_zone
         )
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

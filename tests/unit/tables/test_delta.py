@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import deltalake
@@ -72,6 +74,59 @@ def test_deletion_vectors_are_applied(reading: Reading) -> None:
     assert reading.rows("SELECT count(*) FROM t WHERE note IS NULL") == [(1,)]
 
 
+@pytest.fixture
+def in_amsterdam(tmp_path: Path) -> Iterator[Reading]:
+    """A client whose zone is not that of the files."""
+    found = Reading(tmp_path, "Europe/Amsterdam")
+    yield found
+    found.session.close()
+
+
+_AT = datetime(2024, 6, 30, 22, 30, tzinfo=UTC)
+_ROW = {"type": "struct", "fields": [field("x", "timestamp"), field("y", "timestamp_ntz")]}
+_TIMES = [
+    field("at", "timestamp"),
+    field("clock", "timestamp_ntz"),
+    field("many", {"type": "array", "elementType": "timestamp", "containsNull": True}),
+    field("row", _ROW),
+]
+
+
+def _times(zone: str | None) -> pa.Table:
+    """Three rows of one instant, and of one time on a clock; the files of Spark say no zone."""
+    at, clock = pa.timestamp("us", zone), pa.timestamp("us")
+    plain = _AT.replace(tzinfo=None)
+    row = pa.struct([("x", at), ("y", clock)])
+    value = _AT if zone else plain
+    return pa.table(
+        {
+            "at": pa.array([value] * 3, at),
+            "clock": pa.array([plain] * 3, clock),
+            "many": pa.array([[value]] * 3, pa.list_(at)),
+            "row": pa.array([{"x": value, "y": plain}] * 3, row),
+        }
+    )
+
+
+def test_an_instant_is_the_same_in_every_zone_whoever_wrote_it(in_amsterdam: Reading) -> None:
+    """Spark writes 96 bits without a zone, and means UTC."""
+    root = in_amsterdam.data / "t"
+    files = [
+        add(root, "spark.parquet", _times(None), use_deprecated_int96_timestamps=True),
+        add(root, "marked.parquet", _times(None), [1], use_deprecated_int96_timestamps=True),
+        add(root, "zoned.parquet", _times("UTC"), [0]),
+        add(root, "old.parquet", _times(None), version="1.0"),
+    ]
+    features = protocol("deletionVectors", "timestampNtz")
+    write_log(root, 0, [features, metadata(_TIMES), *files])
+    clock = _AT.replace(tzinfo=None)
+    sql = (
+        'SELECT to_unixtime(at), clock, to_unixtime(many[1]), to_unixtime("row".x), "row".y FROM t'
+    )
+    seconds = _AT.timestamp()
+    assert in_amsterdam.rows(sql) == [(seconds, clock, seconds, seconds, clock)] * 10
+
+
 def test_renamed_columns_are_found_by_their_physical_names(reading: Reading) -> None:
     root = reading.data / "t"
     name = "delta.columnMapping.physicalName"
@@ -88,8 +143,9 @@ def test_renamed_columns_are_found_by_their_physical_names(reading: Reading) -> 
 @pytest.mark.parametrize(
     ("actions", "words"),
     [
-        ([protocol("aFeatureToCome"), metadata(IDS)], "Delta"),
-        ([protocol("variantType"), metadata([field("v", "variant")])], "Delta"),
+        ([protocol("aFeatureToCome"), metadata(IDS)], "features aFeatureToCome, which"),
+        ([protocol("variantType"), metadata([field("v", "variant")])], "features variantType"),
+        ([protocol("typeWidening"), metadata(IDS)], "features typeWidening, which are not read"),
         ([], "Delta"),
     ],
 )
@@ -158,3 +214,75 @@ def test_a_condition_on_a_partition_passes_over_the_other_files(
     planned = reading.session.plan(sql, RowFilter(marks_deleted=False))
     plan = planned.connection.execute(f"EXPLAIN {planned.relation}").fetchall()
     assert "Scanning Files: 1/3" in plan[0][1]
+
+
+def _log_of_four(reading: Reading) -> Path:
+    """The log of a table with four commits and a checkpoint of the second."""
+    for number in range(4):
+        _write(reading, {"id": [number]}, mode="append")
+        if number == 1:
+            deltalake.DeltaTable(reading.data / "t").create_checkpoint()
+    return reading.data / "t" / "_delta_log"
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _without_first_commits(log: Path) -> Path:
+    """As after a clean-up: what the checkpoint has is nowhere else."""
+    for version in range(2):
+        (log / f"{version:020}.json").unlink()
+    return log / f"{1:020}.checkpoint.parquet"
+
+
+_DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a line cut short": (lambda log: _cut(log / f"{3:020}.json"), f"{3:020}.json' line"),
+    "a missing version": (lambda log: (log / f"{2:020}.json").unlink(), f"{2:020}.json' is not"),
+    "a line that is no action": (
+        lambda log: (log / f"{3:020}.json").write_bytes(b"[1]\n"),
+        f"{3:020}.json' line 1 is no action",
+    ),
+    "an empty commit": (lambda log: (log / f"{2:020}.json").write_bytes(b""), "json' is empty"),
+    "an empty last commit": (
+        lambda log: (log / f"{3:020}.json").write_bytes(b""),
+        f"{3:020}.json' is empty",
+    ),
+    "a checkpoint cut short": (
+        lambda log: _cut(_without_first_commits(log)),
+        f"{1:020}.checkpoint.parquet' is damaged",
+    ),
+    "a missing checkpoint": (
+        lambda log: _without_first_commits(log).unlink(),
+        "the checkpoint of version 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", _DAMAGES)
+def test_a_fault_in_the_log_names_its_file_and_what_to_do(reading: Reading, damage: str) -> None:
+    break_log, words = _DAMAGES[damage]
+    break_log(_log_of_four(reading))
+    failure = reading.failure("SELECT count(*) FROM t")
+    assert failure.code is FailureCode.DATA_INVALID
+    assert failure.message.startswith("Table 't' cannot be read: ")
+    assert words in failure.message
+    assert failure.message.endswith("; restore it, or write the table anew")
+    assert str(reading.data) not in failure.message
+
+
+def test_a_commit_before_the_checkpoint_may_be_anything(reading: Reading) -> None:
+    log = _log_of_four(reading)
+    (log / f"{0:020}.json").write_bytes(b"")
+    assert reading.rows("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_a_data_file_that_is_missing_or_damaged_is_named(reading: Reading) -> None:
+    _write(reading, {"id": [1]})
+    (file,) = (reading.data / "t").glob("*.parquet")
+    file.write_bytes(b"none")
+    message = reading.failure("SELECT count(id) FROM t").message
+    assert f"'t/{file.name}' is damaged, or no Parquet file" in message
+    file.unlink()
+    message = reading.failure("SELECT count(id) FROM t").message
+    assert f"its log names 't/{file.name}', and this file is not there; restore it" in message

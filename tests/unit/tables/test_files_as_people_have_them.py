@@ -234,11 +234,19 @@ DEEP = '{"a":' + "[" * 5_000 + "]" * 5_000 + "}\n"
         ({"tables.toml": '[tables.t]\ndate_format = "%Q"\n', "t.csv": CSV}, "SELECT a FROM t",
          "line 2 column 1: a format is made of"),
         ({"tables.toml": "[tables.t]\ndelimiter = '\"'\n", "t.csv": CSV}, "SELECT a FROM t",
-         "must differ"),
+         "line 2 column 1: delimiter, quote, escape and comment must differ"),
+        ({"tables.toml": '[tables.t]\nquote = ""\nescape = "\\\\"\n', "t.csv": CSV},
+         "SELECT a FROM t", "line 3 column 1: escape says nothing where quote is empty"),
+        ({"tables.toml": '[tables.t.columns.a]\ntype = "bigint"\nformat = "%d"\n', "t.csv": CSV},
+         "SELECT a FROM t", "line 1 column 19: column 'a': format says nothing of the type bigint"),
+        ({"tables.toml": '[tables.t.columns]\na = {type = "date", decimal_comma = true}\n',
+          "t.csv": CSV}, "SELECT a FROM t", "decimal_comma says nothing of the type date"),
+        ({"tables.toml": '[tables.t.columns]\na = {type = "timestamp", time_zone = "UTC"}\n',
+          "t.csv": CSV}, "SELECT a FROM t", "time_zone says nothing of the type timestamp"),
         ({"tables.toml": '[tables]\nt = { heder = false }\n', "t.csv": CSV}, "SELECT a FROM t",
          "line 2 column 7: there is no key 'heder'"),
         ({"tables.toml": '[tables.t]\ndelimiter = ";"\n', "t.json": '{"a":1}'}, "SELECT a FROM t",
-         "delimiter, which says nothing of JSON files"),
+         "line 2 column 1: it is given delimiter, which says nothing of JSON files"),
         ({"tables.toml": '[tables.t]\ndeleted = "gone"\n', "t.csv": CSV}, "SELECT a FROM t",
          "it has no boolean column 'gone'"),
         ({"tables.toml": '[tables.t]\ndeleted = "a"\n', "t.csv": CSV}, "SELECT b FROM t",
@@ -294,3 +302,43 @@ def test_an_encrypted_file_is_named(reading: Reading, plaintext_footer: bool) ->
     failure = reading.failure("SELECT a FROM t")
     assert failure.code is FailureCode.DATA_INVALID
     assert "Table 't' cannot be read: 't.parquet' is" in failure.message
+
+
+_WHOLE_TABLES = {
+    "pandas": '{"a":{"0":1,"1":2},"b":{"0":"x","1":null}}',
+    "pandas, one column": '{"a":{"0":1,"1":2}}',
+    "pandas, by index": '{"x":{"a":1,"b":2},"y":{"a":3,"b":4}}',
+    "pandas, split": '{"columns":["a"],"index":[0,1],"data":[[1],[2]]}',
+    "pandas, with a schema": '{"schema":{"fields":[]},"data":[{"a":1},{"a":2}]}',
+    "columns": '{\n "a": [1, 2],\n "b": ["x", "y"]\n}',
+}
+
+
+@pytest.mark.parametrize("writer", _WHOLE_TABLES)
+def test_an_object_that_may_be_a_whole_table_is_not_one_row(reading: Reading, writer: str) -> None:
+    text = _WHOLE_TABLES[writer]
+    one_line = text.replace("\n", "")
+    put(reading, {"t.json": text, "row.json": f"[{text}]", "line.jsonl": f"{one_line}\n"})
+    failure = reading.failure("SELECT count(*) FROM t")
+    assert failure.code is FailureCode.DATA_INVALID
+    assert "'t.json' line 1 is one object of" in failure.message
+    assert 'orient="records"' in failure.message
+    for table in ("row", "line"):
+        assert reading.rows(f'SELECT count(*) FROM "{table}"') == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":{"x":1},"b":{"y":1}}',
+        '{"a":{"x":1},"b":2}',
+        '{"a":{"x":1}}',
+        '{"a":[1,2],"b":[1]}',
+        '{"a":[1]}',
+        '{"a":{},"b":{}}',
+        '{"a":{"0":1},"b":{"0":1}}\n{"a":{"0":2},"b":{"0":1}}',
+    ],
+)
+def test_an_object_that_is_no_table_is_a_row(reading: Reading, text: str) -> None:
+    put(reading, {"t.json": text})
+    assert reading.rows("SELECT count(*) FROM t") == [(text.count("\n") + 1,)]

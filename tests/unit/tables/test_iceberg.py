@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from pyiceberg.table import FileScanTask
 from pyiceberg.types import DoubleType, LongType, NestedField, StringType, StructType
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.tables.iceberg import _deleted
+from queryrun.tables.iceberg import _deleted, _unread_file
 from queryrun.tables.model import Table
 from tests.unit.tables.reading import Reading, hide_package
 
@@ -166,3 +167,74 @@ def test_without_the_extra_the_table_is_refused_by_name(
     message = reading.failure("SELECT id FROM t").message
     assert "it is an Iceberg table" in message
     assert "pip install 'deltalake" in message
+
+
+def _damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _newest(reading: Reading, pattern: str) -> Path:
+    found: list[Path] = sorted((reading.data / "t").glob(pattern))
+    return max(found, key=lambda path: path.name)
+
+
+@pytest.mark.parametrize("break_file", [_damage, Path.unlink])
+@pytest.mark.parametrize(
+    ("pattern", "folder"),
+    [
+        ("metadata/snap-*.avro", "metadata"),
+        ("metadata/*-m0.avro", "metadata"),
+        ("data/*.parquet", "t/data"),
+    ],
+)
+def test_a_file_of_the_table_that_cannot_be_read_is_named(
+    reading: Reading,
+    catalog: InMemoryCatalog,
+    break_file: Callable[[Path], object],
+    pattern: str,
+    folder: str,
+) -> None:
+    _create(reading, catalog, FIRST.schema).append(FIRST)
+    path = _newest(reading, pattern)
+    break_file(path)
+    failure = reading.failure("SELECT count(name) FROM t")
+    assert failure.code is FailureCode.DATA_INVALID
+    assert f"'{folder}/{path.name}'" in failure.message
+    assert str(reading.data) not in failure.message
+
+
+def test_damaged_metadata_is_named_with_what_to_do(
+    reading: Reading, catalog: InMemoryCatalog
+) -> None:
+    _create(reading, catalog, FIRST.schema)
+    path = _newest(reading, "metadata/*.metadata.json")
+    good = path.read_bytes()
+    for damaged in (good[:-20], b"\x1f\x8b\x08", b'{"location": "file:///t"}'):
+        path.write_bytes(damaged)
+        message = reading.failure("SELECT count(*) FROM t").message
+        assert f"'metadata/{path.name}'" in message
+        assert message.endswith("; restore it, or write the table anew")
+
+
+class _WithEqualityDeletes:
+    """What the planner does not plan: a snapshot with such deletes."""
+
+    io = None
+    manifest_path = "m0.avro"
+    manifest_list = "snap.avro"
+
+    def current_snapshot(self) -> _WithEqualityDeletes:
+        return self
+
+    def manifests(self, _: object) -> list[_WithEqualityDeletes]:
+        return [self]
+
+    def fetch_manifest_entry(self, _: object) -> list[SimpleNamespace]:
+        kind = DataFileContent.EQUALITY_DELETES
+        return [SimpleNamespace(data_file=SimpleNamespace(content=kind))]
+
+
+def test_equality_deletes_are_said_to_be_what_is_not_read() -> None:
+    with pytest.raises(RunFailed) as failed:
+        _unread_file(Table("t", "iceberg"), cast("Any", _WithEqualityDeletes()))
+    assert "deletes that are not read (equality deletes" in failed.value.failure.message

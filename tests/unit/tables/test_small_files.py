@@ -51,7 +51,7 @@ def _both(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> tuple[object, ob
 
 
 @pytest.mark.parametrize(("ending", "write"), [("csv", _write_csv), ("jsonl", _write_json)])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_files_of_any_values_are_read_together_as_they_are_one_by_one(
     reading: Reading, monkeypatch: pytest.MonkeyPatch, ending: str, write: Write, seed: int
 ) -> None:

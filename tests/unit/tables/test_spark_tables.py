@@ -29,5 +29,14 @@ def test_a_table_of_spark_has_the_rows_that_spark_reads(reading: Reading, name: 
     assert sorted(rows, key=_texts) == sorted(known["rows"], key=_texts)
 
 
+@pytest.mark.parametrize("keeps", [0, 20])
+def test_a_lost_deletion_vector_is_said_to_be_one(reading: Reading, keeps: int) -> None:
+    shutil.copytree(TABLES / "delta_vectors", reading.data / "t")
+    for path in (reading.data / "t").glob("*.bin"):
+        path.write_bytes(path.read_bytes()[:keeps]) if keeps else path.unlink()
+    message = reading.failure("SELECT count(*) FROM t").message
+    assert "a file of its deletion vectors is missing or damaged; restore it" in message
+
+
 def _texts(row: list[str | None]) -> list[str]:
     return [text or "" for text in row]

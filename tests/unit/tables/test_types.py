@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ def rows(opened: DuckDBSession, sql: str) -> list[tuple[Any, ...]]:
         (pa.map_(pa.string(), NS), [("k", INSTANT_NS)], {"k": ROUNDED}),
         (pa.uint64(), 2**64 - 1, Decimal(2**64 - 1)),
         (pa.list_(pa.struct([("t", NS)])), [{"t": INSTANT_NS}], [{"t": ROUNDED}]),
+        (pa.time64("ns"), 86_399_999_999_999, time(23, 59, 59, 999_999)),
+        (pa.time64("ns"), 1_600, time(0, 0, 0, 2)),
     ],
 )
 def test_a_value_is_read_as_trinos_nearest_type(
@@ -186,6 +188,7 @@ def test_a_view_of_a_table_that_is_gone_is_named(tmp_path: Path) -> None:
     assert "Table 'v' cannot be read: it is a view of what is not there" in str(
         failed.value.failure.message
     )
+    assert "('gone')" in str(failed.value.failure.message)
     opened.close()
 
 

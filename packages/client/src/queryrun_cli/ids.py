@@ -21,6 +21,8 @@ def run_id_of(client: Client, text: str) -> str:
         if newest is None:
             raise CommandError("there is no run yet")
         return newest.id
+    if not text.strip():
+        raise CommandError("give a run's id: this text is empty")
     if len(text) >= ID_CHARS or len(text) < MIN_CHARS:
         return text
     found = [run.id for run in client.runs(RunQuery(limit=MAX_LISTED)) if run.id.startswith(text)]

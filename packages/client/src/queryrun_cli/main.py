@@ -7,13 +7,16 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from queryrun_cli import admin, commands, plugins, webhooks
-from queryrun_cli.errors import CommandError
+from queryrun_cli.errors import REFUSED, CommandError
 from queryrun_cli.group import Commands
 from queryrun_cli.printable import printable
 from queryrun_cli.sentences import sentence_of
@@ -41,6 +44,25 @@ def program() -> typer.Typer:
     return app
 
 
+def program_for(arguments: Sequence[str]) -> typer.Typer:
+    """The program as far as these arguments use it: with the command or group that the first one
+    names. To read the declarations of all sixty takes longer than most commands do."""
+    app = program()
+    named = arguments[0] if arguments else ""
+    commands = [one for one in app.registered_commands if _name_of(one) == named]
+    groups = [one for one in app.registered_groups if one.name == named]
+    if commands or groups:
+        app.registered_commands, app.registered_groups = commands, groups
+    return app
+
+
+def _name_of(command: CommandInfo) -> str:
+    """As typer makes it of the function's."""
+    if command.name or command.callback is None:
+        return command.name or ""
+    return get_command_name(command.callback.__name__)
+
+
 def _print_version(is_requested: bool) -> None:
     if is_requested:
         typer.echo(f"queryrun {metadata.version(DISTRIBUTION)}")
@@ -65,12 +87,12 @@ def main() -> None:
     """Run the command line; errors that are no bugs are one line on stderr and exit status 1."""
     _open_streams()
     try:
-        program()()
+        program_for(sys.argv[1:])()
     except KeyboardInterrupt:  # while the command was still being read: nothing has begun
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has enough
         _discard_output()
-        sys.exit(_refused())
+        sys.exit(REFUSED)
     except Exception as error:
         sentence = _sentence_in_need(error)
         if sentence is None:
@@ -78,14 +100,7 @@ def main() -> None:
         with contextlib.suppress(OSError):
             typer.echo(printable(f"queryrun: {sentence}"), err=True)
         _discard_output()
-        sys.exit(_refused())
-
-
-def _refused() -> int:
-    """Imported late: with it comes the whole client, for which `--help` would have to wait."""
-    from queryrun_cli.exits import REFUSED
-
-    return REFUSED
+        sys.exit(REFUSED)
 
 
 def _sentence_in_need(error: Exception) -> str | None:
@@ -109,7 +124,8 @@ def _sentence(error: Exception) -> str | None:
 
 
 def _sentence_of_client(error: Exception) -> str | None:
-    """Imported late, for the same reason: only a command that has used the client gets here."""
+    """Imported late, as `--help` would have to wait for the whole client: only a command that has
+    used it gets here."""
     from queryrun_cli.exits import describe
     from queryrun_client import ClientError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -15,11 +14,12 @@ import typer
 
 from queryrun_cli import exits
 from queryrun_cli.dry import print_dry_run
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
 from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
-from queryrun_cli.sentences import text_in
+from queryrun_cli.sentences import text_in, text_of
 from queryrun_cli.statements import statements_of, with_used
 from queryrun_cli.table import DEFAULT_TABLE, TableOptions, file_lines, print_paged, printed_lines
 from queryrun_cli.targets import FORMATS, STDOUT, check_writable, with_default
@@ -81,11 +81,12 @@ def read_sql(text: str | None, file: Path | None) -> str:
         raise typer.BadParameter("give a statement, or - for standard input, or --file")
     try:
         if file is not None and file != STDOUT:
-            return text_in(file.read_bytes(), str(file))
+            with file.open("rb") as stream:
+                return text_of(stream, str(file))
         if text is None and file is None and sys.stdin.isatty():
             raise typer.BadParameter("give a statement, or - for standard input, or --file")
         if text is None or text == "-":
-            piped = text_in(sys.stdin.buffer.read(), "standard input")
+            piped = text_of(sys.stdin.buffer, "standard input")
             if text is None and file is None and not piped.strip():
                 raise typer.BadParameter("give a statement, or - for standard input, or --file")
             return piped
@@ -144,8 +145,7 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
             found = client.dry_run(options.sql, **_submit_options(options))
         print_dry_run(found, as_json=options.as_json)
         return
-    # CI systems send SIGTERM: treat it as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     with exits.translated(), connect(server, options.private_key, quiet=options.quiet) as client:
         _check_readable(options, has_key=client.core.options.private_key is not None)
         try:

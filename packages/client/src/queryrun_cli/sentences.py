@@ -6,6 +6,7 @@ What is a bug has no sentence and keeps its traceback, which belongs in a report
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 
 def sentence_of(error: BaseException) -> str | None:
@@ -32,6 +33,19 @@ def _of_system(error: OSError) -> str:
 
 def _is_name(name: object) -> bool:
     return isinstance(name, str | bytes | os.PathLike)
+
+
+MAX_TEXT_BYTES = 64 * 1024**2
+"""Far more than statements have, and far less than a device such as /dev/zero would give."""
+
+
+def text_of(stream: BinaryIO, name: str) -> str:
+    """What `text_in` makes of all that the stream has; `ValueError` too when that is no text of a
+    size that anybody writes."""
+    data = stream.read(MAX_TEXT_BYTES + 1)
+    if len(data) > MAX_TEXT_BYTES:
+        raise ValueError(f"{name} has more than {MAX_TEXT_BYTES // 1024**2} MiB: that is no SQL")
+    return text_in(data, name)
 
 
 def text_in(data: bytes, name: str) -> str:

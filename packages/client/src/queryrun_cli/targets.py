@@ -6,11 +6,12 @@ refused unless the format is said.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from queryrun_cli.errors import CommandError
 from queryrun_client import formats
-from queryrun_client.target import is_written_into
+from queryrun_client.target import file_at, is_written_into
 
 FORMATS = tuple(name for name, one in formats.FORMATS.items() if not one.needs_separator)
 STDOUT = Path("-")
@@ -53,10 +54,12 @@ def with_default(path: Path, requested: str | None) -> tuple[str, str]:
 
 
 def check_writable(path: Path) -> None:
-    """`CommandError` unless a file can be made there: told before anything runs."""
-    if path == STDOUT or path.is_dir() or is_written_into(path):
+    """`CommandError` or `OSError` unless a file can be made there: told before anything runs."""
+    if path == STDOUT or is_written_into(path):
         return
-    folder = path.parent
+    folder = path if path.is_dir() else file_at(path).parent
     if not folder.is_dir():
         what = "is no directory" if folder.exists() else "does not exist"
         raise CommandError(f"{path}: the directory {folder} {what}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CommandError(f"{path}: no permission to write to {folder}, or it is read-only")

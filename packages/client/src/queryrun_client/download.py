@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
@@ -60,9 +60,7 @@ class PartFile:
 
     def _hash_existing(self) -> None:
         self._digest, self.size_bytes = hashlib.sha256(), 0
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
+        with _about(self._target), suppress(FileNotFoundError), self.path.open("rb") as file:
             while chunk := file.read(HASH_BYTES):
                 self._count(chunk)
 

@@ -33,9 +33,11 @@ def usable_environment() -> Iterator[None]:
     except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:
         names = ("http_proxy", "https_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
         found = sorted(name for name in os.environ if name.lower() in names)
+        is_socks = isinstance(error, ImportError)
+        reason = "name an HTTP proxy, SOCKS is not supported" if is_socks else str(error)
         raise ClientError(
             f"the environment cannot be used ({', '.join(found) or 'proxies, certificates'}): "
-            f"{str(error).splitlines()[0]}"
+            f"{reason.splitlines()[0]}"
         ) from error
 
 

@@ -18,6 +18,8 @@ import msgspec
 from queryrun_client.errors import NotConfigured
 
 FILE_NAME = "profiles.json"
+NO_DIRECTORY = Path(os.devnull) / "queryrun"
+"""Below a file there is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,18 @@ def key_password(environ: Mapping[str, str] = os.environ) -> bytes | None:
 
 
 def config_directory() -> Path:
-    """The platform's directory for configuration of this user; it need not exist."""
-    if sys.platform == "darwin":
-        return Path("~/Library/Application Support/queryrun").expanduser()
-    named = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(named).expanduser() / "queryrun"
+    """The platform's directory for configuration of this user; it need not exist.
+
+    A user without a home, as in some containers, has a path at which nothing can be: nothing is
+    kept then.
+    """
+    is_mac = sys.platform == "darwin"
+    standard = "~/Library/Application Support" if is_mac else "~/.config"
+    named = standard if is_mac else os.environ.get("XDG_CONFIG_HOME") or standard
+    try:
+        return Path(named).expanduser() / "queryrun"
+    except RuntimeError:
+        return NO_DIRECTORY
 
 
 def profiles_path() -> Path:
@@ -128,7 +137,7 @@ def load_profiles() -> Profiles:
     path = profiles_path()
     try:
         text = read_private(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Profiles()
     try:
         return msgspec.json.decode(text, type=Profiles)
@@ -145,10 +154,17 @@ def read_private(path: Path) -> bytes:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file that holds secrets in one step, readable only by its owner."""
+    """Replace a file that holds secrets in one step, readable only by its owner. Raises `OSError`,
+    and then leaves nothing behind; `NotConfigured` for a user without a home."""
+    if NO_DIRECTORY in path.parents:
+        raise NotConfigured("this user has no home directory: set HOME, or XDG_CONFIG_HOME")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(content)
-    part.replace(path)
+    try:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(content)
+        part.replace(path)
+    except OSError as error:  # such as a full disk
+        part.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error

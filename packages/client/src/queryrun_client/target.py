@@ -6,6 +6,7 @@ A device, a FIFO, a socket or a descriptor of this process must stay what it is:
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -30,8 +31,12 @@ def is_written_into(target: Path) -> bool:
 
 
 def file_at(target: Path) -> Path:
-    """The file itself, behind symbolic links, whether or not it exists yet."""
-    return target.resolve() if target.is_symlink() else target
+    """The file itself, behind symbolic links, whether or not it exists yet. `OSError` when they
+    lead in a circle."""
+    try:
+        return target.resolve() if target.is_symlink() else target
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target)) from error
 
 
 def write_into(source: Path, target: Path) -> None:

@@ -58,7 +58,7 @@ class TokenFile:
     def _write(self, kept: dict[str, KeptToken]) -> None:
         alive = [one for one in kept.items() if one[1].renew_at_s > self.now_s()]
         alive.sort(key=lambda one: one[1].renew_at_s)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NotConfigured):
             write_private(self.path, msgspec.json.encode(dict(alive[-MAX_KEPT:])))
 
 

@@ -11,6 +11,7 @@ from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.trino.information import described
+from queryrun.sql.trino.types import signature
 from queryrun.tables.faults import ABOUT_DATA
 
 MEMORY_BYTES = 256 * 1024**2
@@ -50,7 +51,7 @@ class DuckDBCatalog:
             columns = self._tables.columns(key)
         except duckdb.Error as error:
             raise self._failure_of(error) from error
-        return [ColumnInfo(*row) for row in described(columns)]
+        return [ColumnInfo(*row) for row in described(columns, signature)]
 
     def _failure_of(self, error: duckdb.Error) -> RunFailed:
         """The sentence that a run on the table ends with, which names the file at fault."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +55,7 @@ from queryrun.sql.trino.markers import Value
 from queryrun.sql.trino.scope import LOCATION, Location, Output
 from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 from queryrun.tables.database import AttachedDatabase
+from queryrun.tables.database_faults import fault_of_file, fault_of_view, problem_of_view
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
@@ -65,10 +66,17 @@ from queryrun.tables.text.requests import RequestCopies
 STATEMENTS_PER_INSTANCE = 16
 """Opening an instance costs about 10 ms of CPU, a connection to it 0.2 ms."""
 _OPTIONS = {"data_dir", "database"}
+_SEARCH_PATH = f"SET search_path = 'system.main,{ATTACHED}.main'"
+"""A macro of a database must not take the place of a function of the same name: `sum` is `sum`."""
 _PIPE = "out"
-_BEFORE = "DESCRIBE FROM (\n"
+_BEFORE = "DESCRIBE (\n"
+"""Not FROM: two columns that differ by case only would be renamed."""
 _NOWHERE = sys.maxsize
 """Positions in a translated statement are none in the statement as submitted."""
+
+
+FindConnection = Callable[[Snapshot, Sequence[OfferedTable]], duckdb.DuckDBPyConnection | None]
+"""A connection on which these tables of the files have the same columns; None: the statement's."""
 
 
 def open_session(
@@ -160,6 +168,8 @@ class DuckDBSession:
         self._parsed: Parsed | None = None
         self._database: Path | None = None
         self._attached: AttachedDatabase | None = None
+        self._describing: FindConnection | None = None
+        self._named: Collection[str] = ()
 
     @property
     def output_path(self) -> str:
@@ -182,7 +192,7 @@ class DuckDBSession:
         for connection in self._connections:
             set_up_connection(connection, time_zone)
             if self._database:
-                connection.execute(f"USE {ATTACHED}")
+                connection.execute(_SEARCH_PATH)
         self._lock()
 
     def set_copies(self, request: RequestCopies) -> None:
@@ -319,7 +329,17 @@ class DuckDBSession:
             return changed
         if isinstance(error, duckdb.OutOfMemoryException):
             return None
-        return fault_of(str(error), self._snapshot)
+        return fault_of(str(error), self._snapshot) or self._fault_of_database(str(error))
+
+    def _fault_of_database(self, message: str) -> RunFailed | None:
+        """Of the file, or of a view in it that can be described and not read."""
+        if self._database is None or self._tables is None:
+            return None
+        if fault := fault_of_file(message):
+            return fault
+        if not problem_of_view(message):
+            return None
+        return fault_of_view(message, self._tables.views_among(self._named))
 
     def interrupt(self) -> None:
         """DuckDB's own interrupt; lost when nothing runs at this moment."""
@@ -359,6 +379,10 @@ class DuckDBSession:
             self._kept.drop_views()
             self._kept = None
         self._close_snapshot()
+
+    def describe_on(self, find: FindConnection) -> None:
+        """Where `plan_unread` learns of a statement's columns, of files that are kept."""
+        self._describing = find
 
     def spare_connection(self) -> duckdb.DuckDBPyConnection:
         """One of the stock, set up as the others, for a use of the caller's own."""
@@ -405,17 +429,19 @@ class DuckDBSession:
         outputs: list[Output] | None = None
         if self._is_trino:
             parsed = self._parsed = read(statement, values)
+            self._named = named = parsed.needs.tables
             self._text.columns = columns_read(parsed, row_filter)
             sql, outputs = self._translated(parsed, tables, row_filter.deleted_rows)
-            tree, named = self._checked(sql), parsed.needs.tables
+            tree = self._checked(sql)
             self._functions.install(self._instance, sql)
         else:
             sql, tree = statement, self._checked(statement)
-            named = frozenset(table_key(table.name) for table in tree.tables)
+            self._named = named = frozenset(table_key(table.name) for table in tree.tables)
             offer_tables(tables, tree)
         refuse_ways_round(tree, row_filter)
         if not to_read:
-            return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
+            columns = self._described(sql, outputs, self._for_columns(row_filter))
+            return Rows(self._connection, f"{sql}\n", columns)
         if row_filter.is_by_org:
             self._described(sql, outputs)
             self._pass_barrier(tables, named, tree, sql)
@@ -423,9 +449,21 @@ class DuckDBSession:
             sql, outputs = self._explained(sql, self._parsed.explain), None
         return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
 
-    def _described(self, sql: str, outputs: list[Output] | None) -> Sequence[Column]:
+    def _for_columns(self, row_filter: RowFilter) -> duckdb.DuckDBPyConnection | None:
+        if self._describing is None or self._snapshot is None or row_filter.is_by_org:
+            return None
+        if not self._snapshot.is_keepable():
+            return None
+        return self._describing(self._snapshot, self.offered_tables)
+
+    def _described(
+        self,
+        sql: str,
+        outputs: list[Output] | None,
+        connection: duckdb.DuckDBPyConnection | None = None,
+    ) -> Sequence[Column]:
         """The result's columns; names and time zones as Trino has them, where it differs."""
-        described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
+        described = (connection or self._connection).execute(f"{_BEFORE}{sql}\n)").fetchall()
         kinds = [str(kind) for _, kind, *_ in described]
         if outputs is None:
             return result_columns([str(name) for name, *_ in described], kinds)

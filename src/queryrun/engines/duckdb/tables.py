@@ -13,6 +13,7 @@ from queryrun.engines.base import RowFilter, TableFacts
 from queryrun.errors import RunFailed
 from queryrun.sql.trino.scope import TableColumn
 from queryrun.sql.trino.types import from_duckdb
+from queryrun.tables.database_faults import problem_of_definition
 from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.formats import FORMATS
 from queryrun.tables.model import displayed, table_key, unreadable
@@ -39,9 +40,16 @@ _COLLATED = (
     "FROM duckdb_tables() UNION ALL SELECT database_name, sql FROM duckdb_views()) "
     "WHERE database_name = $1"
 )
-_BROKEN_VIEW = (
-    "it is a view of what is not there or not as the view has it; correct the view in the database"
+_VIEWS = "SELECT view_name FROM duckdb_views() WHERE database_name = $1 AND schema_name = 'main'"
+_ABOUT_A_VIEW = (
+    duckdb.ProgrammingError,
+    duckdb.DataError,
+    duckdb.NotSupportedError,
+    duckdb.PermissionException,
+    duckdb.SequenceException,
 )
+"""What describing a table of a database raises when its definition is to blame: nothing of the
+machine's, nor of the file's."""
 _TABLES_OF_OTHER_SCHEMAS = (
     "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $1 "
     "AND schema_name <> 'main' UNION ALL SELECT schema_name, view_name FROM duckdb_views() "
@@ -140,6 +148,14 @@ class Tables:
             ]
         except duckdb.Error:
             return []
+
+    def views_among(self, names: Collection[str]) -> list[str]:
+        """Those of these names that are views of the database; none of a directory's tables."""
+        if self._snapshot is not None:
+            return []
+        rows = self._connection.execute(_VIEWS, [self._catalog]).fetchall()
+        keys = set(map(table_key, names))
+        return [str(name) for (name,) in rows if table_key(str(name)) in keys]
 
     def listed(self) -> list[str]:
         """All tables, in lower case: `names` without directories that hold no data."""
@@ -324,14 +340,14 @@ class Tables:
         source = self._in_database(self._stored_name(name))
         try:
             return readable(self._connection, name, source, collated=self._has_collations())
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise unreadable(name, _BROKEN_VIEW) from error
+        except _ABOUT_A_VIEW as error:
+            raise unreadable(name, problem_of_definition(str(error))) from error
 
     def _has_collations(self) -> bool:
         """Only what made the tables says so. Views may hand on the collations of any table."""
         if self._is_collated is None:
-            found = self._connection.execute(_COLLATED, [self._catalog]).fetchone()
-            self._is_collated = bool(found and found[0])
+            found = self._connection.execute(_COLLATED, [self._catalog]).fetchall()
+            self._is_collated = bool(found[0][0])
         return self._is_collated
 
     _is_collated: bool | None = None

@@ -16,6 +16,7 @@ from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.sql.spark.translate import table_column
 from queryrun.sql.trino.information import described
+from queryrun.sql.trino.types import signature
 
 _T = TypeVar("_T")
 
@@ -49,7 +50,7 @@ class SparkCatalog:
         if schema is None:
             return None
         columns = [table_column(one.name, spark_text(one)) for one in schema.struct.fields]
-        return [ColumnInfo(*row) for row in described(columns)]
+        return [ColumnInfo(*row) for row in described(columns, signature)]
 
     def facts(self, name: str) -> TableFacts:  # noqa: ARG002 - the engine's own affair
         """Nothing: the engine keeps its data itself."""

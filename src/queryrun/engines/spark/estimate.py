@@ -23,6 +23,7 @@ from queryrun.engines.spark.types import spark_text
 from queryrun.sql.spark.translate import table_column
 from queryrun.sql.trino.information import described
 from queryrun.sql.trino.markers import Value
+from queryrun.sql.trino.types import signature
 
 
 def open_estimator(
@@ -60,7 +61,7 @@ class SparkEstimator:
             fields = client.schema(sql).struct.fields
             tables = tables_of(client.explained(sql))
         columns = (table_column(one.name, spark_text(one)) for one in fields)
-        kinds = [ColumnInfo(*row).type for row in described(columns)]
+        kinds = [ColumnInfo(*row).type for row in described(columns, signature)]
         names = [one.name for one in fields]
         if row_filter.is_by_org:
             tables = unknown_tables(one.name for one in tables)

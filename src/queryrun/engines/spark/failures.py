@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from queryrun.engines.duckdb.arrow_encoder import INTERRUPTED
@@ -102,6 +102,8 @@ _COMPILED = frozenset(
 )
 """What is not wrong with a translated statement: our compiler has found its names and types and
 written its syntax. Spark refuses what it lacks, an older one functions for example."""
+_BY_ZERO = frozenset(["DIVIDE_BY_ZERO", "INTERVAL_DIVIDED_BY_ZERO", "REMAINDER_BY_ZERO"])
+"""One error in Trino, which advises nothing."""
 _ABOUT_TABLES = frozenset(["42P01", "42P08", "SCHEMA_NOT_FOUND"])
 """But a table may have gone since the compiler saw it."""
 _LEFT_TO_SPARK = frozenset(
@@ -145,12 +147,14 @@ _RUNNING_AT = re.compile(r"\(line (\d+), position (\d+)\)")
 class ErrorContext:
     """What an error is read against. `sent` is the statement with `before` in front of it.
 
-    `is_translated`: positions in what was sent are none in the statement as submitted.
+    `is_translated`: positions in what was sent are none in the statement as submitted, which
+    `explained` looks at instead.
     """
 
     statement: str = field(default="", repr=False)
     before: str = ""
     is_translated: bool = False
+    explained: Callable[[Failure], Failure] = lambda failure: failure
 
 
 def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
@@ -160,7 +164,7 @@ def failure_of(details: SparkErrorDetails, context: ErrorContext) -> RunFailed:
         return _of_translation(code, details)
     position = _position(details, context)
     line, column = (position.line, position.column) if position else (None, None)
-    return RunFailed(Failure(code, _message(code, details), line, column))
+    return RunFailed(context.explained(Failure(code, _message(code, details), line, column)))
 
 
 def code_of(details: SparkErrorDetails) -> FailureCode:
@@ -195,6 +199,8 @@ def _short_message(details: SparkErrorDetails) -> str:
         return f"Column '{_bare(parameters['objectName'])}' cannot be resolved" + _close(details)
     if details.error_class == "TABLE_OR_VIEW_NOT_FOUND" and "relationName" in parameters:
         return f"Table '{_bare(parameters['relationName'])}' does not exist"
+    if details.error_class in _BY_ZERO:
+        return "Division by zero"
     if details.error_class == "UNRESOLVED_ROUTINE" and "routineName" in parameters:
         return f"Function '{_bare(parameters['routineName'])}' does not exist"
     return ""

@@ -13,9 +13,10 @@ from queryrun.engines.spark.endpoint import SparkEndpoint
 from queryrun.engines.spark.failures import ErrorContext
 from queryrun.engines.spark.plan_costs import tables_of
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, literal, quoted
+from queryrun.errors import Failure
 from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.translate import read
+from queryrun.sql.trino.translate import explained_at_engine, read
 
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",
@@ -50,7 +51,9 @@ class Preparing:
         """What is sent: checked, its rows restricted, in parentheses."""
         tables = Tables(client, self.endpoint, row_filter, self.name)
         if self.is_trino:
-            self.context = ErrorContext(self.statement, is_translated=True)
+            self.context = ErrorContext(
+                self.statement, is_translated=True, explained=self._explained
+            )
             translated = in_parentheses(self._translated(tables, row_filter))
             return self._io_plan(client, translated) if self._shows_io() else translated
         if tables.offer_for(self.statement):
@@ -63,6 +66,9 @@ class Preparing:
         from queryrun.engines.spark.trino_dialect import translated
 
         return translated(self.statement, tables, row_filter, self.time_zone, self.values)
+
+    def _explained(self, failure: Failure) -> Failure:
+        return explained_at_engine(read(self.statement, self.values), failure)
 
     def _shows_io(self) -> bool:
         return read(self.statement, self.values).explain == "io"

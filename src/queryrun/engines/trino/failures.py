@@ -261,9 +261,13 @@ PositionMapping = Callable[[int, int], SourcePosition]
 
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
-    """How positions in the SQL as sent map to the statement as submitted."""
+    """How positions in the SQL as sent map to the statement as submitted.
+
+    `explained`: what that statement tells of a failure for which Trino has no position.
+    """
 
     position: PositionMapping = SourcePosition
+    explained: Callable[[Failure], Failure] = lambda failure: failure
 
 
 _FOREIGN = (
@@ -305,7 +309,7 @@ def _of_statement(error: TrinoQueryError, context: ErrorContext) -> RunFailed:
     location = error.error_location
     message = _message(code, error)
     if location is None:
-        return RunFailed.of(code, message)
+        return RunFailed(context.explained(Failure(code, message)))
     position = context.position(*location)
     return RunFailed(Failure(code, message, position.line, position.column))
 

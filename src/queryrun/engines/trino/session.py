@@ -101,7 +101,7 @@ class TrinoSession(Traced):
         self._name = name or _NAMELESS
         try:
             prepared = self._prepared(statement, row_filter or RowFilter(), values)
-            self._context = ErrorContext(prepared.position)
+            self._context = ErrorContext(prepared.position, prepared.explained)
             query = self._started(prepared.text)
             return self._rows(query, columns_of(query.columns))
         except Exception as error:

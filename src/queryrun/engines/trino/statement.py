@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
@@ -20,7 +21,7 @@ from queryrun.sql.trino.markers import ParameterMismatchError, Value
 from queryrun.sql.trino.metadata import HEADINGS
 from queryrun.sql.trino.restrict import Facts, RowRules, restricted
 from queryrun.sql.trino.tokens import failure_at, statements_in, tokens_of
-from queryrun.sql.trino.translate import Parsed, read
+from queryrun.sql.trino.translate import Parsed, explained_at_engine, read
 from queryrun.sql.trino.typed import name, text
 
 _PASSED_ON = {"tables", "columns", "functions", "schemas", "catalogs"}
@@ -37,10 +38,12 @@ costs: rows that pass come together on one node, and are divided anew from there
 
 @dataclass(frozen=True, slots=True)
 class PreparedStatement:
-    """What is sent, and how its positions map to the statement as submitted."""
+    """What is sent, how its positions map to the statement as submitted, and what the statement
+    tells of a failure."""
 
     text: str = field(repr=False)
     position: Callable[[int, int], SourcePosition]
+    explained: Callable[[Failure], Failure] = lambda failure: failure
 
 
 def prepare(
@@ -69,7 +72,9 @@ def prepare(
         return _facts(tables, statement, rules, name_scope, columns)
 
     rewritten = restricted(blanked, node, rules, describe, parsed.marks)
-    return PreparedStatement(rewritten.text, rewritten.position)
+    return PreparedStatement(
+        rewritten.text, rewritten.position, partial(explained_at_engine, parsed)
+    )
 
 
 def _facts(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from starlette.responses import Response
 
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import RevokedLogin
-from queryrun.auth.oidc import ExternalLogins
-from queryrun.auth.oidc_tokens import MAX_SUBJECT_CHARS
+from queryrun.auth.oidc_rules import MAX_SUBJECT_CHARS
 from queryrun.errors import InvalidRequest, NotFound
 from queryrun.http.admin import bodies as b
 from queryrun.http.admin.access import tenant_of
@@ -18,6 +19,9 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.times import iso
 from queryrun.runs.revoke import cancel_runs_of
+
+if TYPE_CHECKING:  # as in `http.context`
+    from queryrun.auth.oidc import ExternalLogins
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queryrun.audit.model import AuditEvent
 from queryrun.auth.model import Scope
-from queryrun.auth.oidc_tokens import MAX_SUBJECT_CHARS
+from queryrun.auth.oidc_rules import MAX_SUBJECT_CHARS
 from queryrun.http.admin.bodies import MAX_GRACE_S, MAX_NAME_CHARS, NAME, ORG
 from queryrun.http.shapes import Schema, reference, whole_object
 from queryrun.http.times import FAR_FUTURE, FAR_PAST

@@ -27,7 +27,7 @@ from queryrun.services.guard.frames import (
 from queryrun.services.turns import TurnSlots
 from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import TableColumns, Validation
+from queryrun.sql.validation import TableColumns, Validation
 
 _log = structlog.get_logger(__name__)
 

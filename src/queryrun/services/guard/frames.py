@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.processes.frames import Frame
 from queryrun.sql.guard import Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import TableColumns, Validation
+from queryrun.sql.validation import TableColumns, Validation
 
 
 class CheckRequest(Frame, frozen=True, tag="check"):

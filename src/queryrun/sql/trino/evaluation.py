@@ -39,7 +39,7 @@ class _Rule:
     can_fail: Callable[[_Match, object], bool]
 
 
-def explained(query: ast.Query, refusal: str) -> Explained | None:
+def explained(query: ast.Query | ast.Show, refusal: str) -> Explained | None:
     """The error in Trino's words; None when DuckDB's message is none of these."""
     for rule in _RULES:
         if match := rule.pattern.match(refusal):

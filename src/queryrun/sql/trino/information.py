@@ -65,17 +65,19 @@ def needs_columns(table: ast.Table) -> bool:
     return is_information(table) and table.parts[-1].key == "columns"
 
 
-def described(table: Iterable[TableColumn]) -> list[tuple[str, str, str, str]]:
+def described(
+    table: Iterable[TableColumn], type_text: Callable[[Type], str] = str
+) -> list[tuple[str, str, str, str]]:
     """A table's columns as SHOW COLUMNS lists them: name, type, extra, comment."""
     return [
-        (c.name.lower(), printed(c.type) if c.type else c.engine_type.lower(), "", "")
+        (c.name.lower(), printed(c.type, type_text) if c.type else c.engine_type.lower(), "", "")
         for c in table
     ]
 
 
-def printed(kind: Type) -> str:
+def printed(kind: Type, type_text: Callable[[Type], str] = str) -> str:
     """A type as metadata statements print it: zoned timestamps without precision (contract F1)."""
-    return t.TSTZ if kind.name == t.TSTZ else str(kind)
+    return t.TSTZ if kind.name == t.TSTZ else type_text(kind)
 
 
 def misplaced(table: ast.Table, location: Location) -> str:

@@ -190,6 +190,23 @@ def placed(parsed: Parsed, failure: Failure) -> Failure:
     return failure_at(failure.code, found.message, parsed.text, found.at).failure
 
 
+def explained_at_engine(parsed: Parsed, failure: Failure) -> Failure:
+    """A remote engine's refusal of a value, in Trino's words.
+
+    With a position only where the statement names no tables: one may be a view, whose own
+    expressions fail in the same words.
+    """
+    if failure.code is not FailureCode.INVALID_VALUE or failure.line is not None:
+        return failure
+    with bounded(parsed.text):
+        found = explained(parsed.node, failure.message)
+    if found is None:
+        return failure
+    if found.at is None or parsed.needs.tables:
+        return replace(failure, message=found.message)
+    return failure_at(failure.code, found.message, parsed.text, found.at).failure
+
+
 _BOUND = {
     FailureCode.TYPE_MISMATCH, FailureCode.SYNTAX_ERROR, FailureCode.NAME_NOT_FOUND,
     FailureCode.AMBIGUOUS_NAME,

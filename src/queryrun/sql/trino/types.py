@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 UNSUPPORTED = "unsupported"
@@ -158,13 +158,23 @@ def as_decimal(kind: Type) -> Type:
 
 
 def trino_name(kind: Type) -> str:
-    """A type as Trino shows it in `typeof`, `SHOW COLUMNS` and most messages: names of fields are
-    not quoted, so what has odd names cannot be read back."""
+    """A type as Trino displays it in `typeof`, `SHOW COLUMNS` and most messages: names of fields
+    are not quoted, so a type with odd ones cannot be read back."""
+    return _named(kind, lambda field: field)
+
+
+def signature(kind: Type) -> str:
+    """A type as Trino writes it where it is read back: names of fields are quoted."""
+    return _named(kind, _quoted)
+
+
+def _named(kind: Type, field_name: Callable[[str], str]) -> str:
+    parts = [_named(part, field_name) for part in kind.parts]
     if kind.name == "row":
-        fields = zip(kind.names, kind.parts, strict=True)
-        return "row(" + ", ".join(f"{n} {t}" if n else str(t) for n, t in fields) + ")"
-    if kind.parts:
-        return f"{kind.name}({', '.join(str(part) for part in kind.parts)})"
+        fields = zip(kind.names, parts, strict=True)
+        return "row(" + ", ".join(f"{field_name(n)} {t}" if n else t for n, t in fields) + ")"
+    if parts:
+        return f"{kind.name}({', '.join(parts)})"
     if kind.name == "decimal":
         return f"decimal({kind.params[0]},{kind.params[1]})"
     if kind.name in {"timestamp", "time", "char"}:

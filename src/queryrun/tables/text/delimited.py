@@ -95,7 +95,7 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     names = layout.names or (_named(cells) if layout.header else _numbered(len(cells)))
     if len(names) != len(cells):
         problem = f"has {len(cells)} columns, and its definition names {len(names)}"
-        raise _fault(stream, 1, problem, "correct `columns` in tables.toml")
+        raise _fault(stream, 1, problem, "correct `names` in tables.toml")
     _require_distinct(stream, names)
     stream.is_of_one_column = len(names) == 1
     stream.skip(start + length if layout.header else start)
@@ -259,7 +259,7 @@ def _require_distinct(stream: TextStream, names: Sequence[str]) -> None:
     for name in names:
         if name.lower() in seen:
             pair = f"'{cut(seen[name.lower()])}' and '{cut(name)}'"
-            advice = "rename one, or list all names as `columns` in tables.toml"
+            advice = "rename one, or list all names as `names` in tables.toml"
             raise _fault(stream, 1, f"has two columns {pair}", advice)
         seen[name.lower()] = name
 

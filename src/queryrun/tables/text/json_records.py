@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from queryrun.tables.text.faults import NOT_UTF8, NOT_UTF8_ADVICE, FileFault, cut
 from queryrun.tables.text.stream import CHUNK_BYTES, TextStream, line_breaks
+from queryrun.tables.text.whole_tables import ADVICE, table_in
 
 MAX_RECORD_BYTES = 16 * 1024**2
 MAX_KEYS = 10_000
@@ -40,9 +41,10 @@ def records(stream: TextStream) -> Iterator[tuple[Record, int]]:
     if is_array and reader.takes(b"]"):
         yield from _require_end(reader)
         return
+    count = 0
     while reader.has_more():
-        line = reader.line
-        yield reader.record(), line
+        count, line, record = count + 1, reader.line, reader.record()
+        yield record, line
         if not is_array:
             continue
         if reader.takes(b"]"):
@@ -54,6 +56,15 @@ def records(stream: TextStream) -> Iterator[tuple[Record, int]]:
             reader.fail("ends in the middle of an array", "write it again")
     if is_array:
         reader.fail("ends in the middle of an array", "write it again")
+    if count == 1:
+        _require_row(reader, record, line)
+
+
+def _require_row(reader: _Reader, record: Record, line: int) -> None:
+    """An object that is alone in its file, and may be a table, is not taken for a row."""
+    shape = table_in(reader.file, record)
+    if shape:
+        reader.fail(f"is one object {shape}, so it may be a whole table", ADVICE, line)
 
 
 def _require_end(reader: _Reader) -> Iterator[tuple[Record, int]]:
@@ -70,6 +81,7 @@ class _Reader:
         self._data, self._at, self._is_at_end = b"", 0, False
         self._is_by_line = True
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self.file = stream.file.name
         self.line = 1
 
     def has_more(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.sql.trino import types as t
-from queryrun.sql.trino.types import Type, common, duckdb_name, from_duckdb
+from queryrun.sql.trino.types import Type, common, duckdb_name, from_duckdb, signature
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,13 @@ def test_engine_types_have_a_name_in_trino_and_come_back(engine: str, trino: str
     kind, is_converted = found
     assert (str(kind), is_converted) == (trino, False)
     assert from_duckdb(duckdb_name(kind)) == found
+
+
+def test_a_type_that_is_read_back_has_the_names_of_its_fields_quoted() -> None:
+    found = from_duckdb('STRUCT(a INTEGER, "b c" STRUCT("D""" TUPLE(BIGINT))[])')
+    assert found is not None
+    expected = 'row("a" integer, "b c" array(row("D""" row(bigint))))'
+    assert signature(found[0]) == expected
 
 
 @pytest.mark.parametrize(

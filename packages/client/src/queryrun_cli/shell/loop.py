@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import typer
 
 from queryrun_cli import exits
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted
 from queryrun_cli.hints import SHELL
 from queryrun_cli.parameters import parameters_of
 from queryrun_cli.remote import connect
-from queryrun_cli.sentences import text_in
+from queryrun_cli.sentences import text_of
 from queryrun_cli.shell.entries import EXPANDED, WORDS, is_command, numbered_parts, parts_of
 from queryrun_cli.shell.execute import execute
 from queryrun_cli.shell.meta import run_meta
@@ -94,10 +95,10 @@ class _Printed(ClientError):
 def _run_piped(session: Session) -> None:
     """Whatever comes after an error may depend on what failed: the first one ends the shell."""
     try:
-        text = text_in(sys.stdin.buffer.read(), "standard input")
+        text = text_of(sys.stdin.buffer, "standard input")
     except ValueError as error:
         raise CommandError(str(error)) from error
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     status = 0
     try:
         for part in numbered_parts(text):

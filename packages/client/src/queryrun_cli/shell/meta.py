@@ -12,7 +12,7 @@ import typer
 from queryrun_cli.errors import CommandError
 from queryrun_cli.exits import note
 from queryrun_cli.parameters import parameter_of
-from queryrun_cli.sentences import text_in
+from queryrun_cli.sentences import text_of
 from queryrun_cli.shell.entries import numbered_parts
 from queryrun_cli.shell.session import FORMATS, Session
 from queryrun_cli.tables import describe_lines, list_lines
@@ -99,7 +99,8 @@ def _include(session: Session, argument: str) -> None:
         raise CommandError(f"{argument}: {MAX_DEPTH} files read each other already")
     path = _path(argument)
     try:
-        text = text_in(path.read_bytes(), argument)
+        with path.open("rb") as stream:
+            text = text_of(stream, argument)
     except OSError as error:
         raise CommandError(f"{argument}: {error.strerror}") from error
     except ValueError as error:
@@ -124,11 +125,14 @@ def _path(text: str) -> Path:
     """A file as it is typed, also in quotes, as psql takes it."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise CommandError(f"{text}: there is no such user's home") from error
 
 
 def _source(session: Session, argument: str) -> None:
-    if argument and Path(argument).expanduser().is_file():
+    if argument and _path(argument).is_file():
         raise CommandError(f"{argument} is a file: \\i {argument} runs its statements")
     if argument:
         session.client.tables(argument)  # refused when there is no such source
