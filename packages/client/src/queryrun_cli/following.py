@@ -11,6 +11,8 @@ from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions
 from queryrun_client.progress import KnownPercent, counted, state_text
 
 _CANCEL_ATTEMPTS = 3
+_RESPONSE_S = 5.0
+"""How long a server that says nothing is waited for by somebody who wants to leave."""
 
 Watcher = Callable[[RunInfo], None]
 
@@ -35,7 +37,7 @@ def _cancel_submitted(client: Client, sql: str, options: SubmitOptions) -> None:
     """The server may have accepted the interrupted request: submitting again with the same key
     returns its run and not a second one. Asked once: whoever interrupts does not want to wait."""
     exits.note("interrupted; asking the server whether it has accepted the statement …")
-    with _fewer_attempts(client, 1):
+    with _less_patience(client, 1):
         try:
             run = client.submit(sql, **options)
         except (ClientError, KeyboardInterrupt):
@@ -66,7 +68,7 @@ def cancel_and_report(client: Client, run: Run) -> None:
     A server that does not respond is asked a few times, for seconds.
     """
     exits.note(f"canceling run {run.id} …")
-    with _fewer_attempts(client, _CANCEL_ATTEMPTS):
+    with _less_patience(client, _CANCEL_ATTEMPTS):
         try:
             cancellation = run.cancel()
         except KeyboardInterrupt:
@@ -79,14 +81,16 @@ def cancel_and_report(client: Client, run: Run) -> None:
 
 
 @contextmanager
-def _fewer_attempts(client: Client, attempts: int) -> Iterator[None]:
+def _less_patience(client: Client, attempts: int) -> Iterator[None]:
     """For whoever does not want to wait: a shell goes on with the client as it was."""
-    before = client.core.options.retry.attempts
-    client.limit_retries(min(attempts, before))
+    before = client.core.options
+    client.limit_retries(min(attempts, before.retry.attempts))
+    client.limit_response_time(min(_RESPONSE_S, before.timeout_s))
     try:
         yield
     finally:
-        client.limit_retries(before)
+        client.limit_retries(before.retry.attempts)
+        client.limit_response_time(before.timeout_s)
 
 
 @contextmanager

@@ -205,6 +205,11 @@ class Client:
         """From now on try every call this often at most: for a caller that was interrupted."""
         self._core.options = http.with_attempts(self._core.options, attempts)
 
+    def limit_response_time(self, timeout_s: float) -> None:
+        """From now on wait for a connection, and for each response beyond what it is asked to wait,
+        this long at most: for a caller that was interrupted."""
+        self._http.timeout = timeout_s
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
