@@ -28,12 +28,12 @@ class InterruptedClient(Client):
     def __init__(self) -> None:
         super().__init__("http://x", options=Options(token="t"))
         self.keys: list[str] = []
-        self.patience_s: list[float] = []
+        self.timeouts_s: list[float] = []
         self.canceled: list[str] = []
 
     def submit(self, sql: str, **options: Unpack[SubmitOptions]) -> Run:
         self.keys.append(options["idempotency_key"])
-        self.patience_s.append(self._http.timeout.read or 0.0)
+        self.timeouts_s.append(self._http.timeout.read or 0.0)
         if len(self.keys) == 1:
             raise KeyboardInterrupt
         return InterruptedRun(self, RunInfo("r1", State.ACCEPTED))
@@ -56,7 +56,7 @@ def test_a_run_interrupted_before_its_id_is_known_is_canceled(
     with client, pytest.raises(Interrupted):
         submit_or_cancel(client, "SELECT 1", SubmitOptions(idempotency_key="k"))
     assert client.core.options.retry.attempts == attempts
-    assert client.patience_s == [client.core.options.timeout_s, 5.0]
+    assert client.timeouts_s == [client.core.options.timeout_s, 5.0]
     assert client._http.timeout.read == client.core.options.timeout_s
     assert len(set(client.keys)) == 1
     assert client.canceled == ["r1"]

@@ -11,7 +11,7 @@ from queryrun_client import Client, ClientError, Run, RunInfo, SubmitOptions
 from queryrun_client.progress import KnownPercent, counted, state_text
 
 _CANCEL_ATTEMPTS = 3
-_RESPONSE_S = 5.0
+_TIMEOUT_S = 5.0
 """How long a server that says nothing is waited for by somebody who wants to leave."""
 
 Watcher = Callable[[RunInfo], None]
@@ -37,7 +37,7 @@ def _cancel_submitted(client: Client, sql: str, options: SubmitOptions) -> None:
     """The server may have accepted the interrupted request: submitting again with the same key
     returns its run and not a second one. Asked once: whoever interrupts does not want to wait."""
     exits.note("interrupted; asking the server whether it has accepted the statement …")
-    with _less_patience(client, 1):
+    with _shorter_timeout(client, 1):
         try:
             run = client.submit(sql, **options)
         except (ClientError, KeyboardInterrupt):
@@ -68,7 +68,7 @@ def cancel_and_report(client: Client, run: Run) -> None:
     A server that does not respond is asked a few times, for seconds.
     """
     exits.note(f"canceling run {run.id} …")
-    with _less_patience(client, _CANCEL_ATTEMPTS):
+    with _shorter_timeout(client, _CANCEL_ATTEMPTS):
         try:
             cancellation = run.cancel()
         except KeyboardInterrupt:
@@ -81,11 +81,11 @@ def cancel_and_report(client: Client, run: Run) -> None:
 
 
 @contextmanager
-def _less_patience(client: Client, attempts: int) -> Iterator[None]:
+def _shorter_timeout(client: Client, attempts: int) -> Iterator[None]:
     """For whoever does not want to wait: a shell goes on with the client as it was."""
     before = client.core.options
     client.limit_retries(min(attempts, before.retry.attempts))
-    client.limit_response_time(min(_RESPONSE_S, before.timeout_s))
+    client.limit_response_time(min(_TIMEOUT_S, before.timeout_s))
     try:
         yield
     finally:
