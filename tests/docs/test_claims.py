@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 
 from tests.docs.executed import FENCE, ROOT, blocks_of
 
@@ -31,6 +32,13 @@ def is_executed(page: str) -> bool:
     """Whether a page has a block in a language that is."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return bool({"sh", "python"} & {language for language, _ in FENCE.findall(text)})
+
+
+def test_contributors_read_the_import_directions_that_are_kept() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    layers = next(one["layers"] for one in contracts["contracts"] if one["name"] == "Layers")
+    words = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    assert f"`{' > '.join(layers)}`" in words
 
 
 def test_the_tests_that_the_list_of_claims_names_exist() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,12 +122,25 @@ def _until_closed(descriptor: int) -> Iterator[bytes]:
 
 
 @pytest.fixture
-def shell(harness: ServerHarness, tmp_path: Path) -> Iterator[Shell]:
-    server = harness.serve()
-    work = tmp_path / "work"
+def shell(common: Server, tmp_path: Path) -> Iterator[Shell]:
+    """On the server that tests share, as a client that sees its own runs alone."""
+    with logged_in(common, tmp_path) as shell:
+        yield shell
+
+
+@pytest.fixture
+def own(harness: ServerHarness, tmp_path: Path) -> Iterator[Shell]:
+    """On a server that no other test uses: with tables of the test's own, or to be ended."""
+    with logged_in(harness.serve(), tmp_path) as shell:
+        yield shell
+
+
+@contextmanager
+def logged_in(server: Server, directory: Path) -> Iterator[Shell]:
+    work = directory / "work"
     work.mkdir()
-    shell = Shell(server, tmp_path / "config", work)
-    shell.login(harness.made)
+    shell = Shell(server, directory / "config", work)
+    shell.login(server.made)
     yield shell
     shell.terminate()
 
@@ -136,21 +150,21 @@ def test_a_pipe_gets_csv_and_nothing_else(shell: Shell) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "i,t\n0,x\n1,x\n2,x\n", "")
 
 
-def test_tables_and_describe_list_tables_and_columns(shell: Shell) -> None:
-    data = shell.server.made.data_dir
+def test_tables_and_describe_list_tables_and_columns(own: Shell) -> None:
+    data = own.server.made.data_dir
     (data / "rates.csv").write_text("code,rate\neur,1.5\n")
     (data / "odd name.csv").write_text("a\n1\n")
-    lines = shell.ok("tables").splitlines()
+    lines = own.ok("tables").splitlines()
     assert lines[0] == "name,size_bytes,rows,format,problem"
     assert [line.split(",")[:2] for line in lines[1:]] == [["odd name", "4"], ["rates", "18"]]
-    assert [json.loads(line)["name"] for line in shell.ok("tables", "--json").splitlines()] == [
+    assert [json.loads(line)["name"] for line in own.ok("tables", "--json").splitlines()] == [
         "odd name",
         "rates",
     ]
-    columns = [line.split(",")[:2] for line in shell.ok("describe", "rates").splitlines()]
+    columns = [line.split(",")[:2] for line in own.ok("describe", "rates").splitlines()]
     assert columns == [["name", "type"], ["code", "varchar"], ["rate", "double"]]
-    assert "a,bigint" in shell.ok("describe", "odd name")
-    runs = shell.server.http.get("/v2/query_runs").json()["data"]
+    assert "a,bigint" in own.ok("describe", "odd name")
+    runs = own.server.http.get("/v2/query_runs").json()["data"]
     assert not runs, "neither takes a slot"
 
 
@@ -274,9 +288,9 @@ def test_a_run_canceled_by_another_process_exits_with_four(shell: Shell) -> None
     assert process.returncode == 4
 
 
-def test_an_unreachable_server_exits_with_five(shell: Shell) -> None:
-    shell.server.terminate()
-    assert shell("ls").returncode == 5
+def test_an_unreachable_server_exits_with_five(own: Shell) -> None:
+    own.server.terminate()
+    assert own("ls").returncode == 5
 
 
 def test_cancel_reports_canceled_already_canceled_and_too_late(shell: Shell) -> None:
@@ -364,8 +378,8 @@ def test_profiles_are_private_and_never_show_a_secret(shell: Shell) -> None:
     assert (done.returncode, "chmod 600" in done.stderr) == (1, True)
 
 
-def test_the_profile_is_chosen_by_variable_or_option(shell: Shell, harness: ServerHarness) -> None:
-    other = harness.made.home
+def test_the_profile_is_chosen_by_variable_or_option(shell: Shell) -> None:
+    other = shell.server.made.home
     shell.ok("login", "http://127.0.0.1:9", "--no-check", "--home", str(other), "--name", "other")
     assert shell("ls").returncode == 5
     assert shell("ls", QUERYRUN_PROFILE="default").returncode == 0

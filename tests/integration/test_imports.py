@@ -71,3 +71,26 @@ def test_the_fork_server_and_its_children_import_no_event_loop() -> None:
         )
         == "False"
     )
+
+
+def test_a_child_process_that_reads_a_text_table_loads_no_pandas() -> None:
+    code = (
+        "import sys\n"
+        "from queryrun.processes.no_pandas import hide_pandas\n"
+        "hide_pandas()\n"
+        "import queryrun.tables.text.read, pyarrow\n"
+        "pyarrow.array([1, None, 2])\n"
+        "print('pandas' in sys.modules)"
+    )
+    assert output_of(code) == "False"
+
+
+def test_sparks_client_finds_the_pandas_that_it_demands() -> None:
+    code = (
+        "import sys\n"
+        "from queryrun.processes.no_pandas import hide_pandas\n"
+        "hide_pandas()\n"
+        "import queryrun.engines.spark.proto, pandas\n"
+        "print('pandas' in sys.modules)"
+    )
+    assert output_of(code) == "True"

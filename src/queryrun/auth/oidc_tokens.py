@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from base64 import urlsafe_b64decode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ MAX_KEYS = 100
 MAX_FITTING = 4
 """Keys that one token may be signed with: with one name, or without any. Each costs a check."""
 MIN_RSA_BITS = 2048
+_UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
+"""What no database and no log can write: half a pair of surrogates, and the end of a C string."""
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 
 SigningKey = RSAKey | ECKey | OKPKey
@@ -98,7 +101,7 @@ def _signing_key(content: Mapping[str, Any]) -> SigningKey | None:
     """None for a key that is malformed, or too weak."""
     try:
         key = JWKRegistry.import_key({str(name): value for name, value in content.items()})
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, LookupError, ValueError, TypeError):  # LookupError: a curve nobody knows
         return None
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
         return None
@@ -111,6 +114,8 @@ def verified_claims(
     """The claims of a token that is the issuer's, for us, and valid now. Raises `Unauthenticated`
     that says what is wrong with it."""
     claims = _as_object(_signed(token, header, keys))
+    if any(map(_UNWRITABLE.search, _texts(claims))):
+        raise Unauthenticated("the token's claims have characters that are no text")
     if claims.get("iss") != options.issuer:
         raise Unauthenticated("the token is of another issuer")
     audience = claims.get("aud")
@@ -133,6 +138,19 @@ def _signed(token: str, header: Header, keys: Sequence[SigningKey]) -> bytes:
             payload: bytes = jws.deserialize_compact(token, key, registry=registry).payload
             return payload
     raise WrongSignatureError("the token's signature is not the issuer's")
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a JSON value, names included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _check_times(claims: Mapping[str, Any], skew_s: float, now_s: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from shlex import quote
 
@@ -10,7 +12,11 @@ from queryrun.settings import DATABASE_NAME, Settings, SourceSettings
 from queryrun.wiring.sandbox import NodeSandbox
 
 _PASTE = """\
-# a token, a run, its state, a cancel: paste these into another terminal
+# the command line: paste these into another terminal
+{program} login {url} --home {home}
+{program} run "SELECT 42 AS answer"
+
+# the same with curl: a token, a run, its state, a cancel
 TOKEN=$(curl -s {url}/oauth/token -d grant_type=client_credentials \\
   --data-urlencode client_id@{client_id} --data-urlencode client_secret@{secret} \\
   | python3 -c 'import json,sys; print(json.load(sys.stdin)["access_token"])')
@@ -29,6 +35,7 @@ def banner(settings: Settings, url: str, sandbox: NodeSandbox) -> str:
     lines = [
         f"queryrun serves {home}",
         f"  listening  {url}",
+        *([f"  console    {url}/console"] if settings.server.serve_console else []),
         f"  roles      {', '.join(sorted(settings.roles))}",
         f"  store      {_store(settings)}",
         f"  results    {_results(settings)}",
@@ -66,4 +73,13 @@ def _paste(home: Path, url: str) -> str:
     if not secret.exists():
         return f"# `queryrun clients create --home {home} --entity NAME` makes a client"
     quoted = {"client_id": quote(str(client_id)), "secret": quote(str(secret))}
-    return _PASTE.format(url=url, **quoted)
+    return _PASTE.format(url=url, home=quote(str(home)), program=_program(), **quoted)
+
+
+def _program() -> str:
+    """This command as it can be typed: by its path where the PATH does not lead to it."""
+    installed = Path(sys.executable).with_name("queryrun")
+    found = shutil.which(installed.name)
+    if not installed.exists() or (found is not None and installed.samefile(found)):
+        return installed.name
+    return quote(str(installed))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from queryrun.auth.model import Client, IssuedSecret
+from queryrun.cli.home import FIRST_SECRET_NAME
 
 if TYPE_CHECKING:
     from queryrun.cli.home import MadeHome
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_init(made: MadeHome, *, as_json: bool) -> None:
-    """Print a new home, its first client and the next command."""
+    """Print a new home, its first client, where its secret is kept, and the next commands."""
     data = _issued(made.issued) | {
         "entity_id": made.entity.id,
         "entity": made.entity.name,
@@ -29,8 +31,12 @@ def show_init(made: MadeHome, *, as_json: bool) -> None:
     typer.echo(f"home           {data['home']}")
     typer.echo(f"data           {data['data_dir']} ({made.tables} sample tables)")
     typer.echo(f"entity         {made.entity.name} ({made.entity.id})")
-    _show_secret(made.issued)
-    return typer.echo(f"next           queryrun serve --home {made.home}")
+    typer.echo(f"client_id      {made.issued.client.id}")
+    secret_file = made.home / FIRST_SECRET_NAME
+    typer.echo(f"client_secret  {made.issued.secret}   (kept in {secret_file})")
+    home = quote(str(made.home))
+    typer.echo(f"next           queryrun serve --home {home}")
+    return typer.echo(f"               queryrun login --home {home}   (in another terminal)")
 
 
 def show_client(issued: IssuedSecret, *, as_json: bool) -> None:

@@ -41,6 +41,7 @@ from queryrun.processes.fork_frames import (
     decode_request,
 )
 from queryrun.processes.frames import encode
+from queryrun.processes.no_pandas import hide_pandas
 from queryrun.processes.sandbox import SandboxMode, set_mode
 
 _DESCRIPTORS_PER_PACKET = 4
@@ -58,6 +59,7 @@ def main(arguments: list[str]) -> None:
     adopt_orphans()
     set_mode(SandboxMode(mode))
     seccomp.prepare()
+    hide_pandas()
     gc.disable()  # what is imported stays, so there is nothing to collect
     entry_points = {role: _load(name) for role, _, name in (one.partition("=") for one in roles)}
     gc.freeze()  # what was imported stays on pages that every child shares

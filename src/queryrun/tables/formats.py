@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 COMPRESSIONS: Mapping[str, str] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
 """Endings behind the ending of a text file, and the compression (`text.stream`)."""
@@ -139,6 +140,7 @@ class FileName:
     compression: str = ""
 
 
+@lru_cache(maxsize=4096)
 def split(file: str) -> FileName | None:
     """None when the ending is none of ours, or nothing stands before it."""
     stem, compression = _uncompressed(file)

@@ -110,6 +110,8 @@ class Snapshot:
     text: TextContext = field(default_factory=TextContext)
     _tables: dict[str, TableSnapshot] = field(default_factory=dict)
     _descriptors: list[int] = field(default_factory=list)
+    _identities: dict[str, FileIdentity] = field(default_factory=dict)
+    """By the path that is read: what `identities` has found."""
     _missing: str = ""
     """The file that was gone when the last listing was opened."""
 
@@ -176,6 +178,12 @@ class Snapshot:
 
     def identities(self, read_paths: Iterable[str]) -> dict[str, FileIdentity]:
         """Of those that are files of tables which have been named, by the path that is read."""
+        requested = list(read_paths)
+        if any(path not in self._identities for path in requested):
+            self._identities |= self._identified(requested)
+        return {path: self._identities[path] for path in requested if path in self._identities}
+
+    def _identified(self, read_paths: Iterable[str]) -> dict[str, FileIdentity]:
         known = {f.read_path: f.identity for one in self._tables.values() for f in one.files}
         found = {}
         for path in read_paths:
@@ -191,6 +199,7 @@ class Snapshot:
         while self._descriptors:
             os.close(self._descriptors.pop())
         self._tables.clear()
+        self._identities.clear()
         if self.work_dir:
             for made in self.work_dir.glob("table-*"):
                 shutil.rmtree(made, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from itertools import product
@@ -22,16 +23,22 @@ from queryrun_cli.main import program
 RUNNER = CliRunner()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home with some history."""
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with some history, which nobody changes."""
+    home = tmp_path_factory.mktemp("made") / "home"
     init_home(home, entity="main", factor=None)
     issued = create(home, NewClient(["main", "second"], ["read"]))
     rotate(home, issued.client.id, 60.0)
     revoke(home, issued.client.id)
     create_tenant(home, "globex", ["g"])
     return home
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(made, tmp_path / "home")
 
 
 def change(home: Path, statement: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from shlex import split
 
 import pytest
 
@@ -56,7 +57,11 @@ def test_init_prints_the_secret_as_text_and_as_json(
     output = json.loads(capsys.readouterr().out)
     assert (output["client_secret"], output["entity"]) == (made.issued.secret, "main")
     show_init(made, as_json=False)
-    assert "queryrun serve --home" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert made.issued.secret in printed
+    assert f"(kept in {made.home / FIRST_SECRET_NAME})" in printed
+    assert f"queryrun serve --home {made.home}" in printed
+    assert f"queryrun login --home {made.home}" in printed
     show_client(made.issued, as_json=False)
     assert made.issued.secret in capsys.readouterr().out
 
@@ -85,8 +90,25 @@ def test_the_banner_names_the_secrets_file_and_not_the_secret(tmp_path: Path) ->
     made = init_home(tmp_path / "home", entity="main", factor=None)
     text = banner(load(made.home, {}), "http://127.0.0.1:1", SANDBOX)
     assert "http://127.0.0.1:1/v2/query_runs" in text
+    assert "http://127.0.0.1:1/console" in text
     assert FIRST_SECRET_NAME in text
     assert made.issued.secret not in text
+
+
+def test_the_login_that_the_banner_offers_can_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the home is called, and where the program is not on the PATH."""
+    made = init_home(tmp_path / "my home", entity="main", factor=None)
+    installed = tmp_path / "bin" / "queryrun"
+    installed.parent.mkdir()
+    installed.touch(mode=0o755)
+    monkeypatch.setattr("sys.executable", str(installed.with_name("python")))
+    for path, program in ((installed.parent, "queryrun"), (tmp_path, str(installed))):
+        monkeypatch.setenv("PATH", str(path))
+        lines = banner(load(made.home, {}), "http://127.0.0.1:1", SANDBOX).splitlines()
+        login = next(line for line in lines if " login " in line)
+        assert split(login) == [program, "login", "http://127.0.0.1:1", "--home", str(made.home)]
 
 
 def test_the_banner_of_a_home_whose_secret_was_removed_explains_how_to_get_a_client(

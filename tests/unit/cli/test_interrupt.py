@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Unpack
 
 import pytest
 
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.following import Interrupted, submit_or_cancel
 from queryrun_client import (
     Cancellation,
@@ -54,3 +57,34 @@ def test_a_run_interrupted_before_its_id_is_known_is_canceled(
     assert len(set(client.keys)) == 1
     assert client.canceled == ["r1"]
     assert "run r1 canceled" in capsys.readouterr().err
+
+
+def test_a_cancel_is_requested_although_nobody_reads_what_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in `queryrun run … 2>&1 | tee log`: Ctrl-C ends `tee` too."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    client = InterruptedClient()
+    with os.fdopen(writing, "w") as stderr:
+        monkeypatch.setattr("sys.stderr", stderr)
+        with client, pytest.raises(Interrupted):
+            submit_or_cancel(client, "SELECT 1", SubmitOptions(idempotency_key="k"))
+    assert client.canceled == ["r1"]
+
+
+def test_a_terminal_that_is_closed_is_as_ctrl_c_unless_it_is_ignored() -> None:
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        interrupt_on_signals()
+        for number in numbers:
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        interrupt_on_signals()
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

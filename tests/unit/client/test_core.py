@@ -12,6 +12,7 @@ import queryrun_client
 from queryrun_client import (
     BadRequest,
     CancelOutcome,
+    Client,
     ClientError,
     Conflict,
     Options,
@@ -303,6 +304,14 @@ def test_a_listing_is_filtered_by_the_server_and_again_here() -> None:
     assert ([run.state for run in page.runs], page.cursor) == ([State.COMPLETE], "c")
     assert "state.EQ%3Acomplete" in world.requests[-1].url
     assert "page_size=5" in world.requests[-1].url
+
+
+def test_a_listing_of_less_than_no_runs_is_refused_before_it_is_used() -> None:
+    with (
+        Client("http://x", options=Options(token="t")) as client,
+        pytest.raises(ValueError, match="limit is -1: give 0 or more runs, or None for all"),
+    ):
+        client.runs(limit=-1)
 
 
 @pytest.mark.parametrize("url", ["http://x", "http://x/", "http://x/v2", "http://x/v2/"])

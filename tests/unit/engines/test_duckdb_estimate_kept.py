@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import pytest
 
 from queryrun.engines.base import EngineLimits, RowFilter
 from queryrun.engines.duckdb import estimate as estimating
-from queryrun.engines.duckdb import scan_memory
+from queryrun.engines.duckdb import scan_memory, scan_sizes
 from queryrun.engines.duckdb.estimate import DuckDBEstimator
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.engines.estimates import StatementEstimate
@@ -250,3 +251,56 @@ def test_deleted_rows_are_asked_for_anew(tmp_path: Path, deleted: str) -> None:
         for one in opened(data, tmp_path / "fresh")
     )
     assert kept[1] == fresh
+
+
+@pytest.mark.parametrize(
+    ("sql", "plans"),
+    [
+        ("SELECT w.more FROM wide w JOIN parts p ON p.id = w.id WHERE p.day = '02'", 1),
+        ("SELECT a.more, b.more FROM wide a, wide b, parts p WHERE p.day = '02'", 1),
+        (JOIN, 2),
+        ("SELECT o.id FROM one o JOIN wide w ON w.id = o.id WHERE w.more > 5", 2),
+        ("SELECT id FROM one UNION ALL SELECT id FROM wide", 2),
+    ],
+)
+def test_a_statement_is_planned_again_only_when_a_scan_may_be_of_two_tables(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str, plans: int
+) -> None:
+    write(data / "wide.parquet", "SELECT i AS id, i AS more FROM range(300) r(i)")
+    counted = Mock(wraps=scan_sizes._plan)
+    monkeypatch.setattr(scan_sizes, "_plan", counted)
+    (known,) = ([outcome(one, sql) for _ in range(2)] for one in opened(data, tmp_path / "known"))
+    assert counted.call_count == 2 * plans
+    monkeypatch.setattr(scan_sizes._Reading, "_distinguished", lambda *_: None)
+    (marked,) = ([outcome(one, sql) for _ in range(2)] for one in opened(data, tmp_path / "marked"))
+    assert known == marked
+    assert isinstance(known[0], StatementEstimate)
+
+
+@pytest.mark.parametrize("columns", ["*", "s", "s.a", "price, t", "count(*)"])
+def test_what_is_added_up_once_is_what_the_ends_of_the_files_say(
+    data: Path, estimator: DuckDBEstimator, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    row = "i AS id, {'a': i, 'b': 'x' || i} AS s, i * 1.5 AS price, 'Text' || i AS T"
+    for number in (1, 2):
+        path = data / "many" / f"{number}.parquet"
+        write(path, f"SELECT {row} FROM range({number * 5000}) r(i)", ", ROW_GROUP_SIZE 2048")
+    write(data / "many" / "3.parquet", f"SELECT {row} FROM range(0) r(i)")
+    sql = f"SELECT {columns} FROM many"
+    added_up = outcome(estimator, sql)
+    monkeypatch.setattr(scan_memory, "MAX_FILES", 0)
+    assert outcome(estimator, sql) == added_up
+    assert isinstance(added_up, StatementEstimate)
+
+
+def test_a_statements_columns_are_learned_from_few_files_and_are_those_of_all(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "SELECT i * 1.5 AS id, i AS later FROM range(9) r(i)"
+    write(data / "parts" / "day=02" / "b.parquet", rows)
+    statements = [*STATEMENTS, "SELECT *, later + 1 FROM parts", "SELECT id || kind FROM parts"]
+    (few,) = ([outcome(one, sql) for sql in statements] for one in opened(data, tmp_path / "few"))
+    monkeypatch.setattr(DuckDBSession, "describe_on", lambda *_: None)
+    (whole,) = ([outcome(one, sql) for sql in statements] for one in opened(data, tmp_path / "all"))
+    assert few == whole
+    assert any(isinstance(one, StatementEstimate) for one in few)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
+from queryrun_cli.ending import discard
 from queryrun_cli.errors import REFUSED as REFUSED
 from queryrun_cli.hints import COMMAND, Words, hint
 from queryrun_cli.printable import printable
@@ -58,5 +60,12 @@ def describe(error: ClientError, words: Words = COMMAND) -> str:
 
 
 def note(text: str) -> None:
-    """Print a line for people on stderr. What a server says in it cannot command the terminal."""
-    typer.echo(printable(f"queryrun: {text}"), err=True)
+    """Print a line for people on stderr. What a server says in it cannot command the terminal.
+
+    Where nobody reads it any more, as `tee` that Ctrl-C has ended too, the command goes on: perhaps
+    it has a run to cancel.
+    """
+    try:
+        typer.echo(printable(f"queryrun: {text}"), err=True)
+    except OSError:
+        discard(sys.stderr.fileno())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import typer
 
 from queryrun_cli import exits
 from queryrun_cli.dry import print_dry_run
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted, submit_or_cancel, wait_or_cancel
 from queryrun_cli.parameters import parameters_of
@@ -145,8 +145,7 @@ def run_statement(options: RunOptions, profile: str | None) -> None:
             found = client.dry_run(options.sql, **_submit_options(options))
         print_dry_run(found, as_json=options.as_json)
         return
-    # CI systems send SIGTERM: treat it as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     with exits.translated(), connect(server, options.private_key, quiet=options.quiet) as client:
         _check_readable(options, has_key=client.core.options.private_key is not None)
         try:

@@ -10,7 +10,7 @@ from queryrun_cli.group import Commands
 
 webhooks_app = typer.Typer(
     cls=Commands,
-    help="Messages to a receiver of yours when runs change (docs/reference/webhooks.md).",
+    help="Signed messages to a receiver of yours when your runs change.",
     no_args_is_help=True,
 )
 

@@ -198,7 +198,10 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Which runs to list, newest first. `limit` bounds the whole listing; None lists all."""
+    """Which runs to list, newest first. `limit` bounds the whole listing; None lists all.
+
+    `ValueError` for a negative limit: -1 may be meant as all, and would list nothing.
+    """
 
     state: State | str | None = None
     source: str | None = None
@@ -206,6 +209,10 @@ class RunQuery:
     limit: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     """Runs that have all of them."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 0:
+            raise ValueError(f"limit is {self.limit}: give 0 or more runs, or None for all")
 
 
 class RunFilters(TypedDict, total=False):

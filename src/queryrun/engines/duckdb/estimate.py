@@ -11,7 +11,12 @@ from functools import partial
 import duckdb
 
 from queryrun.engines.base import EngineLimits, RowFilter
-from queryrun.engines.duckdb.scan_memory import MarkedViews, RememberedEnds
+from queryrun.engines.duckdb.scan_memory import (
+    KnownCalls,
+    MarkedViews,
+    NarrowViews,
+    RememberedEnds,
+)
 from queryrun.engines.duckdb.scan_sizes import ScanMemory, tables_read
 from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
@@ -23,8 +28,8 @@ MEMORY_BYTES = 256 * 1024**2
 """Of DuckDB's own: it plans, and reads the ends of files."""
 STATEMENTS_PER_ENGINE = 500
 """Planned by one; opening it takes 30 ms."""
-_CONNECTIONS = 3
-"""For statements, for marked views, for what is remembered."""
+_CONNECTIONS = 4
+"""For statements, for marked views, for narrow ones, for what is remembered."""
 
 
 def open_estimator(
@@ -85,6 +90,9 @@ class DuckDBEstimator:
             self._session.set_copies(self._copies)
         self._marked = MarkedViews(self._session.spare_connection())
         self._ends = RememberedEnds(self._session.spare_connection())
+        self._calls = KnownCalls()
+        narrow = NarrowViews(self._session.spare_connection(), self._calls)
+        self._session.describe_on(narrow.connection)
         self._left = STATEMENTS_PER_ENGINE
 
     def _estimate(
@@ -98,7 +106,7 @@ class DuckDBEstimator:
             # What hidden rows have a part in is not told; what EXPLAIN reads nobody counts.
             return StatementEstimate(columns, unknown_tables(one.key for one in offered))
         try:
-            memory = ScanMemory(self._marked, self._ends, session.snapshot)
+            memory = ScanMemory(self._marked, self._ends, session.snapshot, self._calls)
             tables = tables_read(planned.rows.connection, offered, planned.rows.relation, memory)
         except duckdb.Error as error:
             raise session.failure_of(error) from error

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import unquote
 
 from queryrun.tables.folder import NULL_PARTITION
+from queryrun.tables.sql import text_list
 
 _LITERAL = r"'(?:[^']|'')*'"
 _CALL = re.compile(rf"read_parquet\((\[{_LITERAL}(?:, {_LITERAL})*\]|{_LITERAL})")
@@ -21,7 +23,7 @@ _NAMED = re.compile(r'CAST\(queryrun_p\d+ AS [A-Z0-9_ ]+(?:\([0-9, ]+\))?\) AS "
 MARK = re.compile(r"^(?:optional: )?\(filename != 'queryrun:(\d+)'\)$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParquetCall:
     """One `read_parquet(…)` of a view: its text, and the files that it names."""
 
@@ -31,7 +33,7 @@ class ParquetCall:
     named: tuple[str, ...] = ()
     """How the view names its partitions' columns: `CAST(queryrun_p0 AS BIGINT) AS "year"`."""
 
-    @property
+    @cached_property
     def partitions(self) -> list[dict[str, str | None]]:
         """What the links of each path say of its partition; empty for a table without any."""
         return [
@@ -62,6 +64,17 @@ def marked(source: str, calls: Sequence[ParquetCall], first: int) -> str:
         end = call.start + len(call.text)
         wrapped = f"(SELECT * FROM {call.text} WHERE filename <> 'queryrun:{number}')"
         source = source[: call.start] + wrapped + source[end:]
+    return source
+
+
+def of_first_files(source: str, calls: Sequence[ParquetCall]) -> str:
+    """The same SQL with each call reading its first file alone. All files of a call have the same
+    columns (`tables.parquet` makes a call for each schema)."""
+    for call in reversed(calls):
+        listed = _CALL.match(call.text)
+        rest = call.text[listed.end() :] if listed else ""
+        one = f"read_parquet({text_list(call.paths[:1])}{rest}"
+        source = source[: call.start] + one + source[call.start + len(call.text) :]
     return source
 
 

@@ -1,19 +1,26 @@
 """What a planning process remembers from one statement to the next, of one entity's files.
 
 The ends of Parquet files, by the identity of each file: a file that anybody has written to is
-looked at anew. And the marked views by which a plan tells which files a scan is of.
+looked at anew. And the calls in the tables' views, their columns and the marked views, by which a
+plan tells which files a scan is of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 
-from queryrun.engines.duckdb.parquet_calls import ParquetCall, marked
+from queryrun.engines.duckdb.parquet_calls import (
+    ParquetCall,
+    marked,
+    of_first_files,
+    parquet_calls,
+)
 from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.tables.identity import FileIdentity
-from queryrun.tables.sql import view_sql
+from queryrun.tables.sql import quoted_name, view_sql
 
 MAX_FILES = 1_000
 """Of one scan whose ends are remembered; of more they are read every time."""
@@ -29,6 +36,27 @@ _TABLE = """CREATE OR REPLACE TEMP TABLE chunks (
     stats_null_count BIGINT, num_values BIGINT)"""
 
 
+_ROWS = """SELECT file, sum(row_group_num_rows)::BIGINT FROM (
+    SELECT DISTINCT file, row_group_id, row_group_num_rows FROM chunks WHERE file >= $1
+) GROUP BY file"""
+_SIZES = """SELECT file, list(path ORDER BY path), list(size ORDER BY path) FROM (
+    SELECT file, lower(path_in_schema) AS path,
+        coalesce(sum(total_compressed_size), 0)::BIGINT AS size
+    FROM chunks WHERE file >= $1 GROUP BY ALL
+) GROUP BY file"""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """The sums over all row groups of a file that has any."""
+
+    rows: int
+    paths: tuple[str, ...]
+    """Of the columns and their fields, in lower case."""
+    sizes_bytes: tuple[int, ...]
+    """One for each path."""
+
+
 class RememberedEnds:
     """The row groups of files, in a temporary table of a connection of its own: no statement of
     anybody's sees it."""
@@ -38,6 +66,9 @@ class RememberedEnds:
         self._numbers: dict[FileIdentity, int] = {}
         self._types: dict[FileIdentity, Mapping[str, str]] = {}
         self._too_large: set[FileIdentity] = set()
+        self._whole: dict[int, WholeFile] = {}
+        self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Equal files share one."""
         self._next, self._chunks = 0, 0
         connection.execute(_TABLE)
 
@@ -56,6 +87,10 @@ class RememberedEnds:
                 self._too_large = set(files.values())
                 return None
         return {path: self._numbers[one] for path, one in files.items()}
+
+    def whole_file(self, number: int) -> WholeFile | None:
+        """The sums of a file by its number in `chunks`; None when it has no row group."""
+        return self._whole.get(number)
 
     def types_of(self, file: FileIdentity | None) -> Mapping[str, str] | None:
         """The file's columns; None when they are not known."""
@@ -77,14 +112,89 @@ class RememberedEnds:
             [paths, self._next],
         ).fetchone()
         self._chunks += int(row[0]) if row else 0
+        self._add_up(self._next)
         self._numbers |= {one: self._next + index for index, one in enumerate(files)}
         self._next += len(files)
         return self._chunks <= MAX_CHUNKS
 
+    def _add_up(self, first: int) -> None:
+        rows = dict(self.connection.execute(_ROWS, [first]).fetchall())
+        for file, listed, sizes in self.connection.execute(_SIZES, [first]).fetchall():
+            paths = tuple(listed)
+            paths = self._layouts.setdefault(paths, paths)
+            self._whole[file] = WholeFile(rows[file], paths, tuple(sizes))
+
     def _forget(self) -> None:
         self.connection.execute(_TABLE)
         self._numbers.clear()
+        self._whole.clear()
+        self._layouts.clear()
         self._chunks = 0
+
+
+class KnownCalls:
+    """The calls in the tables' views, and their columns: read once, as long as `files` are the
+    same."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[str, list[ParquetCall]]] = {}
+        self._columns: dict[str, frozenset[str]] = {}
+        self._files: object = None
+
+    def begin(self, files: object) -> None:
+        """A statement. Other `files`: what a path stands for may have changed."""
+        if files is None or files is not self._files:
+            self._found, self._columns, self._files = {}, {}, files
+
+    def of(self, table: OfferedTable) -> list[ParquetCall]:
+        """The calls of a table's view."""
+        source, calls = self._found.get(table.key, ("", []))
+        if source != table.source:
+            calls = parquet_calls(table.source)
+            self._found[table.key] = table.source, calls
+        return calls
+
+    def columns(self, call: ParquetCall, connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+        """All columns that a scan of the call may have, in lower case. Raises `duckdb.Error`."""
+        if call.text not in self._columns:
+            rows = connection.execute(f"DESCRIBE FROM {call.text}").fetchall()
+            self._columns[call.text] = frozenset(str(name).lower() for name, *_ in rows)
+        return self._columns[call.text]
+
+
+class NarrowViews:
+    """The tables' views on a connection of their own, over the first file of each call: who only
+    wants a statement's columns need not bind all files."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, calls: KnownCalls) -> None:
+        self._connection = connection
+        self._calls = calls
+        self._made: dict[str, OfferedTable] = {}
+        self._files: object = None
+
+    def connection(
+        self, files: object, tables: Iterable[OfferedTable]
+    ) -> duckdb.DuckDBPyConnection | None:
+        """Where these tables can be described; None when all of them are of one file. `files` as in
+        `KnownCalls.begin`."""
+        self._calls.begin(files)
+        if files is not self._files:
+            self._drop()
+            self._files = files
+        named = [(table, self._calls.of(table)) for table in tables]
+        if all(len(call.paths) == 1 for _, calls in named for call in calls):
+            return None
+        for table, calls in named:
+            if self._made.get(table.name) != table:
+                source = of_first_files(table.source, calls)
+                self._connection.execute(view_sql(table.name, source, table.condition))
+                self._made[table.name] = table
+        return self._connection
+
+    def _drop(self) -> None:
+        for name in self._made:
+            self._connection.execute(f"DROP VIEW IF EXISTS temp.main.{quoted_name(name)}")
+        self._made.clear()
 
 
 class MarkedViews:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
 from queryrun.engines.duckdb.explain import explained_sql
-from queryrun.engines.duckdb.parquet_calls import ParquetCall, parquet_calls
+from queryrun.engines.duckdb.parquet_calls import ParquetCall
 from queryrun.engines.duckdb.plan_scans import PlanScans, Scan, scans_of
-from queryrun.engines.duckdb.scan_memory import MarkedViews, RememberedEnds
+from queryrun.engines.duckdb.scan_memory import KnownCalls, MarkedViews, RememberedEnds
 from queryrun.engines.duckdb.tables import OfferedTable
 from queryrun.engines.duckdb.zone_maps import RowGroups, ZoneMaps, partition_paths
 from queryrun.engines.estimates import Certainty, TableEstimate
@@ -50,6 +50,7 @@ class ScanMemory:
     marked: MarkedViews
     ends: RememberedEnds | None = None
     snapshot: Snapshot | None = None
+    calls: KnownCalls = field(default_factory=KnownCalls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +76,44 @@ class _Reading:
         self._zones = ZoneMaps(connection, memory.ends, memory.snapshot)
         self._calls: dict[int, _Call] = {}
         """By their marks."""
-        self._of_table = {table.key: parquet_calls(table.source) for table in offered}
+        memory.calls.begin(memory.snapshot)
+        self._of_table = {table.key: memory.calls.of(table) for table in offered}
 
     def tables(self, sql: str) -> tuple[TableEstimate, ...]:
         """An estimate for each table that the statement names."""
         plan = _plan(self._connection, sql)
-        by_mark = self._marks_of_one(plan) if self._is_one_call() else self._marks(sql)
+        by_mark = self._distinguished(plan)
+        if by_mark is None:
+            by_mark = self._marks(sql)
         found: dict[str, list[TableEstimate]] = defaultdict(list)
         for scan in plan.scans:
             one = self._scanned(scan, by_mark.get(scan.key, []))
             found[one.name].append(one)
         return tuple(self._table(table, found[table.key], plan) for table in self._offered)
 
-    def _is_one_call(self) -> bool:
-        return sum(map(len, self._of_table.values())) == 1
-
-    def _marks_of_one(self, plan: PlanScans) -> dict[object, list[int]]:
-        """Every scan is of the one call there is: a second plan, half of the work, says no more."""
-        (own,) = (_Call(key, call) for key, calls in self._of_table.items() for call in calls)
-        self._calls = {0: own}
+    def _distinguished(self, plan: PlanScans) -> dict[object, list[int]] | None:
+        """Which calls have a scan of each kind, when each scan can be of one call alone: a second
+        plan, a third of the work, says no more. None when that is not so."""
+        calls = [_Call(key, call) for key, calls in self._of_table.items() for call in calls]
         found: dict[object, list[int]] = defaultdict(list)
         for scan in plan.scans:
-            found[scan.key].append(0)
+            fitting = [0] if len(calls) == 1 else self._fitting(scan, calls)
+            if len(fitting) != 1:
+                return None
+            found[scan.key] += fitting
+        self._calls = dict(enumerate(calls))
         return found
+
+    def _fitting(self, scan: Scan, calls: Sequence[_Call]) -> list[int]:
+        return [mark for mark, one in enumerate(calls) if self._may_be_of(scan, one.call)]
+
+    def _may_be_of(self, scan: Scan, call: ParquetCall) -> bool:
+        """No scan reads a column that its files do not have, or counts other files."""
+        if scan.scanned_files is not None and scan.scanned_files[1] != len(call.paths):
+            return False
+        columns = self._memory.calls.columns(call, self._connection)
+        names = (name.lower() for name in scan.columns)
+        return all(name in columns or name.partition(".")[0] in columns for name in names)
 
     def _marks(self, sql: str) -> dict[object, list[int]]:
         """Which calls have a scan of each kind: the statement once more, on marked views."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,6 +73,10 @@ _BEFORE = "DESCRIBE (\n"
 """Not FROM: two columns that differ by case only would be renamed."""
 _NOWHERE = sys.maxsize
 """Positions in a translated statement are none in the statement as submitted."""
+
+
+FindConnection = Callable[[Snapshot, Sequence[OfferedTable]], duckdb.DuckDBPyConnection | None]
+"""A connection on which these tables of the files have the same columns; None: the statement's."""
 
 
 def open_session(
@@ -164,6 +168,7 @@ class DuckDBSession:
         self._parsed: Parsed | None = None
         self._database: Path | None = None
         self._attached: AttachedDatabase | None = None
+        self._describing: FindConnection | None = None
         self._named: Collection[str] = ()
 
     @property
@@ -375,6 +380,10 @@ class DuckDBSession:
             self._kept = None
         self._close_snapshot()
 
+    def describe_on(self, find: FindConnection) -> None:
+        """Where `plan_unread` learns of a statement's columns, of files that are kept."""
+        self._describing = find
+
     def spare_connection(self) -> duckdb.DuckDBPyConnection:
         """One of the stock, set up as the others, for a use of the caller's own."""
         return self._connections.pop(0)
@@ -431,7 +440,8 @@ class DuckDBSession:
             offer_tables(tables, tree)
         refuse_ways_round(tree, row_filter)
         if not to_read:
-            return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
+            columns = self._described(sql, outputs, self._for_columns(row_filter))
+            return Rows(self._connection, f"{sql}\n", columns)
         if row_filter.is_by_org:
             self._described(sql, outputs)
             self._pass_barrier(tables, named, tree, sql)
@@ -439,9 +449,21 @@ class DuckDBSession:
             sql, outputs = self._explained(sql, self._parsed.explain), None
         return Rows(self._connection, f"{sql}\n", self._described(sql, outputs))
 
-    def _described(self, sql: str, outputs: list[Output] | None) -> Sequence[Column]:
+    def _for_columns(self, row_filter: RowFilter) -> duckdb.DuckDBPyConnection | None:
+        if self._describing is None or self._snapshot is None or row_filter.is_by_org:
+            return None
+        if not self._snapshot.is_keepable():
+            return None
+        return self._describing(self._snapshot, self.offered_tables)
+
+    def _described(
+        self,
+        sql: str,
+        outputs: list[Output] | None,
+        connection: duckdb.DuckDBPyConnection | None = None,
+    ) -> Sequence[Column]:
         """The result's columns; names and time zones as Trino has them, where it differs."""
-        described = self._connection.execute(f"{_BEFORE}{sql}\n)").fetchall()
+        described = (connection or self._connection).execute(f"{_BEFORE}{sql}\n)").fetchall()
         kinds = [str(kind) for _, kind, *_ in described]
         if outputs is None:
             return result_columns([str(name) for name, *_ in described], kinds)

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from queryrun.engines.duckdb.parquet_calls import ParquetCall
-from queryrun.engines.duckdb.scan_memory import RememberedEnds
+from queryrun.engines.duckdb.scan_memory import RememberedEnds, WholeFile
 from queryrun.tables.snapshot import Snapshot
 from queryrun.tables.sql import quoted_name, quoted_text, text_list
 
@@ -34,6 +34,8 @@ _CONDITIONS = {
     "COMPARE_GREATERTHANOREQUALTO": "{high} >= {value}",
     "COMPARE_EQUAL": "{low} <= {value} AND {high} >= {value}",
 }
+EVERY_ROW_GROUP = "true"
+"""A condition."""
 _LITERALS = {"STRING", "INTEGER", "NUMERIC", "BOOLEAN"}
 
 
@@ -70,7 +72,8 @@ class ZoneMaps:
         pruning = _Pruning(types)
         conditions = [pruning.condition(node) for node in map(self._tree, filters)]
         read = {_leaf(types, name) for name in (*columns, *pruning.columns)}
-        condition = " AND ".join(f"coalesce({one}, true)" for one in conditions if one) or "true"
+        condition = " AND ".join(f"coalesce({one}, true)" for one in conditions if one)
+        condition = condition or EVERY_ROW_GROUP
         rows = self._rows(paths, _Question(read, pruning.bounds, condition))
         return RowGroups(
             frozenset(str(path) for path, *_ in rows),
@@ -85,6 +88,9 @@ class ZoneMaps:
         if self.remembered is None or numbers is None:
             sql = question.sql(f"parquet_metadata({text_list(paths)})", "file_name")
             return [(str(a), int(b), int(c)) for a, b, c in self.connection.execute(sql).fetchall()]
+        if question.condition == EVERY_ROW_GROUP:
+            files = {path: self.remembered.whole_file(numbers[path]) for path in paths}
+            return _whole_files(files, question.read)
         of = ", ".join(map(str, sorted(set(numbers.values()))))
         sql = question.sql(f"(FROM chunks WHERE file IN ({of}))", "file")
         found = {file: rest for file, *rest in self.remembered.connection.execute(sql).fetchall()}
@@ -128,6 +134,28 @@ def types_key(types: Mapping[str, str], name: str) -> str:
     if name in types:
         return name
     return next((one for one in types if one.lower() == name.lower()), "")
+
+
+def _whole_files(
+    files: Mapping[str, WholeFile | None], read: set[str]
+) -> list[tuple[str, int, int]]:
+    """As `ZoneMaps._rows`, of files whose row groups are added up already."""
+    names = [name.lower() for name in read]
+    chosen: dict[tuple[str, ...], list[int]] = {}
+    found = []
+    for path, file in files.items():
+        if file is None:
+            continue
+        if file.paths not in chosen:
+            chosen[file.paths] = [n for n, one in enumerate(file.paths) if _is_of(one, names)]
+        size_bytes = sum(file.sizes_bytes[index] for index in chosen[file.paths])
+        found.append((path, file.rows, size_bytes))
+    return found
+
+
+def _is_of(path: str, names: Sequence[str]) -> bool:
+    """Whether the metadata's path is one of the columns, or of a field of one."""
+    return any(path == name or path.startswith(name + _INNER) for name in names)
 
 
 def _leaf(types: Mapping[str, str], name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import typer
 
 from queryrun_cli import exits
+from queryrun_cli.ending import interrupt_on_signals
 from queryrun_cli.errors import CommandError
 from queryrun_cli.following import Interrupted
 from queryrun_cli.hints import SHELL
@@ -97,7 +98,7 @@ def _run_piped(session: Session) -> None:
         text = text_of(sys.stdin.buffer, "standard input")
     except ValueError as error:
         raise CommandError(str(error)) from error
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     status = 0
     try:
         for part in numbered_parts(text):
