@@ -12,6 +12,8 @@ SPARK_SERVER := pyspark==4.2.1
 SCALE  ?= 1
 CELLS  ?= 100000
 COUNT  ?= 100000
+# On two processors: tests wait for processes a third of their time.
+TEST_PROCESSES ?= 3
 EXTRAS := $(addprefix --extra ,aws postgres trino spark lake otel demo decrypt arrow pandas polars zstd)
 CODE   := src packages tests benchmarks tools
 LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -82,7 +84,7 @@ try-console: | $(VENV)/.installed
 	@$(MAKE) --no-print-directory console || true
 
 test: setup existing-clients try-console ## every test
-	@$(BIN)/pytest -n 2 --dist loadgroup $(TEST_OPTIONS)
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup $(TEST_OPTIONS)
 
 test-pythons: ## the unit tests on every installed Python of PYTHONS, each in an environment of its own
 	@for python in $(PYTHONS); do \
