@@ -11,6 +11,7 @@ from queryrun.tables.folder import Unusable, is_hidden, is_inside, partition_key
 from queryrun.tables.formats import COMPRESSIONS, FORMATS, split
 from queryrun.tables.identity import FileIdentity
 from queryrun.tables.model import FoundFile, Table, displayed
+from queryrun.tables.partitioning import with_partitioning
 
 MAX_FILES = 100_000
 
@@ -33,7 +34,19 @@ def defined_table(
     problem = problem_of_other_formats(definition, kind, FORMATS[kind].label)
     if problem:
         return replace(found, problem=problem)
-    return replace(found, definition=definition, deleted_column=definition.deleted, format=kind)
+    found = replace(found, definition=definition, deleted_column=definition.deleted, format=kind)
+    return _partitioned(found, definition)
+
+
+def _partitioned(table: Table, definition: TableDefinition) -> Table:
+    if definition.partitioning is None:
+        return table
+    if not table.files:
+        label = FORMATS[table.format].label
+        problem = f"tables.toml gives its partitioning, which says nothing of {label} tables"
+        return replace(table, problem=problem)
+    is_of_patterns = bool(definition.files)
+    return with_partitioning(table, definition.partitioning, is_of_patterns=is_of_patterns)
 
 
 def _of_patterns(name: str, definition: TableDefinition, directory: Path) -> Table:
@@ -51,7 +64,8 @@ def _of_patterns(name: str, definition: TableDefinition, directory: Path) -> Tab
         kinds.add(definition.format or (known.format.name if known else ""))
         compression = COMPRESSIONS.get(path.suffix.lower(), "")
         parts = Path(relative).parent.parts
-        partition = tuple(value for part in parts for value in partition_of(part))
+        is_given = definition.partitioning is not None
+        partition = () if is_given else tuple(one for part in parts for one in partition_of(part))
         files.append(FoundFile(str(path), relative, compression, partition))
     problem = _problem(definition, files, kinds, len(paths))
     kind = definition.format or next(iter(kinds - {""}), "csv")

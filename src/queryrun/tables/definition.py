@@ -75,6 +75,9 @@ class TableDefinition:
     columns: Mapping[str, ColumnRule] = field(default_factory=dict)
     """By lower-case name."""
     deleted: str = ""
+    partitioning: Mapping[str, str] | None = None
+    """The types, as DuckDB names them, of the columns that directories give, by their names; empty
+    for a type that follows from the values. None: those of `key=value` directories."""
     keys: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Those that were given and that not every format has (`problem_of_other_formats`), with line
     and column."""
@@ -325,6 +328,23 @@ def _type(value: Any) -> str:
     return _TYPES[found]
 
 
+def _partitioning(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict | list):
+        raise _WrongError("a list of names, or a table of names and types, is wanted")
+    found: dict[str, str] = {}
+    for name in _texts(list(value)):
+        if not name or name.lower() in map(str.lower, found):
+            raise _WrongError("each name is given once, and none is empty")
+        found[name] = _partition_type(name, value[name]) if isinstance(value, dict) else ""
+    return found
+
+
+def _partition_type(name: str, value: Any) -> str:
+    if value not in ("bigint", "date", "varchar"):
+        raise _of_column(name, "the type of a directory's values is bigint, date or varchar")
+    return _TYPES[value]
+
+
 def _columns(value: Any, defaults: Mapping[str, Any]) -> dict[str, ColumnRule]:
     if not isinstance(value, dict):
         raise _WrongError("a table of names and types is wanted")
@@ -407,6 +427,7 @@ _KEYS: Mapping[str, Callable[[Any], Any]] = {
     "comment": _character,
     "nulls": _texts,
     "deleted": _text,
+    "partitioning": _partitioning,
 }
 _COLUMN_DEFAULTS: Mapping[str, Callable[[Any], Any]] = {
     "decimal_comma": _flag,

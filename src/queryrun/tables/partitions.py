@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,12 +21,15 @@ from queryrun.tables.model import displayed, unreadable
 from queryrun.tables.snapshot import SnapshotFile, TableSnapshot
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
+from queryrun.tables.types import type_name
 
 Relation = Callable[[list[str], str], str]
 """(paths, further options) -> what can stand after FROM; the options begin with a comma."""
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PADDED = re.compile(r"-?[0-9]{1,18}")
+"""A whole number also with zeros in front, where the type is defined."""
 
 
 def partitioned(
@@ -110,7 +113,7 @@ def _columns(table: TableSnapshot, own: Sequence[Collection[str]]) -> list[_Colu
         _Column(
             index,
             key,
-            _type(file.found.partition[index][1] for file in table.files),
+            _type_of(table, index),
             is_own=key.lower() in in_files,
         )
         for index, key in enumerate(table.table.partition_keys)
@@ -168,6 +171,23 @@ def _encoded(value: str | None) -> str:
     return "%5F" + NULL_PARTITION[1:] if value == NULL_PARTITION else quote(value, safe="")
 
 
+def _type_of(table: TableSnapshot, index: int) -> str:
+    """The column's type. `RunFailed` for a value that is none of the type that is defined."""
+    values = [file.found.partition[index][1] for file in table.files]
+    key = table.table.partition_keys[index]
+    defined = (table.table.definition.partitioning or {}).get(key, "")
+    if not defined:
+        return _type(values)
+    wrong = next((v for v in values if v is not None and not _IS_OF[defined](v)), None)
+    if wrong is not None:
+        raise unreadable(
+            table.table.name,
+            f"a directory has '{cut(wrong)}' for the column '{displayed(key)}', which is no "
+            f"{type_name(defined)}; correct its name, or the partitioning in tables.toml",
+        )
+    return defined
+
+
 def _type(values: Iterable[str | None]) -> str:
     """BIGINT or DATE when every value is one in its plain form; else text, so nothing is lost."""
     known = [value for value in values if value is not None]
@@ -186,3 +206,10 @@ def _is_date(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_IS_OF: Mapping[str, Callable[[str], object]] = {
+    "BIGINT": _PADDED.fullmatch,
+    "DATE": _is_date,
+    "VARCHAR": lambda _: True,
+}
