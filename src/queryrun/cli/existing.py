@@ -9,7 +9,7 @@ from pathlib import Path
 from queryrun.cli.private import keep_private
 from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, DATABASE_NAME, Settings
-from queryrun.settings.file import load
+from queryrun.settings.file import load, refuse_pipe
 
 
 def home_settings(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
@@ -24,7 +24,7 @@ def home_settings(home: Path, environ: Mapping[str, str] | None = None) -> Setti
 
 
 def check_database(settings: Settings) -> None:
-    """`ConfigurationError` when a home's database was deleted or emptied.
+    """`ConfigurationError` when a home's database was deleted or emptied, or is a pipe.
 
     `init` makes it. One made anew would be empty: every run and every client would be gone
     without a word.
@@ -32,6 +32,7 @@ def check_database(settings: Settings) -> None:
     if settings.is_shared:
         return
     path = settings.path(DATABASE_NAME)
+    refuse_pipe(path)
     if path.exists() and path.stat().st_size > 0:
         return
     what = "empty" if path.exists() else "missing"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from queryrun.db.database import Database
 from queryrun.db.migrate import MigrateOnOpen, Migration
@@ -15,6 +16,7 @@ from queryrun.db.sqlite.database import SqliteDatabase, open_sqlite
 from queryrun.extras import require_extra
 from queryrun.http.rate_limits import MakeLimiter
 from queryrun.settings import DATABASE_NAME, Settings
+from queryrun.settings.file import refuse_pipe
 from queryrun.wiring.secrets import database_url
 
 
@@ -24,7 +26,7 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
     `now` is the clock of SQLite. PostgreSQL has its own clock, which all nodes share.
     """
     if not settings.is_shared:
-        return open_sqlite(settings.path(DATABASE_NAME), now, _on_open(settings))
+        return open_sqlite(_sqlite_file(settings), now, _on_open(settings))
     _require_driver()
     from queryrun.db.postgres.connections import ConnectionCounts
     from queryrun.db.postgres.database import PostgresOptions, open_postgres
@@ -35,6 +37,12 @@ def open_database(settings: Settings, now: Callable[[], datetime]) -> Database:
             ConnectionCounts.within(settings.database.connections), on_open=_on_open(settings)
         ),
     )
+
+
+def _sqlite_file(settings: Settings) -> Path:
+    path = settings.path(DATABASE_NAME)
+    refuse_pipe(path)
+    return path
 
 
 def _require_driver() -> None:
@@ -52,7 +60,7 @@ def _on_open(settings: Settings) -> MigrateOnOpen:
 def pending_migrations(settings: Settings) -> list[Migration]:
     """What the database lacks. Changes nothing; `ConfigurationError` when it is too new."""
     if not settings.is_shared:
-        return sqlite_migrate.pending_in(settings.path(DATABASE_NAME))
+        return sqlite_migrate.pending_in(_sqlite_file(settings))
     _require_driver()
     from queryrun.db.postgres.database import pending_at
 
@@ -71,7 +79,7 @@ def migration_script(settings: Settings, pending: Sequence[Migration]) -> Iterat
 def apply_migrations(settings: Settings) -> list[Migration]:
     """Apply what the database lacks, all of it or nothing; returns what was applied."""
     if not settings.is_shared:
-        return sqlite_migrate.migrate_at(settings.path(DATABASE_NAME))
+        return sqlite_migrate.migrate_at(_sqlite_file(settings))
     _require_driver()
     from queryrun.db.postgres.database import migrate_at
 

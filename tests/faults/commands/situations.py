@@ -439,7 +439,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("database: cut in half", _D, _cut(0.5), words=("damaged",)),
     Situation("database: cut after one page", _D, _cut(4096), words=("damaged",)),
     Situation("database: a directory", _D, directory_instead("queryrun.db")),
-    Situation("database: a pipe", _D, fifo_instead("queryrun.db")),
+    Situation("database: a pipe", _D, fifo_instead("queryrun.db"), words=("is a named pipe",)),
     Situation("database: another program's", _D, _other_database),
     Situation("database: of a newer version", _D, _newer_database),
     Situation("database: locked", _D, _locked_database, fails=False, words=("locked",)),
