@@ -29,14 +29,14 @@ ENVIRON = {"QUERYRUN_SOURCES__LIVE__ORG_COLUMN": "org", **ALLOWED}
 LARGE = "SELECT * FROM account a ORDER BY id"
 """What a client that sees all rows runs meanwhile."""
 LIMITS = [
-    *(("client", "read_bytes", 1), ("client", "cpu_s", 0)),
-    *(("client", "read_bytes_per_day", 1), ("client", "cpu_s_per_day", 0)),
+    ("client", "cpu_s_per_day", 0),
     *(("entity", "read_bytes_per_day", 1), ("entity", "written_bytes_per_day", 1)),
     *(("entity", "stored_bytes", 1), ("entity", "runs_per_day", 1)),
     *(("entity", "downloaded_bytes_per_day", 1), ("entity", "cpu_s_per_month", 0)),
     *(("entity", "result_bytes", 1), ("entity", "submits_per_minute", 1)),
 ]
-"""Each is reached before the client asks: level, name and value."""
+"""Each is reached before the client asks: level, name and value. One that a statement reaches
+while it runs tells what a clock tells, if the statement takes long enough: SECURITY.md says so."""
 
 
 def _submit(http: httpx.Client, sql: str, **more: Any) -> httpx.Response:
