@@ -73,22 +73,15 @@ class EngineContract:
     def test_an_interrupt_from_another_thread_ends_a_statement(
         self, session: EngineSession, statements: Statements
     ) -> None:
-        planned = session.plan(statements.endless)
-        is_finished = threading.Event()
+        error = _interrupted(session, statements.endless)
+        assert isinstance(session.failure_of(error), RunFailed)
 
-        def interrupt() -> None:
-            while not is_finished.wait(0.005):
-                session.interrupt()
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        try:
-            with pytest.raises(Exception) as raised:
-                planned.connection.execute(f"FROM (\n{planned.relation})").fetchall()
-        finally:
-            is_finished.set()
-            thread.join()
-        assert isinstance(session.failure_of(raised.value), RunFailed)
+    def test_a_limit_that_interrupts_a_statement_is_its_failure(
+        self, session: EngineSession, statements: Statements
+    ) -> None:
+        _interrupted(session, statements.endless)
+        limit = RunFailed.of(FailureCode.ROW_LIMIT_EXCEEDED, "more than 3 rows")
+        assert session.failure_of(limit) is limit
 
     def test_an_interrupt_while_nothing_runs_harms_nothing(self, session: EngineSession) -> None:
         for _ in range(3):
@@ -110,3 +103,23 @@ class EngineContract:
         with pytest.raises(RunFailed) as failed:
             session.plan("INSERT INTO account VALUES (4)")
         assert failed.value.failure.code is FailureCode.NOT_ALLOWED
+
+
+def _interrupted(session: EngineSession, sql: str) -> Exception:
+    """What ends a statement that another thread interrupts until it does."""
+    planned = session.plan(sql)
+    is_finished = threading.Event()
+
+    def interrupt() -> None:
+        while not is_finished.wait(0.005):
+            session.interrupt()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(Exception) as raised:
+            planned.connection.execute(f"FROM (\n{planned.relation})").fetchall()
+    finally:
+        is_finished.set()
+        thread.join()
+    return raised.value

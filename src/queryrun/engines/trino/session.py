@@ -113,9 +113,10 @@ class TrinoSession(Traced):
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """What went wrong at Trino, if something did; otherwise what the encoder says.
 
-        In any case the statement's rows are no longer needed, so it is canceled at Trino.
+        A limit of ours that was passed is the failure itself: the rows ended because of it. In any
+        case the statement's rows are no longer needed, so it is canceled at Trino.
         """
-        cause = self._stream_error or error
+        cause = error if isinstance(error, RunFailed) else self._stream_error or error
         self._release()
         found = failure_of(cause, self._context)
         if found is not cause or isinstance(cause, RunFailed):
