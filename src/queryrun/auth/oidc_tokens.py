@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import binascii
 import json
-import re
 from base64 import urlsafe_b64decode
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from queryrun.auth.oidc_rules import KEY_KINDS, MAX_SUBJECT_CHARS
 from queryrun.errors import Unauthenticated
+from queryrun.texts import is_storable
 
 MAX_TOKEN_CHARS = 8192
 MAX_KEYS = 100
@@ -28,8 +28,6 @@ MAX_KEYS = 100
 MAX_FITTING = 4
 """Keys that one token may be signed with: with one name, or without any. Each costs a check."""
 MIN_RSA_BITS = 2048
-_UNWRITABLE = re.compile(r"[\0\ud800-\udfff]")
-"""What no database and no log can write: half a pair of surrogates, and the end of a C string."""
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 
 SigningKey = RSAKey | ECKey | OKPKey
@@ -114,7 +112,7 @@ def verified_claims(
     """The claims of a token that is the issuer's, for us, and valid now. Raises `Unauthenticated`
     that says what is wrong with it."""
     claims = _as_object(_signed(token, header, keys))
-    if any(map(_UNWRITABLE.search, _texts(claims))):
+    if not all(map(is_storable, _texts(claims))):
         raise Unauthenticated("the token's claims have characters that are no text")
     if claims.get("iss") != options.issuer:
         raise Unauthenticated("the token is of another issuer")

@@ -14,6 +14,7 @@ from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME, DEFAULT_SOURCE, Settings, SourceSettings
 from queryrun.settings.checks import check
 from queryrun.settings.origins import SettingOrigins
+from queryrun.texts import is_utf8
 
 CLIENT_VARIABLES = (
     "QUERYRUN_HOME",
@@ -122,7 +123,7 @@ def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
             raise ConfigurationError(
                 f"the environment variable {ascii(name)[1:-1]} is no setting: their names are ASCII"
             )
-        if not _is_utf8(value):
+        if not is_utf8(value):
             raise ConfigurationError(f"the environment variable {name}: its value is not UTF-8")
         *sections, leaf = name.removeprefix(_PREFIX).lower().split("__")
         table = tree
@@ -133,11 +134,6 @@ def _overlay(tree: dict[str, Any], variables: Mapping[str, str]) -> None:
                     f"the environment variable {name} is no setting: {section!r} is not a section"
                 )
         table[leaf] = value
-
-
-def _is_utf8(text: str) -> bool:
-    """Whether the bytes that a variable was set to are text: others are kept as surrogates."""
-    return all(not "\ud800" <= one <= "\udfff" for one in text)
 
 
 def _check_texts(value: object, path: str) -> None:

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from queryrun.errors import RunFailed
-from queryrun.tables.delta_faults import RESTORE, empty_commit, fault_in_log, reader_features
+from queryrun.tables.delta_faults import empty_commit, fault_in_log, reader_features
 from queryrun.tables.folder import is_inside
-from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
+from queryrun.tables.model import (
+    RESTORE,
+    FoundFile,
+    PlannedColumn,
+    Table,
+    TablePlan,
+    displayed,
+    unreadable,
+)
 from queryrun.tables.plan import extra_is_missing
 from queryrun.tables.sql import quoted_name
 

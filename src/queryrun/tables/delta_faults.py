@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from queryrun.tables.model import displayed
+from queryrun.tables.model import RESTORE, displayed
 
 LOG = "_delta_log"
 _COMMIT = re.compile(r"(\d{20})\.json")
@@ -17,8 +17,6 @@ _CHECKPOINT = re.compile(
     r"(?P<version>\d{20})\.checkpoint"
     r"(?:\.(?P<part>\d{10})\.(?P<parts>\d{10})|\.[0-9a-f-]{36})?\.(?:parquet|json)"
 )
-RESTORE = "restore it, or write the table anew"
-"""What to do about what a log has lost."""
 
 
 def fault_in_log(root: str) -> str:

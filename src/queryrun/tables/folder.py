@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from queryrun.tables.formats import FORMATS, FileName, is_data, split, why_unread
 from queryrun.tables.identity import FileIdentity
 from queryrun.tables.model import FoundFile, Partition, Table, displayed
+from queryrun.texts import is_utf8
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """What Hive writes for a partition whose value is NULL."""
@@ -245,13 +246,8 @@ def partition_keys(files: tuple[FoundFile, ...]) -> tuple[str, ...]:
                 f"its files are partitioned differently: '{displayed(first.name)}' and "
                 f"'{displayed(file.name)}'; give all files the same `key=value` directories"
             )
-        if not all(_is_text(key) and _is_text(value) for key, value in file.partition):
+        if not all(is_utf8(key) and is_utf8(value or "") for key, value in file.partition):
             raise Unusable(f"a directory of '{displayed(file.name)}' is no UTF-8; rename it")
     if len({key.lower() for key in keys}) < len(keys):
         raise Unusable(f"'{displayed(first.name)}' names a partition column twice")
     return keys
-
-
-def _is_text(value: str | None) -> bool:
-    """Bytes of a name that are no UTF-8 are lone surrogates in Python."""
-    return value is None or not any("\ud800" <= char <= "\udfff" for char in value)

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from queryrun.errors import RunFailed
 from queryrun.tables.folder import is_inside
-from queryrun.tables.model import FoundFile, PlannedColumn, Table, TablePlan, displayed, unreadable
+from queryrun.tables.model import (
+    RESTORE,
+    FoundFile,
+    PlannedColumn,
+    Table,
+    TablePlan,
+    displayed,
+    unreadable,
+)
 from queryrun.tables.plan import extra_is_missing
 from queryrun.tables.sql import quoted_name
 
@@ -37,7 +45,6 @@ _TYPES = {
     "timestamp": "TIMESTAMP",
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
 }
-_RESTORE = "restore it, or write the table anew"
 _OTHER_DELETES = (
     "it has deletes that are not read (equality deletes or deletion vectors); compact the table, "
     "or export it as Parquet files"
@@ -68,7 +75,7 @@ def plan_iceberg(table: Table) -> Table:
         file = _unread_file(table, iceberg) if iceberg else displayed(metadata.name)
         where = f"'metadata/{file}'" if file else "its Iceberg metadata"
         problem = f"{where} cannot be read ({type(error).__name__})"
-        raise unreadable(table.name, f"{problem}; {_RESTORE}") from error
+        raise unreadable(table.name, f"{problem}; {RESTORE}") from error
 
 
 def _unread_file(table: Table, iceberg: StaticTable) -> str:
@@ -124,7 +131,7 @@ def _location(table: Table, metadata: Path) -> str:
         return str(json.loads(content)["location"]).rstrip("/")
     except (ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
         problem = f"'metadata/{displayed(metadata.name)}' is no Iceberg metadata"
-        raise unreadable(table.name, f"{problem}; {_RESTORE}") from error
+        raise unreadable(table.name, f"{problem}; {RESTORE}") from error
 
 
 def _planned(table: Table, iceberg: StaticTable, location: str) -> Table:
@@ -226,9 +233,7 @@ def _deleted(table: Table, task: FileScanTask, location: str) -> Sequence[int]:
             rows = pq.read_table(found.path)
         except (pa.ArrowException, OSError) as error:
             problem = f"'{displayed(found.name)}', which says what is deleted, cannot be read"
-            raise unreadable(
-                table.name, f"{problem}; restore it, or write the table anew"
-            ) from error
+            raise unreadable(table.name, f"{problem}; {RESTORE}") from error
         own = pc.equal(rows["file_path"], str(task.file.file_path))
         positions.update(rows.filter(own)["pos"].to_pylist())
     return sorted(positions)

@@ -13,6 +13,9 @@ from queryrun.tables.identity import FileIdentity
 MAX_DISPLAYED_CHARS = 120
 """Of a file's name in a message."""
 
+RESTORE = "restore it, or write the table anew"
+"""What to do about a file that a table format's log or metadata has lost."""
+
 NO_DEFINITION = TableDefinition()
 Partition = tuple[tuple[str, str | None], ...]
 """The columns that a file's path gives (`year=2024/`), decoded; None is NULL."""

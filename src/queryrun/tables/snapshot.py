@@ -22,7 +22,7 @@ from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.formats import FORMATS
 from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
-from queryrun.tables.model import FoundFile, Table, displayed, unreadable
+from queryrun.tables.model import RESTORE, FoundFile, Table, displayed, unreadable
 from queryrun.tables.text.context import TextContext
 
 DESCRIPTORS = "/proc/self/fd/"
@@ -221,11 +221,8 @@ class Snapshot:
                 )
             self._close_from(opened_before)
         if table.plan and self._missing:
-            problem = (
-                f"its log names '{displayed(self._missing)}', and this file is not there; restore "
-                "it, or write the table anew"
-            )
-            raise unreadable(table.name, problem)
+            problem = f"its log names '{displayed(self._missing)}', and this file is not there"
+            raise unreadable(table.name, f"{problem}; {RESTORE}")
         raise changed(table.name, table.name)
 
     def _listed_again(self, table: Table) -> Table:

@@ -12,6 +12,7 @@ from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
 from queryrun.http.times import iso
 from queryrun.runs import statements as s
+from queryrun.texts import is_storable
 
 MAX_BODY_BYTES = 1024 * 1024
 """Room for `MAX_SQL_CHARS` of any text, escaped."""
@@ -89,18 +90,13 @@ def _problems(body: StatementBody) -> list[Problem]:
             f"'{name}' must have {minimum} to {maximum} characters and no NUL",
         )
         for name, text, minimum, maximum in limits
-        if (minimum and not _is_visible(text)) or len(text) > maximum or not _is_storable(text)
+        if (minimum and not _is_visible(text)) or len(text) > maximum or not is_storable(text)
     ]
 
 
 def _is_visible(text: str) -> bool:
     """Whether it is more than blanks and control characters."""
     return any(one > " " for one in text)
-
-
-def _is_storable(text: str) -> bool:
-    """Databases refuse NUL, and UTF-8 has no surrogates."""
-    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _source_problems(app: AppContext, body: StatementBody) -> list[Problem]:
