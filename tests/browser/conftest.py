@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import TimeoutError as NotInTime
 
 from queryrun.auth.model import IssuedSecret
 from queryrun.cli import clients
@@ -127,7 +128,11 @@ class Console:
         self.write(sql)
         self.page.keyboard.press("Escape")
         self.page.keyboard.press("ControlOrMeta+Enter")
-        self.page.locator(".run .state", has_text=state).wait_for()
+        try:
+            self.page.locator(".run .state", has_text=state).wait_for()
+        except NotInTime as failed:
+            shown = self.page.locator("main").inner_text(timeout=1_000)
+            raise AssertionError(f"not {state} on the screen, which shows:\n{shown}") from failed
 
     def cell(self, row: int, column: int) -> str:
         """The text of a cell, as it is shown."""
