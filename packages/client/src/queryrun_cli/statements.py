@@ -63,7 +63,7 @@ def split_statements(script: str) -> tuple[list[str], str]:
 
 
 def _is_in_routine(words: list[str]) -> bool:
-    """Whether these words have begun a routine of WITH FUNCTION, which has semicolons of its own."""
+    """Whether these words have begun a routine, which has semicolons of its own."""
     if words[:2] != ["WITH", "FUNCTION"]:
         return False
     depth = 0
