@@ -4,7 +4,8 @@
 with `--figures` it writes the figures of the page and the sample of `make test`. `show PATTERN`
 judges the statements that match, and prints each. `generate` asks Trino for expressions out of
 types, functions and edge values (`generate.py`) that are not recorded yet, compares them, and
-writes what differs; `compare` compares everything recorded. All `fetch` the sources first.
+writes what differs; `compare` compares everything recorded; `syntax` asks Trino's parser and ours
+about changed statements. All `fetch` the sources first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests import trino_process
-from tests.conformance import generated
+from tests.conformance import generated, syntax
 from tests.conformance.extract import Statement, statements
 from tests.conformance.fetch import CACHE, fetch, found
 from tests.conformance.figures import write_figures
@@ -25,6 +26,7 @@ from tests.conformance.run import judged, our_side
 from tests.conformance.sample import write_sample
 from tests.conformance.verdicts import BOTH_FAIL, EQUAL, verdict
 
+_WHATS = ("fetch", "record", "judge", "show", "generate", "compare", "syntax")
 GENERATED = CACHE / "generated.txt"
 _OPTIONS = trino_process.Options(
     catalogs={"tpch": "connector.name=tpch\n", "memory": trino_process.CATALOGS["memory"]},
@@ -35,7 +37,7 @@ _OPTIONS = trino_process.Options(
 def main() -> None:
     """Do what is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["fetch", "record", "judge", "show", "generate", "compare"])
+    parser.add_argument("what", choices=_WHATS)
     parser.add_argument("pattern", nargs="?", default=".")
     parser.add_argument("--output", type=Path, help="where `judge` writes what is left over")
     parser.add_argument("--figures", action="store_true", help="write what is committed")
@@ -52,6 +54,12 @@ def main() -> None:
             record(url, everything)
     elif options.what == "generate":
         _generate(options.seed, options.count, options.output or GENERATED)
+    elif options.what == "syntax":
+        corpus = syntax.short([statement.sql for statement in everything])
+        statements_of = list(syntax.changed(corpus, options.seed, options.count))
+        print(syntax.report(syntax.asked(statements_of)))
+        if options.figures:
+            syntax.write_sample()
     elif options.what == "compare":
         _compare(sorted(CACHE.glob("generated-*.jsonl")), options.output or GENERATED)
     elif options.what == "show":

@@ -289,7 +289,7 @@ class Compiler:
 
     def _cannot(self, error: UnsupportedCastError, at: int) -> NoReturn:
         if error.is_mismatch:
-            self.mismatch(f"{error}: not possible", at)
+            self.mismatch(str(error).replace("A cast from", "Cannot cast"), at)  # Trino's words
         self.refuse(str(error), at)
 
     @contextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.expression_parts import PartParser
+from queryrun.sql.trino.tokens import failure_at
 
 _NOW = {
     "CURRENT_DATE": "current_date",
@@ -16,9 +18,22 @@ _NOW = {
     "CURRENT_CATALOG": "current_catalog",
     "CURRENT_SCHEMA": "current_schema",
     "CURRENT_PATH": "current_path",
-    "CURRENT_ROLE": "current_role",
 }
+_WITH_PRECISION = frozenset(["CURRENT_TIMESTAMP", "LOCALTIMESTAMP", "CURRENT_TIME", "LOCALTIME"])
+_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 _TRIMS = {"BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}
+
+
+EXTRACTED = (
+    "YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAY_OF_MONTH", "DAY_OF_WEEK", "DOW",
+    "DAY_OF_YEAR", "DOY", "YEAR_OF_WEEK", "YOW", "HOUR", "MINUTE", "SECOND", "TIMEZONE_MINUTE",
+    "TIMEZONE_HOUR",
+)  # fmt: skip
+"""What EXTRACT takes, in the order in which Trino lists it."""
+
+_BARE_TRIM = (
+    "The 'trim' function must have specification, char or both arguments when it takes FROM"
+)
 
 
 class FormParser(PartParser):
@@ -32,7 +47,9 @@ class FormParser(PartParser):
     def _now(self) -> Expr:
         token = self.advance()
         args: list[Expr] = []
-        if self.take_op("("):
+        if token.text in _WITH_PRECISION and self.take_op("("):
+            if self.token.kind != "integer":
+                self.fail("expected an integer")
             args = [ast.Literal("integer", self.advance().text, token.at)]
             self.expect_op(")")
         return ast.Call(_NOW[token.text], args, token.at)
@@ -74,29 +91,32 @@ class FormParser(PartParser):
     def _extract(self) -> Expr:
         at = self.advance().at
         self.expect_op("(")
-        field = self.advance().text.lower()
+        field = self.name().text
         self.expect_word("FROM")
         operand = self.expression()
         self.expect_op(")")
-        return ast.Extract(field, operand, at)
+        if field.upper() not in EXTRACTED:
+            message = f"Invalid EXTRACT field {field}, valid fields are: {', '.join(EXTRACTED)}"
+            raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, at)
+        return ast.Extract(field.lower(), operand, at)
 
     def _interval(self) -> Expr | None:
-        follower = self.lookahead()
-        if follower.kind != "string" and not (
-            follower.text in {"+", "-"} and self.lookahead(2).kind == "string"
-        ):
+        """None: INTERVAL is a name here. `INTERVAL '1'` without a field is of a type so named."""
+        signs = int(self.lookahead().text in {"+", "-"})
+        has_text = self.lookahead(1 + signs).kind == "string"
+        if not has_text or not (signs or self.lookahead(2).text in _FIELDS):
             return None
         at = self.advance().at
         negative = self.take_op("-")
         if not negative:
             self.take_op("+")
         text = self.text()
-        unit = self.advance().text
-        to_unit = self.advance().text if self.take_word("TO") else ""
+        unit = self.expect_word(*_FIELDS).text
+        to_unit = self.expect_word(*_FIELDS).text if self.take_word("TO") else ""
         return ast.IntervalLiteral(text, negative, unit, to_unit, at)
 
     def _row(self) -> Expr | None:
-        if self.lookahead().text != "(":
+        if self.lookahead().text != "(" or self.lookahead(2).text == ")":
             return None
         at = self.advance().at
         self.expect_op("(")
@@ -119,12 +139,15 @@ class FormParser(PartParser):
         return ast.ArrayOf(items, at)
 
     def _position(self) -> Expr | None:
-        """POSITION(a IN b) is strpos(b, a)."""
+        """POSITION(a IN b) is strpos(b, a). There is no function of this name."""
         if self.lookahead().text != "(":
             return None
         at = self.advance().at
         self.expect_op("(")
         needle = self._concat()
+        if self.at_op(",", ")"):
+            message = "Function 'position' not registered; write POSITION(part IN text)"
+            raise failure_at(FailureCode.NAME_NOT_FOUND, message, self.statement, at)
         self.expect_word("IN")
         haystack = self._concat()
         self.expect_op(")")
@@ -149,24 +172,25 @@ class FormParser(PartParser):
     def _trim(self) -> Expr:
         at = self.advance().at
         self.expect_op("(")
-        side = self.advance().text if self.at_word(*_TRIMS) else "BOTH"
+        side = self.advance().text if self.at_word(*_TRIMS) else ""
+        chars = [] if self.at_word("FROM") else [self.value_expression()]
         if self.take_word("FROM"):
-            args = [self.expression()]
+            args = [self.value_expression(), *chars]
+            if not side and not chars:
+                raise failure_at(FailureCode.SYNTAX_ERROR, _BARE_TRIM, self.statement, at)
+        elif side:
+            self.fail("expected FROM")
         else:
-            args = [self.expression()]
-            if self.take_word("FROM"):
-                args = [self.expression(), args[0]]
-            elif self.take_op(","):
-                args.append(self.expression())
+            args = [*chars, self.value_expression()] if self.take_op(",") else chars
         self.expect_op(")")
-        return ast.Call(_TRIMS[side], args, at)
+        return ast.Call(_TRIMS[side or "BOTH"], args, at)
 
     def _normalize(self) -> Expr:
         at = self.advance().at
         self.expect_op("(")
         args = [self.expression()]
         if self.take_op(","):
-            form = self.advance()
+            form = self.expect_word("NFC", "NFD", "NFKC", "NFKD")
             args.append(ast.Literal("string", form.text, form.at))
         self.expect_op(")")
         return ast.Call("normalize", args, at)
@@ -175,6 +199,8 @@ class FormParser(PartParser):
         at = self.advance().at
         self.expect_op("(")
         args = self._expressions()
+        if not all(isinstance(one, ast.Name | ast.FieldOf) for one in args):
+            self.fail("expected names of columns")
         self.expect_op(")")
         return ast.Call("grouping", args, at)
 

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from queryrun.errors import FailureCode
 from queryrun.sql.trino import ast
 from queryrun.sql.trino.ast import Expr
 from queryrun.sql.trino.ast_patterns import LabelRows
 from queryrun.sql.trino.reader import Reader
+from queryrun.sql.trino.tokens import failure_at
 
+_LISTAGG = "listagg"
+_MANY = 1_000_000
+_FORMS = {
+    "if": (2, 3, "Invalid number of arguments for 'if' function"),
+    "nullif": (2, 2, "Invalid number of arguments for 'nullif' function"),
+    "coalesce": (2, _MANY, "The 'coalesce' function must have at least two arguments"),
+    "format": (2, _MANY, "The 'format' function must have at least two arguments"),
+    "try": (1, 1, "The 'try' function must have exactly one argument"),
+}
+"""How many arguments they take, at least and at most, and Trino's words when it is not so."""
+_BEGIN_EXPRESSIONS = frozenset(["(", "[", "+", "-", "*", "?", ":"])
+_END_EXPRESSIONS = frozenset(
+    ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "UNION", "EXCEPT", "INTERSECT", "AS", "AND", "OR",
+     "IN", "IS", "LIKE", "BETWEEN", "LIMIT", "OFFSET", "FETCH", "JOIN", "CROSS", "INNER", "LEFT",
+     "RIGHT", "FULL", "NATURAL", "ON", "USING", "THEN", "WHEN", "ELSE", "END"]
+)  # fmt: skip
 _INTERVAL_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 
 
@@ -35,9 +53,16 @@ class PartParser(Reader):
         call = ast.Call(name, [], at)
         self.expect_op("(")
         self._arguments(call)
+        self._check_form(call)
         self.expect_op(")")
         self._after_call(call)
         return call
+
+    def _check_form(self, call: ast.Call) -> None:
+        """Some functions are forms of the grammar, to which a wrong count is a syntax error."""
+        fewest, most, message = _FORMS.get(call.name, (0, len(call.args), ""))
+        if not fewest <= len(call.args) <= most:
+            raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, call.at)
 
     def _arguments(self, call: ast.Call) -> None:
         if self.take_op("*"):
@@ -52,11 +77,12 @@ class PartParser(Reader):
             self.advance()
             self.advance()
             return
-        call.is_distinct = self.take_word("DISTINCT")
-        if not call.is_distinct:
-            self.take_word("ALL")
-        call.args = self._expressions()
-        if self.at_words("ORDER", "BY"):
+        if not self.at_words("ORDER", "BY"):
+            call.is_distinct = self.take_word("DISTINCT")
+            if not call.is_distinct:
+                self.take_all()
+            call.args = self._expressions()
+        if self.at_words("ORDER", "BY") and call.name != _LISTAGG:
             call.order = self.order_by()
         if self.at_words("ON", "OVERFLOW"):
             self.advance()
@@ -76,7 +102,7 @@ class PartParser(Reader):
         return "truncate"
 
     def _after_call(self, call: ast.Call) -> None:
-        if self.take_words("WITHIN", "GROUP"):
+        if call.name == _LISTAGG and self.take_words("WITHIN", "GROUP"):
             self.expect_op("(")
             call.order = self.order_by()
             self.expect_op(")")
@@ -91,6 +117,8 @@ class PartParser(Reader):
                 call.nulls = nulls.lower()
         if self.at_word("OVER"):
             call.over = self._over()
+        elif call.nulls:
+            self.fail("expected OVER")
 
     def _over(self) -> ast.Window:
         at = self.advance().at
@@ -130,6 +158,19 @@ class PartParser(Reader):
         offset = None if self.take_word("UNBOUNDED") else self.expression()
         direction = self.expect_word("PRECEDING", "FOLLOWING").text
         return ast.Bound(direction, offset)
+
+    def take_all(self) -> None:
+        """Take ALL, unless it is a name: it is no reserved word."""
+        if not self.is_alone():
+            self.take_word("ALL")
+
+    def is_alone(self) -> bool:
+        """Whether what follows the word at hand cannot follow it as the beginning of a clause."""
+        follower = self.lookahead()
+        if follower.kind == "operator":
+            return follower.text not in _BEGIN_EXPRESSIONS
+        is_word = follower.kind == "word" and follower.text in _END_EXPRESSIONS
+        return is_word or follower.kind == "end"
 
     # --- parts ------------------------------------------------------------------------------
 
@@ -171,13 +212,22 @@ class PartParser(Reader):
         return found
 
     def _at_query(self) -> bool:
-        index = self.index
-        if self.at_op("("):
+        return self._is_query(self.index)
+
+    def _is_bracketed_query(self, ahead: int) -> bool:
+        """Whether a bracket is so far ahead, and a query begins in it."""
+        return self.lookahead(ahead).text == "(" and self._is_query(self.index + ahead + 1)
+
+    def _is_query(self, start: int) -> bool:
+        index, first = start, self.tokens[start]
+        if first.kind == "operator" and first.text == "(":
             index = self.brackets.inside[index]
         token = self.tokens[index]
         if token.kind != "word" or token.text not in {"SELECT", "WITH", "VALUES", "TABLE"}:
             return False
-        return index == self.index or self._is_nested_query(index - 1)
+        if token.text == "TABLE" and self.tokens[index + 1].text == "(":
+            return False
+        return index == start or self._is_nested_query(index - 1)
 
     def _is_nested_query(self, innermost: int) -> bool:
         """`((SELECT 1) UNION …)` is a query; `((SELECT 1) + 1)` begins with one."""
@@ -194,7 +244,7 @@ class PartParser(Reader):
 
     def _type_name(self) -> ast.TypeName:
         token = self.token
-        if token.kind not in {"word", "quoted"}:
+        if not self.at_name():
             self.fail("expected a type")
         self.advance()
         found = ast.TypeName(token.raw.strip('"').lower(), [], [], token.at)
@@ -205,16 +255,21 @@ class PartParser(Reader):
         if self.take_op("("):
             self._type_arguments(found)
             self.expect_op(")")
-        elif self.take_op("<"):
+        elif found.name in {"array", "map"} and self.take_op("<"):
             self._type_arguments(found)
             self.expect_op(">")
+        if found.name not in {"time", "timestamp"}:
+            return self._arrays_of(found)
         is_zoned = not self.take_words("WITHOUT", "TIME", "ZONE") and self.take_words(
             "WITH", "TIME", "ZONE"
         )
         if is_zoned:
             found.name += " with time zone"
+        return self._arrays_of(found)
+
+    def _arrays_of(self, found: ast.TypeName) -> ast.TypeName:
         while self.take_word("ARRAY"):
-            found = ast.TypeName("array", [found], [], token.at)
+            found = ast.TypeName("array", [found], [], found.at)
         return found
 
     def _interval_fields(self) -> str:

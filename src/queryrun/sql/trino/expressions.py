@@ -13,28 +13,10 @@ from queryrun.sql.trino.tokens import RESERVED, Token, failure_at
 from queryrun.sql.trino.unicode_text import unescaped
 
 _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
-_TYPED_LITERALS = frozenset(
-    [
-        "DATE",
-        "VARBINARY",
-        "TIME",
-        "TIMESTAMP",
-        "DECIMAL",
-        "REAL",
-        "DOUBLE",
-        "BIGINT",
-        "INTEGER",
-        "INT",
-        "SMALLINT",
-        "TINYINT",
-        "VARCHAR",
-        "CHAR",
-        "BOOLEAN",
-        "JSON",
-        "UUID",
-        "IPADDRESS",
-    ]
-)
+_RANGES = ("BETWEEN", "IN", "LIKE")
+_BUILTIN = ["system", "builtin"]
+"""Where Trino's own functions are; no other schema has any."""
+_SPACED = "Spaces are not allowed between 'X' and the starting quote of a binary literal"
 _NOT_OFFERED = frozenset(["JSON_TABLE", "GRAPH_TABLE"])
 
 
@@ -83,24 +65,19 @@ class ExpressionParser(FormParser):
     # --- predicates -------------------------------------------------------------------------
 
     def _predicate(self) -> Expr:
+        """At most one follows its left side: `a < b < c` and `a = b IS NULL` need brackets."""
         left = self._concat()
-        while True:
-            token = self.token
-            if token.kind == "operator" and token.text in _COMPARISONS:
-                left = self._comparison(left)
-            elif self.at_word("IS"):
-                left = self._is(left)
-            elif self.at_word("BETWEEN", "IN", "LIKE") or (
-                self.at_word("NOT") and self.lookahead().text in {"BETWEEN", "IN", "LIKE"}
-            ):
-                left = self._range(left)
-            else:
-                return left
+        if self.at_op(*_COMPARISONS):
+            return self._comparison(left)
+        if self.at_word("IS"):
+            return self._is(left)
+        is_negated = self.at_word("NOT") and self.lookahead().text in _RANGES
+        return self._range(left) if is_negated or self.at_word(*_RANGES) else left
 
     def _comparison(self, left: Expr) -> Expr:
         token = self.advance()
         op = "<>" if token.text == "!=" else token.text
-        if self.at_word("ALL", "ANY", "SOME") and self.lookahead().text == "(":
+        if self.at_word("ALL", "ANY", "SOME") and self._is_bracketed_query(1):
             quantifier = self.advance().text
             self.expect_op("(")
             query = self.query()
@@ -174,8 +151,18 @@ class ExpressionParser(FormParser):
         while self.at_words("AT", "TIME", "ZONE"):
             at = self.token.at
             self.take_words("AT", "TIME", "ZONE")
-            left = ast.AtZone(left, self._postfix(), at)
+            left = ast.AtZone(left, self._zone(), at)
         return left
+
+    def _zone(self) -> Expr:
+        """What is computed is no zone there; `at_timezone(x, zone)` takes it."""
+        token = self.token
+        is_zone = token.kind in {"string", "unicode"} or self.at_marker()
+        found = self._primary() if is_zone or self.at_word("INTERVAL") else None
+        if found is None or not (is_zone or isinstance(found, ast.IntervalLiteral)):
+            message = "expected INTERVAL or a string; at_timezone(value, zone) takes an expression"
+            raise self.syntax_error(message)
+        return found
 
     def _postfix(self) -> Expr:
         found = self._primary()
@@ -202,7 +189,7 @@ class ExpressionParser(FormParser):
             self.advance()
             return ast.Literal("binary", token.text[2:-1].replace(" ", ""), token.at)
         if token.kind == "quoted":
-            return self._name()
+            return self._typed_literal() if self._at_typed_literal() else self._name()
         if token.kind == "operator" and token.text == "(":
             return self._brackets()
         if token.kind == "word":
@@ -276,9 +263,8 @@ class ExpressionParser(FormParser):
             self.advance()
             self.advance()
             return ast.TypedLiteral("double", self.text(), token.at)
-        if word in _TYPED_LITERALS and self.lookahead().kind == "string":
-            self.advance()
-            return ast.TypedLiteral(word.lower(), self.text(), token.at)
+        if self._at_typed_literal():
+            return self._typed_literal()
         is_mode = word in {"RUNNING", "FINAL"} and self.lookahead(2).text == "("
         if is_mode and self.lookahead().kind in {"word", "quoted"}:
             return self._mode()
@@ -287,6 +273,16 @@ class ExpressionParser(FormParser):
         if not self.at_name():
             self.fail("expected an expression")
         return self._name()
+
+    def _at_typed_literal(self) -> bool:
+        return self.at_name() and self.lookahead().kind == "string"
+
+    def _typed_literal(self) -> Expr:
+        """`DATE '…'`. Any name may be in front: whether it is a type, its compiler knows."""
+        kind = self.name()
+        if kind.text in {"x", "X"}:
+            raise failure_at(FailureCode.SYNTAX_ERROR, _SPACED, self.statement, kind.at)
+        return ast.TypedLiteral(kind.key, self.text(), kind.at)
 
     def _names_window(self) -> bool:
         """Whether a window follows: OVER can be a name as well."""
@@ -314,5 +310,12 @@ class ExpressionParser(FormParser):
         if self.at_word("OVER") and self._names_window():
             self.refuse("A measure of a row pattern OVER a window is not supported", first.at)
         if self.at_op("("):
-            self.refuse("Functions with a schema in front are not supported", first.at)
+            return self._qualified_call(parts)
         return ast.Name(parts, first.at)
+
+    def _qualified_call(self, parts: list[ast.Ident]) -> Expr:
+        *schema, name = (part.key for part in parts)
+        if schema != _BUILTIN:
+            message = f"Function '{'.'.join([*schema, name])}' not registered"
+            raise failure_at(FailureCode.NAME_NOT_FOUND, message, self.statement, parts[0].at)
+        return self._call(name, parts[0].at)

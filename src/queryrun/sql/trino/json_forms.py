@@ -148,23 +148,31 @@ def _keeps_null(p: PartParser, *, default: bool) -> bool:
 
 def _value_behaviors(p: PartParser) -> tuple[ast_json.JsonBehavior, ast_json.JsonBehavior]:
     found = {word: ast_json.JsonBehavior("", None) for word in ("EMPTY", "ERROR")}
-    while p.at_word("NULL", "ERROR", "DEFAULT"):
+    on = ["EMPTY", "ERROR"]
+    while on and p.at_word("NULL", "ERROR", "DEFAULT"):
         what = p.advance().text
         default = p.expression() if what == "DEFAULT" else None
-        p.expect_word("ON")
-        found[p.expect_word("EMPTY", "ERROR").text] = ast_json.JsonBehavior(what, default)
+        found[_on(p, on)] = ast_json.JsonBehavior(what, default)
     return found["EMPTY"], found["ERROR"]
 
 
 def _query_behaviors(p: PartParser) -> tuple[str, str]:
     found = {"EMPTY": "", "ERROR": ""}
-    while p.at_word("NULL", "ERROR", "EMPTY"):
+    on = ["EMPTY", "ERROR"]
+    while on and p.at_word("NULL", "ERROR", "EMPTY"):
         what = p.advance().text
         if what == "EMPTY":
             what = f"EMPTY {p.expect_word('ARRAY', 'OBJECT').text}"
-        p.expect_word("ON")
-        found[p.expect_word("EMPTY", "ERROR").text] = what
+        found[_on(p, on)] = what
     return found["EMPTY"], found["ERROR"]
+
+
+def _on(p: PartParser, possible: list[str]) -> str:
+    """`ON EMPTY` or `ON ERROR`, in this order; what is possible after it is left in the list."""
+    p.expect_word("ON")
+    found = p.expect_word(*possible).text
+    del possible[: possible.index(found) + 1]
+    return found
 
 
 def _wrapper(p: PartParser) -> str:

@@ -13,20 +13,7 @@ from queryrun.sql.trino.expressions import ExpressionParser
 from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.tokens import failure_at, statements_in
 
-_NO_ALIAS = frozenset(
-    [
-        "LIMIT",
-        "OFFSET",
-        "FETCH",
-        "WINDOW",
-        "TABLESAMPLE",
-        "MATCH_RECOGNIZE",
-        "ORDER",
-        "UNION",
-        "INTERSECT",
-        "EXCEPT",
-    ]
-)
+_CLAUSES = ("LIMIT", "OFFSET", "FETCH", "WINDOW", "TABLESAMPLE", "MATCH_RECOGNIZE")
 _LOOSE = (
     ast.Binary, ast.Unary, ast.Logical, ast.Not, ast.Between, ast.InList, ast.InQuery, ast.Like,
     ast.IsNull, ast.IsDistinct, ast.Quantified,
@@ -189,6 +176,8 @@ class QueryParser(ExpressionParser):
             self.advance()
             return metadata_forms.table_name(self)
         if self.take_op("("):
+            if self.at_word("WITH"):
+                self.fail("expected SELECT, VALUES, TABLE or '('")
             query = self.query()
             self.expect_op(")")
             return query
@@ -210,7 +199,7 @@ class QueryParser(ExpressionParser):
         at = self.advance().at
         distinct = self.take_word("DISTINCT")
         if not distinct:
-            self.take_word("ALL")
+            self.take_all()
         items = [self._item()]
         while self.take_op(","):
             items.append(self._item())
@@ -237,7 +226,7 @@ class QueryParser(ExpressionParser):
             return ast.SelectItem(ast.Star(expr, aliases, token.at), None)
         if self.take_word("AS"):
             return ast.SelectItem(expr, self.name())
-        if self.at_name() and not self.at_word(*_NO_ALIAS):
+        if self._at_alias():
             return ast.SelectItem(expr, self.name())
         return ast.SelectItem(expr, None)
 
@@ -245,7 +234,7 @@ class QueryParser(ExpressionParser):
         self.take_words("GROUP", "BY")
         is_distinct = self.take_word("DISTINCT")
         if not is_distinct:
-            self.take_word("ALL")
+            self.take_all()
         found = [self._grouping_element()]
         while self.take_op(","):
             found.append(self._grouping_element())
@@ -359,11 +348,15 @@ class QueryParser(ExpressionParser):
         return self.at_word("MATCH_RECOGNIZE") and self.lookahead().text == "("
 
     def _with_alias(self, relation: ast.Relation) -> ast.Relation:
-        is_named = self.at_name() and not self.at_word(*_NO_ALIAS)
+        is_named = self._at_alias()
         if not self.take_word("AS") and not is_named:
             return relation
         alias = self.name()
         return ast.Aliased(relation, alias, self.names_in_brackets(), alias.at)
+
+    def _at_alias(self) -> bool:
+        """Whether a name without AS comes next: words that begin a clause are no reserved words."""
+        return self.at_name() and (self.is_alone() or not self.at_word(*_CLAUSES))
 
     def _relation_primary(self) -> ast.Relation:
         token = self.token
@@ -383,7 +376,10 @@ class QueryParser(ExpressionParser):
             return json_forms.json_table(self)
         if token.text == "GRAPH_TABLE" and self.lookahead().text == "(":
             self.refuse(f"{token.text} is not supported", token.at)
-        return metadata_forms.table_name(self)
+        table = metadata_forms.table_name(self)
+        if self.at_words("FOR", "TIMESTAMP") or self.at_words("FOR", "VERSION"):
+            self.refuse("Versioned tables (FOR … AS OF) are not supported", self.token.at)
+        return table
 
     def _unnest(self, at: int) -> ast.Relation:
         self.expect_op("(")

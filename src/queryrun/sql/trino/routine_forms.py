@@ -81,6 +81,8 @@ def _characteristics(p: PartParser) -> tuple[bool | None, bool]:
             p.take_words(*words)
             p.expect_word("NULL")
             p.expect_word("INPUT")
+        elif p.at_word("WITH"):
+            p.refuse("Properties of functions are not supported", at)
         elif p.at_word("SECURITY"):
             p.refuse("Security mode not supported for inline functions", at)
         elif p.at_word("COMMENT"):
@@ -105,9 +107,9 @@ def _wrong(p: PartParser, message: str, at: int) -> None:
 
 
 def _control(p: PartParser) -> ExtraControl:
-    reader = _READERS.get(p.token.text) if p.token.kind == "word" else None
     label = None
-    if reader is None and p.at_name() and p.lookahead().text == ":":
+    reader = _READERS.get(p.token.text) if p.token.kind == "word" else None
+    if p.at_name() and p.lookahead().text == ":":  # `set: LOOP` as well: the words are not reserved
         label = p.name()
         p.expect_op(":")
         reader = _READERS.get(p.token.text)

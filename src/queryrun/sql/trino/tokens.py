@@ -10,7 +10,7 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.nesting import MAX_NESTING, TOO_DEEP
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)
+    r"""(?P<space>[ \t\r\n]+|--[^\n]*|/\*.*?\*/)
     |(?P<double>(?:\d[\d_]*(?:\.\d*)?|\.\d+)[eE][+-]?\d+)
     |(?P<decimal>\d[\d_]*\.\d*|\.\d+)
     |(?P<radix>0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+)(?!\w)
@@ -32,6 +32,7 @@ RESERVED = frozenset(
         "ALTER",
         "AND",
         "AS",
+        "AUTO",
         "BETWEEN",
         "BY",
         "CASE",
