@@ -14,8 +14,8 @@ import pytest
 from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.guard.client import SMALL_CHARS, GuardClient, GuardOptions
-from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
-from queryrun.sql.validation import NamedType, TableColumns
+from queryrun.sql.guard.validation import NamedType, TableColumns
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS, Refusal
 from queryrun.wiring.child_roles import CHILD_ROLES
 from tests.integration.worker.pool_harness import SCRIPTED, children
 

@@ -21,9 +21,9 @@ from queryrun.http.files import RANGE
 from queryrun.http.prefer import PREFERENCE
 from queryrun.http.server import body, head
 from queryrun.http.v2.filters import CLAUSE
+from queryrun.sql.duckdb import metadata, translate
+from queryrun.sql.duckdb.casts_time import ZONED
 from queryrun.sql.parameters import BadParameterError, Parameter, check
-from queryrun.sql.trino import metadata, translate
-from queryrun.sql.trino.casts_time import ZONED
 from queryrun.sql.trino.immediate import is_immediate
 
 LENGTH = 65_000

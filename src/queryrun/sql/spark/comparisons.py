@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb.comparisons import orderable
 from queryrun.sql.spark.binding import all_bound
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.comparisons import orderable
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.calls import CallCompiler
 
 NESTED = frozenset(["array", "map", "row", "json"])
 

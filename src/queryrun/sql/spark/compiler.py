@@ -6,17 +6,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.grouping import aggregates_in
+from queryrun.sql.compile.queries import QueryCompiler
+from queryrun.sql.compile.relations import Joined, columns_of, numbered
+from queryrun.sql.compile.scope import Column, Output, Schema, Scope, TableColumn
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.expressions import SparkExpressions
 from queryrun.sql.spark.types import quoted
-from queryrun.sql.trino import ast, ast_json, ast_patterns
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.ast_samples import Sampled
-from queryrun.sql.trino.compile_queries import QueryCompiler
-from queryrun.sql.trino.compile_relations import Joined, columns_of, numbered
-from queryrun.sql.trino.grouping import aggregates_in
-from queryrun.sql.trino.scope import Column, Output, Schema, Scope, TableColumn
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.records import json as ast_json
+from queryrun.sql.trino.records import patterns as ast_patterns
+from queryrun.sql.trino.records.samples import Sampled
 
 _ORDER_DOES_NOT_MATTER = frozenset(
     [

@@ -9,6 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.calls import DUCKDB, CallCompiler, Handler
+from queryrun.sql.compile.correlated import Use
+from queryrun.sql.compile.scope import Output
+from queryrun.sql.compile.typed import Typed, UnsupportedCastError
+from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.duckdb.fine import read_moment
+from queryrun.sql.duckdb.intervals import second_millis, span_millis
 from queryrun.sql.spark import (
     casts,
     clocks,
@@ -20,20 +29,12 @@ from queryrun.sql.spark import (
     moments,
     sql_json,
 )
-from queryrun.sql.spark.functions import SPARK
-from queryrun.sql.spark.functions_plain import CANNOT_FAIL
+from queryrun.sql.spark.functions.plain import CANNOT_FAIL
+from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.moving import WHOLE_DAYS, shift_clock
 from queryrun.sql.spark.types import missing_type, quoted, spark_name, text
-from queryrun.sql.trino import ast, ast_json
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.compile_calls import DUCKDB, CallCompiler, Handler
-from queryrun.sql.trino.correlated import Use
-from queryrun.sql.trino.fine import read_moment
-from queryrun.sql.trino.intervals import second_millis, span_millis
-from queryrun.sql.trino.scope import Output
-from queryrun.sql.trino.typed import Typed, UnsupportedCastError
-from queryrun.sql.trino.types import Type
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.records import json as ast_json
 
 _DAY_UNITS = {"DAY": 0, "HOUR": 1, "MINUTE": 2, "SECOND": 3}
 _TRIED = {"+": "try_add", "-": "try_subtract", "*": "try_multiply", "%": "try_mod"}

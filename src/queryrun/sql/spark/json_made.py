@@ -7,21 +7,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.duckdb.casts import type_of
 from queryrun.sql.json_text import formatted_text, in_java_order
 from queryrun.sql.spark import casts
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
-from queryrun.sql.trino import ast_json
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.casts import type_of
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.records import json as ast_json
 
 _MAX_KEYS = 12
 """With more keys the order of those that stay depends on how many are left out."""
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.calls import CallCompiler
 
 
 def made(c: CallCompiler, node: ast_json.JsonMade) -> Typed:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.spark import clocks, fine, intervals
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.typed import Typed
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.calls import CallCompiler
 
 WHOLE_DAYS = "whole days"
 """What is known of an interval that may be added to a date."""

@@ -11,20 +11,20 @@ import re
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode
-from queryrun.sql.json_path import Node, PathError, read_path
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.duckdb.casts import type_of
 from queryrun.sql.spark import casts
 from queryrun.sql.spark.binding import all_bound, bound
 from queryrun.sql.spark.types import spark_name, text
-from queryrun.sql.trino import ast_json
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.casts import type_of
+from queryrun.sql.trino.json_path import Node, PathError, read_path
+from queryrun.sql.trino.records import json as ast_json
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.calls import CallCompiler
 
 _KEY = re.compile(r"[\w -]+", re.ASCII)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from queryrun.sql.trino import formats
-from queryrun.sql.trino.formats import UntranslatableError
+from queryrun.sql.duckdb import formats
+from queryrun.sql.duckdb.formats import UntranslatableError
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.types import Type, common, duckdb_name, from_duckdb, signature
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.types import Type, common, duckdb_name, from_duckdb, signature
 
 
 @pytest.mark.parametrize(
