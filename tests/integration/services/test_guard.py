@@ -156,7 +156,7 @@ async def test_a_deeply_nested_statement_gets_a_verdict(real_guard: GuardClient,
 def test_the_guard_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
     """Main threads have the small stack of the system; a crash here would end the guard process."""
     program = (
-        "from queryrun.sql.check import check_statement as c\n"
+        "from queryrun.sql.guard.duckdb import check_statement as c\n"
         "for n in (900, 10_000, 400_000):\n"
         "    for left, right in (('(', ')'), ('[', ']'), ('NOT ', '')):\n"
         "        c('SELECT ' + left * n + '1' + right * n)\n"
