@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from queryrun.engines.base import result_columns
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import read_moment
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb.fine import read_moment
 
 TOLERANCE = 1e-9
 APPROXIMATE_TOLERANCE = 0.1

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from queryrun.sql.compile.calls import DUCKDB, known_functions
 from queryrun.sql.compile.catalog import trino_functions
 from queryrun.sql.compile.queries import REGISTERED
+from queryrun.sql.duckdb.functions.table import DUCKDB, known_functions
 from tests.conformance.figures import page_lines
 from tests.differential.outcome import EQUAL, REFUSED, Outcome, our_sides, outcome
 from tests.differential.spark_page import on_spark

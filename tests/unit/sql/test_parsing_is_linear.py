@@ -11,7 +11,7 @@ import pytest
 from benchmarks.shapes import SHAPES
 
 from queryrun.errors import RunFailed
-from queryrun.sql.duckdb.translate import read
+from queryrun.sql.compile.reading import read
 from queryrun.sql.guard.duckdb import check_statement
 from queryrun.sql.guard.validate import validate_trino
 from queryrun.sql.guard.verdict import Refusal

@@ -48,8 +48,9 @@ from queryrun.engines.duckdb.usage import usage_of
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.engines.io_plan import io_plan
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.compile.reading import Parsed, read
 from queryrun.sql.compile.scope import LOCATION, Location, Output
-from queryrun.sql.duckdb.translate import Parsed, Request, placed, read, translate
+from queryrun.sql.duckdb.translate import Request, placed, translate
 from queryrun.sql.guard.policy import objection_to
 from queryrun.sql.guard.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.position import position_after

@@ -12,7 +12,7 @@ import duckdb
 from queryrun.engines.base import RowFilter, TableFacts
 from queryrun.errors import RunFailed
 from queryrun.sql.compile.scope import TableColumn
-from queryrun.sql.compile.types import from_duckdb
+from queryrun.sql.duckdb.types import from_duckdb
 from queryrun.tables.database_faults import problem_of_definition
 from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.formats import FORMATS

@@ -14,7 +14,8 @@ from queryrun.engines.spark.failures import ErrorContext
 from queryrun.engines.spark.plan_costs import tables_of
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, literal, quoted
 from queryrun.errors import Failure
-from queryrun.sql.duckdb.translate import explained_at_engine, read
+from queryrun.sql.compile.reading import read
+from queryrun.sql.duckdb.translate import explained_at_engine
 from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 from queryrun.sql.trino.markers import Value
 

@@ -9,8 +9,8 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.compile.reading import Needs, read
 from queryrun.sql.compile.scope import TableColumn
-from queryrun.sql.duckdb.translate import Needs, read
 from queryrun.sql.guard.restrict import Facts, RowRules, restricted
 from queryrun.sql.guard.trino import check_trino
 from queryrun.sql.guard.verdict import Refusal

@@ -27,7 +27,7 @@ from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.query import Query, QueryRequest
 from queryrun.engines.trino.statement import BARRIER, PreparedStatement, prepare
 from queryrun.engines.trino.tables import columns_of_tables
-from queryrun.sql.duckdb.translate import Parsed, read
+from queryrun.sql.compile.reading import Parsed, read
 from queryrun.sql.guard.restrict import RowRules
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino.markers import Value

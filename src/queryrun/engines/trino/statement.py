@@ -13,8 +13,9 @@ from functools import partial
 
 from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.duckdb.metadata import HEADINGS
-from queryrun.sql.duckdb.translate import Parsed, explained_at_engine, read
+from queryrun.sql.compile.reading import Parsed, read
+from queryrun.sql.compile.show import HEADINGS
+from queryrun.sql.duckdb.translate import explained_at_engine
 from queryrun.sql.guard.restrict import Facts, RowRules, restricted
 from queryrun.sql.guard.trino import check_trino
 from queryrun.sql.guard.verdict import Refusal

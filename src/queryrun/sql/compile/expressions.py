@@ -1,15 +1,15 @@
-"""Choices, casts and constructors in DuckDB's SQL: the rest of what is no call."""
+"""Choices, casts and constructors: the rest of what is no call."""
 
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
+from queryrun.sql.compile import type_names
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.compiler import Compiler
 from queryrun.sql.compile.given import Given
-from queryrun.sql.compile.operators import OperatorCompiler
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import casts
-from queryrun.sql.duckdb.cast_checks import CastSite
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.tokens import failure_at
 
@@ -21,7 +21,7 @@ EXTRACTED = (
 """What EXTRACT takes, in the order in which Trino lists it."""
 
 
-class ExpressionCompiler(OperatorCompiler):
+class ExpressionCompiler(Compiler):
     """Compiles every expression that is no call."""
 
     # --- choices, casts, constructors -------------------------------------------------------
@@ -50,7 +50,7 @@ class ExpressionCompiler(OperatorCompiler):
 
     def cast(self, node: ast.Cast) -> Typed:
         try:
-            kind, length = casts.type_of(node.type)
+            kind, length = type_names.type_of(node.type)
         except UnsupportedCastError as error:
             self._cannot(error, node.at)
         self.in_number_cast = t.is_number(kind) and isinstance(node.operand, ast.Call)
@@ -60,13 +60,13 @@ class ExpressionCompiler(OperatorCompiler):
             return self._tried_cast(value, kind, length, node.at)
         site = CastSite(is_safe=node.is_safe, in_try=self.in_try, zone=self.zone)
         if isinstance(value.constant, str) or kind.zone:
-            return self._cast(value, kind, length, site, node.at)
-        return self.once(value, lambda one: self._cast(one, kind, length, site, node.at))
+            return self.cast_as(value, kind, length, site, node.at)
+        return self.once(value, lambda one: self.cast_as(one, kind, length, site, node.at))
 
     def _tried_cast(self, value: Typed, kind: Type, length: int | None, at: int) -> Typed:
         """One part that cannot be cast makes all of it NULL."""
         name, site = self.fresh("once_"), CastSite(in_try=True, zone=self.zone)
-        made = self._cast(Typed(name, value.type), kind, length, site, at)
+        made = self.cast_as(Typed(name, value.type), kind, length, site, at)
         return Typed(self.bound(name, self.exact(value), f"TRY({made.sql})"), made.type)
 
     def extract(self, node: ast.Extract) -> Typed:
@@ -82,12 +82,6 @@ class ExpressionCompiler(OperatorCompiler):
 
     def at_zone(self, node: ast.AtZone) -> Typed:
         return self.call(ast.Call("at_timezone", [node.operand, node.zone], node.at))
-
-    def row_of(self, node: ast.RowOf) -> Typed:
-        items = [self.expr(item) for item in node.items]
-        sql = "row(" + ", ".join(self.exact(item) for item in items) + ")"
-        kind = t.row([item.type for item in items], [""] * len(items))
-        return Typed(sql, kind, fields=tuple(items))
 
     def array_literal(self, node: ast.ArrayOf) -> Typed:
         return self.array_of([self.expr(item) for item in node.items], node.at)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
-from queryrun.sql.compile import jdbc_types
+from queryrun.sql.compile import jdbc_types, type_names
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.catalog import system_tables
 from queryrun.sql.compile.scope import LOCATION, Location, Schema, TableColumn
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import casts
 from queryrun.sql.trino.grammar.queries import QueryParser
 from queryrun.sql.trino.records import ast
 
@@ -58,7 +57,7 @@ def _system() -> Mapping[str, Schema]:
 
 
 def _type(written: str) -> Type:
-    kind, _ = casts.type_of(QueryParser(written).type_name())
+    kind, _ = type_names.type_of(QueryParser(written).type_name())
     return kind
 
 

@@ -1,4 +1,4 @@
-"""Literals, names, and what is inside of values, in DuckDB's SQL."""
+"""Literals, names, and what is inside of values."""
 
 # ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
 
@@ -9,23 +9,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from queryrun.errors import FailureCode
+from queryrun.sql.compile import type_names
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.compiler import Compiler
 from queryrun.sql.compile.correlated import Resolved
 from queryrun.sql.compile.scope import Column, Scope, did_you_mean
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.duckdb import casts, casts_time, clocks, fine, intervals
-from queryrun.sql.duckdb.cast_checks import CastSite
-from queryrun.sql.json_text import NotJsonError, canonical, parsed
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.tokens import failure_at
 
 _DECIMAL = re.compile(r"[+-]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)")
 _INT_MAX, _BIGINT_MAX = 2**31 - 1, 2**63 - 1
-_DAY_UNITS = {"DAY": "to_days", "HOUR": "to_hours", "MINUTE": "to_minutes", "SECOND": "to_seconds"}
-_MONTH_UNITS = {"YEAR": "to_years", "MONTH": "to_months"}
-WHOLE_DAYS = "whole days"
-"""What is known of an interval that may be added to a date."""
 
 
 class NameCompiler(Compiler):
@@ -68,83 +63,36 @@ class NameCompiler(Compiler):
         sql = f"CAST('{sign}{whole or 0}.{fraction or 0}' AS {self.type_name(kind)})"
         return Typed(sql, kind, written)
 
+    def unary(self, node: ast.Unary) -> Typed:
+        operand = node.operand
+        if node.op == "-" and isinstance(operand, ast.Literal):
+            if operand.kind == "integer":
+                return self.integer(-int(operand.text), node.at)
+            if operand.kind == "decimal":
+                return self.decimal_literal(f"-{operand.text}", node.at)
+        value = self.expr(operand)
+        if not t.is_number(value.type) and value.type not in {t.DAYS, t.MONTHS}:
+            self.mismatch(f"Cannot negate {value.type}", node.at)
+        return self.signed(node.op, value)
+
     def typed_literal(self, node: ast.TypedLiteral) -> Typed:
         if node.type == "timestamp":
-            return self._timestamp_literal(node)
+            return self.timestamp_literal(node)
         written = Typed(self.text(node.text), t.VARCHAR, node.text)
         if node.type == "decimal":
             if not _DECIMAL.fullmatch(node.text):
                 self.invalid(f"Invalid decimal literal: {node.text}", node.at)
             return self.decimal_literal(node.text.lstrip("+").replace("_", ""), node.at)
         if node.type == "time":
-            return self._time_literal(node)
+            return self.time_literal(node)
         if node.type == "char":
             bare = node.text.rstrip(" ")
             return Typed(self.text(bare), t.char(len(node.text)), bare)
         if node.type == "json":
-            return self._json_literal(node)
-        kind, _ = casts.type_of(ast.TypeName(node.type, [], [], node.at))
-        found = self._cast(written, kind, None, CastSite(zone=self.zone), node.at)
+            return self.json_literal(node)
+        kind, _ = type_names.type_of(ast.TypeName(node.type, [], [], node.at))
+        found = self.cast_as(written, kind, None, CastSite(zone=self.zone), node.at)
         return Typed(found.sql, found.type, node.text)
-
-    def _timestamp_literal(self, node: ast.TypedLiteral) -> Typed:
-        found = casts_time.zoned_literal(node.text, self.zone)
-        if found is None:
-            self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
-        if found.type.zone:
-            if casts_time.is_skipped(node.text):  # a cast of the same text is taken
-                self.invalid(f"'{node.text}' is not a valid TIMESTAMP literal", node.at)
-            return Typed(found.sql, found.type, node.text)
-        moment = Typed(self.text(node.text), t.VARCHAR, node.text)
-        kind = t.timestamp(found.type.params[0])
-        return Typed(casts.explicit(moment, kind, None, CastSite()).sql, kind, node.text)
-
-    def _json_literal(self, node: ast.TypedLiteral) -> Typed:
-        try:
-            document = canonical(parsed(node.text))
-        except NotJsonError:
-            self.invalid(f"Cannot convert value to JSON: '{node.text}'", node.at)
-        return Typed(f"CAST({self.text(document)} AS JSON)", t.JSON)
-
-    def _time_literal(self, node: ast.TypedLiteral) -> Typed:
-        found = clocks.literal(node.text)
-        if found is not None:
-            return found
-        zoned = fine.zone_literal(node.text)
-        if zoned is not None:
-            return zoned
-        total = fine.clock_picos(node.text)
-        if total is not None:
-            kind = t.time(len(node.text.partition(".")[2]))
-            return Typed(f"CAST({total} AS BIGINT)", kind, node.text)
-        self.invalid(f"'{node.text}' is not a valid TIME literal", node.at)
-
-    def interval_literal(self, node: ast.IntervalLiteral) -> Typed:
-        sign = "-" if node.is_negative else ""
-        if node.to_unit:
-            return self._interval_span(node, sign)
-        unit = node.unit.rstrip("S") if node.unit.endswith("S") else node.unit
-        if unit == "SECOND" and (millis := intervals.second_millis(node.text)) is not None:
-            return Typed(f"to_milliseconds({-millis if node.is_negative else millis})", t.DAYS)
-        if not re.fullmatch(r"[+-]?\d+", node.text):
-            self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
-        if unit in _DAY_UNITS:
-            whole = WHOLE_DAYS if unit == "DAY" else None
-            return Typed(f"{_DAY_UNITS[unit]}({sign}{int(node.text)})", t.DAYS, whole)
-        if unit in _MONTH_UNITS:
-            return Typed(f"{_MONTH_UNITS[unit]}({sign}{int(node.text)})", t.MONTHS)
-        self.refuse(f"INTERVAL … {node.unit}", node.at)
-
-    def _interval_span(self, node: ast.IntervalLiteral, sign: str) -> Typed:
-        match = re.fullmatch(r"(-?)(\d+)(?:-(\d+))?", node.text)
-        if (node.unit, node.to_unit) == ("YEAR", "MONTH") and match:
-            months = int(match[2]) * 12 + int(match[3] or 0)
-            is_negative = node.is_negative != bool(match[1])
-            return Typed(f"to_months({-months if is_negative else months})", t.MONTHS)
-        millis = intervals.span_millis(node.text, node.unit, node.to_unit)
-        if millis is not None:
-            return Typed(f"to_milliseconds({sign}{millis})".replace("--", ""), t.DAYS)
-        self.refuse(f"INTERVAL … {node.unit} TO {node.to_unit}", node.at)
 
     # --- names ------------------------------------------------------------------------------
 
@@ -192,12 +140,6 @@ class NameCompiler(Compiler):
             self.ambiguous(f"Column '{path}' is ambiguous", node.at)
         return self.usable(found[0], node.at)
 
-    def usable(self, column: Column, at: int) -> Typed:
-        """A column's value, if Trino has a type for it."""
-        if column.type.name == t.UNSUPPORTED:
-            self.refuse(f"Column '{column.heading}' of type {column.type.names[0]}", at)
-        return Typed(column.sql, column.type)
-
     def _fields(self, base: Typed, fields: Sequence[ast.Ident]) -> Typed:
         for ident in fields:
             base = self._field(base, ident)
@@ -218,51 +160,3 @@ class NameCompiler(Compiler):
 
     def field_of(self, node: ast.FieldOf) -> Typed:
         return self._field(self.expr(node.base), node.name)
-
-    def subscript(self, node: ast.Subscript) -> Typed:
-        base, index = self.expr(node.base), self.expr(node.index)
-        if base.type.name == "map":
-            return self._map_subscript(base, index, node.at)
-        if base.type.name == "row":
-            return self._row_subscript(base, index, node.at)
-        if base.type.name != "array" or not t.is_integer(index.type):
-            self.mismatch(f"Cannot use {index.type} for subscript of {base.type}", node.at)
-        return self.once_each([base, index], lambda v: self._item(v[0], v[1]))
-
-    def _item(self, base: Typed, index: Typed) -> Typed:
-        b, i = base.sql, index.sql
-        beyond = self.failing("Array subscript must be less than or equal to array length")
-        sql = (
-            f"(CASE WHEN {b} IS NULL THEN NULL "
-            f"WHEN {i} = 0 THEN {self.failing('SQL array indices start at 1')} "
-            f"WHEN {i} < 0 THEN {self.failing('Array subscript is negative')} "
-            f"WHEN {i} > len({b}) THEN {beyond} "
-            f"ELSE ({b})[{i}] END)"
-        )
-        return Typed(sql, base.type.parts[0])
-
-    def _map_subscript(self, base: Typed, key: Typed, at: int) -> Typed:
-        if not t.can_become(key.type, base.type.parts[0]):
-            self.mismatch(f"Cannot use {key.type} for subscript of {base.type}", at)
-        key = self.cast_to(key, base.type.parts[0])
-        return self.once_each([base, key], lambda v: self._value_at(v[0], v[1].sql))
-
-    def _value_at(self, base: Typed, k: str) -> Typed:
-        missing = self.failing("Key not present in map")
-        sql = (
-            f"(CASE WHEN NOT map_contains({base.sql}, {k}) THEN {missing} "
-            f"ELSE map_extract_value({base.sql}, {k}) END)"
-        )
-        return Typed(sql, base.type.parts[1])
-
-    def _row_subscript(self, base: Typed, index: Typed, at: int) -> Typed:
-        if not isinstance(index.constant, int) or not 0 < index.constant <= len(base.type.parts):
-            self.mismatch("Subscript of a row must be a constant within its fields", at)
-        return self.row_field(base, index.constant - 1)
-
-    def row_field(self, base: Typed, number: int) -> Typed:
-        """One field of a row by its position, from 0."""
-        if not any(base.type.names):
-            return Typed(f"({base.sql})[{number + 1}]", base.type.parts[number])
-        field = t.field_names(base.type)[number]
-        return Typed(f"({base.sql}).{self.quoted(field)}", base.type.parts[number])

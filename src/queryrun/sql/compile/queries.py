@@ -1,4 +1,4 @@
-"""Trino's queries as DuckDB's SQL: SELECT, grouping, ordering, WITH."""
+"""Queries: SELECT, grouping, ordering, WITH."""
 
 from __future__ import annotations
 
@@ -8,52 +8,23 @@ from dataclasses import replace
 
 from queryrun.sql.compile import routines, set_operations
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.calls import CallCompiler
 from queryrun.sql.compile.compiler import BY_CHANCE as _BY_CHANCE
 from queryrun.sql.compile.correlated import Resolved
 from queryrun.sql.compile.grouping import aggregates_in
 from queryrun.sql.compile.grouping_sets import distinct_sets
-from queryrun.sql.compile.relations import Joined, RelationCompiler, columns_of, numbered
+from queryrun.sql.compile.joined import Joined, columns_of, numbered
+from queryrun.sql.compile.relations import RelationCompiler
 from queryrun.sql.compile.scope import Column, CteEntry, Output, Scope, is_of, repeated
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb.functions import aggregate as functions_aggregate
-from queryrun.sql.duckdb.functions import char as functions_char
-from queryrun.sql.duckdb.functions import checksum as functions_checksum
-from queryrun.sql.duckdb.functions import format as functions_format
-from queryrun.sql.duckdb.functions import iso as functions_iso
-from queryrun.sql.duckdb.functions import json as functions_json
-from queryrun.sql.duckdb.functions import lambdas as functions_lambda
-from queryrun.sql.duckdb.functions import nested as functions_nested
-from queryrun.sql.duckdb.functions import patterns as functions_patterns
-from queryrun.sql.duckdb.functions import sketches as functions_sketches
-from queryrun.sql.duckdb.functions import special as functions_special
-from queryrun.sql.duckdb.functions import text as functions_text
-from queryrun.sql.duckdb.functions import time as functions_time
-from queryrun.sql.duckdb.functions import worker as functions_worker
 from queryrun.sql.trino.records import ast
 
-REGISTERED = (
-    functions_aggregate,
-    functions_sketches,
-    functions_char,
-    functions_checksum,
-    functions_format,
-    functions_iso,
-    functions_json,
-    functions_lambda,
-    functions_nested,
-    functions_patterns,
-    functions_special,
-    functions_text,
-    functions_time,
-    functions_worker,
-)
-"""Importing them is what makes their functions known."""
 _OF_A_RELATION = re.compile(r"(r[0-9]+)\..+", re.S)
 _NOT_SELECTED = "For SELECT DISTINCT, ORDER BY expressions must appear in select list"
 
 
-class QueryCompiler(RelationCompiler):
+class QueryCompiler(CallCompiler, RelationCompiler):
     """Compiles whole queries."""
 
     # --- queries ----------------------------------------------------------------------------

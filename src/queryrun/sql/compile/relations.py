@@ -1,32 +1,28 @@
-"""FROM in DuckDB's SQL: tables, subqueries, UNNEST, joins, and which rows of a table are seen."""
+"""FROM: tables, subqueries, joins, and what they are called."""
 
 # ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from queryrun.errors import FailureCode
 from queryrun.sql.compile import information
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler
+from queryrun.sql.compile.compiler import Compiler
 from queryrun.sql.compile.correlated import REFUSAL, Correlation, Use
+from queryrun.sql.compile.joined import Joined, columns_of, numbered
 from queryrun.sql.compile.scope import (
     LOCATION,
     Column,
-    Location,
     Output,
-    Schema,
     Scope,
-    TableColumn,
     did_you_mean,
     repeated,
 )
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import sql_json
-from queryrun.sql.duckdb.patterns import relation as patterns
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.records import json as ast_json
 from queryrun.sql.trino.records import patterns as ast_patterns
@@ -34,37 +30,8 @@ from queryrun.sql.trino.records.samples import Sampled
 from queryrun.sql.trino.tokens import failure_at
 
 
-@dataclass(slots=True)
-class Joined:
-    """What a FROM clause has become: its SQL and its columns, merged ones of USING first."""
-
-    sql: str
-    columns: list[Column]
-    hidden: list[Column] = field(default_factory=list)
-    """The sides of a merged column: findable with a qualifier, not part of `*`."""
-
-
-class RelationCompiler(CallCompiler):
-    """Compiles relations against a schema. `deleted`: exclude, include or only."""
-
-    def __init__(
-        self,
-        statement: str,
-        zone: str,
-        schema: Schema,
-        deleted: str,
-        location: Location | None = None,
-    ) -> None:
-        super().__init__(statement, zone)
-        self.location = location
-        """What the names of a catalog and a schema must be; None: whatever they are."""
-        self.schema = schema
-        self.deleted = deleted
-        self._limit_of_ties: int | None = None
-        """Of the SELECT that comes next: FETCH FIRST … WITH TIES."""
-        self._selected: list[set[tuple[str | None, str]]] = []
-        self._selects_all: list[bool] = []
-        """Of each SELECT around: whether it selects every column of its FROM clause."""
+class RelationCompiler(Compiler):
+    """Compiles relations."""
 
     def relation(self, node: ast.Relation, outer: Scope) -> Joined:
         """A relation, for which `outer` is around its FROM clause."""
@@ -74,9 +41,9 @@ class RelationCompiler(CallCompiler):
             case ast.Derived():
                 return self._derived(node, outer, "", [])
             case ast.Unnest():
-                return self._unnest(node, outer, Joined("", []), "", [])
+                return self.unnest(node, outer, Joined("", []), "", [])
             case ast_json.JsonTable():
-                return self._json_table(node, outer, Joined("", []), "", [])
+                return self.json_table(node, outer, Joined("", []), "", [])
             case ast.Aliased():
                 return self._aliased(node, outer, Joined("", []))
             case ast.Join():
@@ -84,7 +51,7 @@ class RelationCompiler(CallCompiler):
             case ast_patterns.Matched():
                 return self.matched(node, outer, "", [])
             case Sampled():
-                return self._sampled(node, outer)
+                return self.sampled(node, outer)
             case _:
                 self.refuse("Such a relation", node.at)
 
@@ -98,9 +65,9 @@ class RelationCompiler(CallCompiler):
                 scope = Scope(left.columns + left.hidden, outer) if inner.is_lateral else outer
                 return self._derived(inner, scope, alias, node.columns)
             case ast.Unnest():
-                return self._unnest(inner, outer, left, alias, node.columns)
+                return self.unnest(inner, outer, left, alias, node.columns)
             case ast_json.JsonTable():
-                return self._json_table(inner, outer, left, alias, node.columns)
+                return self.json_table(inner, outer, left, alias, node.columns)
             case ast_patterns.Matched():
                 return self.matched(inner, outer, alias, node.columns)
             case _:
@@ -131,7 +98,7 @@ class RelationCompiler(CallCompiler):
             path = ".".join(part.text for part in node.parts)
             guess = did_you_mean(node.parts[-1].text, self.schema)
             self.not_found(f"Table '{path}' does not exist{guess}", node.at)
-        sql = self._scan(key, table, alias)
+        sql = self.scan(key, table, alias)
         columns = [
             Column(
                 c.name.lower(), c.name.lower(), f"{sql_alias}.{self.quoted(c.name)}",
@@ -151,33 +118,6 @@ class RelationCompiler(CallCompiler):
             self.not_found(f"Table '{path}' does not exist{guess}", node.at)
         query = information.query_of(node, self.schema, self.location or LOCATION)
         return self._derived(ast.Derived(query, False, node.at), outer, alias or key, [])
-
-    def _scan(self, key: str, table: Sequence[TableColumn], alias: str) -> str:
-        """The table, without the rows that are not to be seen and with Trino's types."""
-        converted = [c for c in table if c.is_converted and c.type is not None]
-        condition = self._visible_rows(table, alias or key)
-        if not converted and not condition:
-            return self.quoted(key)
-        items = "*"
-        if converted:
-            casts = ", ".join(
-                f"CAST({self.quoted(c.name)} AS {self.type_name(c.type)}) AS {self.quoted(c.name)}"
-                for c in converted
-                if c.type is not None
-            )
-            items = f"* REPLACE ({casts})"
-        return f"(SELECT {items} FROM {self.quoted(key)}{condition})"
-
-    def _visible_rows(self, table: Sequence[TableColumn], known_as: str) -> str:
-        """Selecting the mark of a table shows both kinds of its rows (contract F3)."""
-        mark = next((c.name for c in table if c.marks_deleted and c.type == t.BOOLEAN), None)
-        if mark is None or self.deleted == "include":
-            return ""
-        selected = self._selected[-1] if self._selected else set()
-        if selected & {(None, mark.lower()), (known_as, mark.lower())}:
-            return ""
-        negation = "" if self.deleted == "only" else "NOT "
-        return f" WHERE {negation}coalesce({self.quoted(mark)}, false)"
 
     def _derived(
         self, node: ast.Derived, scope: Scope, alias: str, columns: Sequence[ast.Ident]
@@ -202,15 +142,6 @@ class RelationCompiler(CallCompiler):
         if Correlation(self.names, outer, self.functions.aggregates).refuses(node, use):
             raise failure_at(FailureCode.NOT_SUPPORTED, REFUSAL, self.statement, at)
 
-    def _sampled(self, node: Sampled, outer: Scope) -> Joined:
-        """Each row, or with SYSTEM each block of rows, by chance."""
-        found = self.relation(node.relation, outer)
-        if isinstance(node.relation, ast.Join):
-            self.refuse("TABLESAMPLE of a join", node.at)
-        share = self._percentage(node.percentage)
-        found.sql += f" TABLESAMPLE {node.kind}({share} PERCENT)"
-        return found
-
     def _percentage(self, node: ast.Expr) -> str:
         negated = isinstance(node, ast.Unary) and node.op == "-"
         literal = node.operand if isinstance(node, ast.Unary) else node
@@ -225,94 +156,6 @@ class RelationCompiler(CallCompiler):
         if float(literal.text) > 100:
             self.invalid("Sample percentage must be less than or equal to 100", node.at)
         return literal.text
-
-    def matched(
-        self,
-        node: ast_patterns.Matched,
-        outer: Scope,
-        alias: str,
-        columns: Sequence[ast.Ident],
-    ) -> Joined:
-        """MATCH_RECOGNIZE."""
-        source = self.relation(node.relation, outer)
-        sql, outputs = patterns.compiled(self, node, source.sql, source.columns)
-        renamed = self._renamed(outputs, columns, node.at)
-        sql_alias = self.fresh("r")
-        found = columns_of(renamed, sql_alias, alias)
-        return Joined(f"({sql}) AS {sql_alias}({numbered(renamed)})", found)
-
-    def _json_table(
-        self,
-        node: ast_json.JsonTable,
-        outer: Scope,
-        left: Joined,
-        alias: str,
-        columns: Sequence[ast.Ident],
-    ) -> Joined:
-        with self.inside(Scope(left.columns + left.hidden, outer)):
-            sql, outputs = sql_json.table(self, node)
-        outputs = self._renamed(outputs, columns, node.at)
-        sql_alias = self.fresh("r")
-        found = columns_of(outputs, sql_alias, alias)
-        return Joined(f"LATERAL ({sql}) AS {sql_alias}({numbered(outputs)})", found)
-
-    def _unnest(
-        self,
-        node: ast.Unnest,
-        outer: Scope,
-        left: Joined,
-        alias: str,
-        columns: Sequence[ast.Ident],
-    ) -> Joined:
-        with self.inside(Scope(left.columns + left.hidden, outer)):
-            values = [self.expr(arg) for arg in node.args]
-        inner: list[str] = []
-        items: list[str] = []
-        outputs: list[Output] = []
-        for number, value in enumerate(values, 1):
-            self._unnest_one(node, value, number, inner, items, outputs)
-        if node.with_ordinality:
-            lengths = ", ".join(f"coalesce({_length(value)}, 0)" for value in values)
-            longest = f"greatest({lengths})" if len(values) > 1 else lengths
-            inner.append(f"unnest(range(1, {longest} + 1)) AS o")
-            items.append("o")
-            outputs.append(Output("", t.BIGINT))
-        sql_alias, rows = self.fresh("r"), self.fresh("u")
-        outputs = self._renamed(outputs, columns, node.at)
-        sql = (
-            f"LATERAL (SELECT {', '.join(items)} FROM (SELECT {', '.join(inner)}) AS {rows}) "
-            f"AS {sql_alias}({numbered(outputs)})"
-        )
-        return Joined(sql, columns_of(outputs, sql_alias, alias))
-
-    def _unnest_one(
-        self, node: ast.Unnest, value: Typed, number: int,
-        inner: list[str], items: list[str], outputs: list[Output],
-    ) -> None:  # fmt: skip
-        here = f"v{number}"
-        if value.type.name == "map":
-            inner += [
-                f"unnest(map_keys({value.sql})) AS {here}k",
-                f"unnest(map_values({value.sql})) AS {here}v",
-            ]
-            items += [f"{here}k", f"{here}v"]
-            outputs += [Output("", part) for part in value.type.parts]
-            return
-        if value.type.name != "array":
-            self.mismatch(f"Cannot unnest type: {value.type}", node.at)
-        element = value.type.parts[0]
-        inner.append(f"unnest({value.sql}) AS {here}")
-        if element.name != "row":
-            items.append(here)
-            outputs.append(Output("", element))
-            return
-        for index, (part, field_name) in enumerate(
-            zip(element.parts, t.field_names(element), strict=True), 1
-        ):
-            items.append(
-                f"{here}.{self.quoted(field_name)}" if any(element.names) else f"{here}[{index}]"
-            )
-            outputs.append(Output(element.names[index - 1], part))
 
     def _join(self, node: ast.Join, outer: Scope) -> Joined:
         left = self.relation(node.left, outer)
@@ -340,9 +183,9 @@ class RelationCompiler(CallCompiler):
     def _right(self, node: ast.Relation, outer: Scope, left: Joined) -> Joined:
         """The right side of a join; UNNEST and LATERAL see the left one."""
         if isinstance(node, ast.Unnest):
-            return self._unnest(node, outer, left, "", [])
+            return self.unnest(node, outer, left, "", [])
         if isinstance(node, ast_json.JsonTable):
-            return self._json_table(node, outer, left, "", [])
+            return self.json_table(node, outer, left, "", [])
         if isinstance(node, ast.Derived) and node.is_lateral:
             return self._derived(node, Scope(left.columns + left.hidden, outer), "", [])
         if isinstance(node, ast.Aliased):
@@ -403,21 +246,3 @@ def _is_lateral(node: ast.Relation) -> bool:
 
 def _is_true(node: ast.Expr | None) -> bool:
     return isinstance(node, ast.Literal) and node.text.lower() == "true"
-
-
-def columns_of(outputs: Sequence[Output], sql_alias: str, relation: str) -> list[Column]:
-    """The columns of a subquery that is called `sql_alias` and has columns `c1`, `c2`, …"""
-    return [
-        Column(o.heading.lower(), o.heading, f"{sql_alias}.c{n}", o.type, relation)
-        for n, o in enumerate(outputs, 1)
-    ]
-
-
-def numbered(outputs: Sequence[Output]) -> str:
-    """`c1, c2, …`: what the columns of a subquery are called."""
-    return ", ".join(f"c{number}" for number in range(1, len(outputs) + 1))
-
-
-def _length(value: Typed) -> str:
-    function = "cardinality" if value.type.name == "map" else "len"
-    return f"CAST({function}({value.sql}) AS BIGINT)"

@@ -1,4 +1,4 @@
-"""SQL routines (`WITH FUNCTION`) in DuckDB's SQL, where they are called.
+"""SQL routines (`WITH FUNCTION`), written out where they are called.
 
 One that is a RETURN alone becomes its expression. Others become blocks of assignments: a state has
 the number of the next block and every variable, and one expression makes of a state the next. What
@@ -17,9 +17,9 @@ from queryrun.sql.compile import types as t
 from queryrun.sql.compile.compiler import BY_CHANCE, Compiler
 from queryrun.sql.compile.defined import Defined
 from queryrun.sql.compile.scope import Column, Scope
+from queryrun.sql.compile.type_names import type_of
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb.casts import type_of
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.records import routines as r
 from queryrun.sql.trino.records.extra import ExtraControl, ExtraRoutine

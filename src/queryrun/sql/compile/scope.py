@@ -12,7 +12,7 @@ from queryrun.sql.trino.records import ast
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of a table as the engine has it; `is_converted`: its DuckDB type is not Trino's."""
+    """A column of a table as the engine has it; `is_converted`: of a type that is not Trino's."""
 
     name: str
     type: Type | None
@@ -40,7 +40,7 @@ LOCATION = Location()
 
 @dataclass(slots=True)
 class Column:
-    """A column that can be named: `key` by what, `sql` how DuckDB is told.
+    """A column that can be named: `key` by what, `sql` how the engine is told.
 
     `heading` is its name as the statement has it. Both are empty for one that has no name.
     """
@@ -69,7 +69,7 @@ class Output:
 
 @dataclass(slots=True)
 class CteEntry:
-    """A WITH entry: its name in DuckDB's SQL and what it returns."""
+    """A WITH entry: its name in the engine's SQL and what it returns."""
 
     sql: str
     outputs: list[Output]

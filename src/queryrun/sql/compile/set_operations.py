@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from queryrun.sql.compile.relations import numbered
+from queryrun.sql.compile.joined import numbered
 from queryrun.sql.compile.scope import Output
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type

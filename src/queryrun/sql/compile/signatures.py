@@ -1,4 +1,4 @@
-"""Functions whose DuckDB form is a template: reads the tables, and finds the overload that fits."""
+"""Functions whose form is a template: reads the tables, and finds the overload that fits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.typed import Typed, cast, exact
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import fine
 
 _LINE = re.compile(r"(?P<name>\w+)\((?P<params>.*?)\) -> (?P<returns>.*?) = (?P<template>.+)")
 _WORDS = {
@@ -50,25 +49,18 @@ def read_signatures(table: str) -> dict[str, list[Signature]]:
 _ERROR = re.compile(r"error\(('[^']*')\)")
 
 
-def duckdb_argument(value: Typed, target: Type) -> str:
-    """An argument in the type that a parameter has."""
-    return exact(cast(value, target))
-
-
-def duckdb_coarse(value: Typed, target: Type) -> Typed:
-    """A moment finer than a microsecond without what is finer."""
-    return fine.coarse(cast(value, target))
-
-
 def apply(
     overloads: Sequence[Signature],
     args: Sequence[Typed],
     *,
     in_try: bool = False,
-    argument: Callable[[Typed, Type], str] = duckdb_argument,
-    coarse: Callable[[Typed, Type], Typed] = duckdb_coarse,
+    argument: Callable[[Typed, Type], str],
+    coarse: Callable[[Typed, Type], Typed],
 ) -> Typed | None:
-    """The call as SQL by the overload that needs the fewest coercions; None: none fits."""
+    """The call as SQL by the overload that needs the fewest coercions; None: none fits.
+
+    `argument` brings a value to a type; `coarse` leaves out what is finer than a microsecond.
+    """
     best = _best(overloads, args)
     if best is None:
         return None

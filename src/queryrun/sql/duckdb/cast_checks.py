@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import PATTERNS, CastSite
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import clocks
+from queryrun.sql.duckdb import types
 from queryrun.sql.trino.spelling import text
-
-WHITE_SPACE = [
-    *range(9, 14),
-    *range(28, 33),
-    0x1680,
-    *range(0x2000, 0x2007),
-    *range(0x2008, 0x200B),
-    0x2028,
-    0x2029,
-    0x205F,
-    0x3000,
-]
-"""What Java takes for white space."""
-
-PATTERNS = {
-    "integer": r"\s*[+-]?[0-9]+\s*",
-    "date": r"\s*[+]?0*[0-9]{1,4}-[0-9]{1,2}-[0-9]{1,2}\s*",
-    "timestamp": r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-    r"( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]{1,12})?)?)?",
-    "time": clocks.PATTERN,
-    "number": r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?\s*"
-    r"|[+-]?(NaN|Infinity)",
-    "decimal": r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?",
-}
 
 FAR_YEAR = r"\s*([+-]?0*[1-9][0-9]{4,5}|-[0-9]{1,6})-[0-9]{1,2}-[0-9].*"
 FAR = "A date before the year 1 or after 9999"
-
-
-@dataclass(frozen=True, slots=True)
-class CastSite:
-    """How a cast behaves: `is_safe` gives NULL for what cannot be cast; `zone` is the session's."""
-
-    is_safe: bool = False
-    in_try: bool = False
-    zone: str = "UTC"
 
 
 def plain(sql: str, target: Type, site: CastSite) -> Typed:
@@ -53,8 +20,8 @@ def plain(sql: str, target: Type, site: CastSite) -> Typed:
     word = "TRY_CAST" if site.is_safe else "CAST"
     if target.name == "decimal" and target.params[0] == target.params[1] < 38:
         exact = f"{word}({sql} AS DECIMAL({target.params[0]},{target.params[1]}))"
-        return Typed(f"CAST({exact} AS {t.duckdb_name(target)})", target)
-    return Typed(f"{word}({sql} AS {t.duckdb_name(target)})", target)
+        return Typed(f"CAST({exact} AS {types.duckdb_name(target)})", target)
+    return Typed(f"{word}({sql} AS {types.duckdb_name(target)})", target)
 
 
 def checked(value: Typed, target: Type, pattern: str, site: CastSite) -> Typed:

@@ -3,60 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.typed import Typed, UnsupportedCastError, cast
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import casts_time, intervals, json_casts
-from queryrun.sql.duckdb.cast_checks import CastSite, checked, otherwise, plain
-from queryrun.sql.trino.records.ast import TypeName
+from queryrun.sql.duckdb import casts_time, intervals, json_casts, types
+from queryrun.sql.duckdb.cast_checks import checked, otherwise, plain
+from queryrun.sql.duckdb.values import cast
 from queryrun.sql.trino.spelling import text
-
-_SIMPLE = {
-    "boolean": t.BOOLEAN, "tinyint": t.TINYINT, "smallint": t.SMALLINT, "integer": t.INTEGER,
-    "int": t.INTEGER, "bigint": t.BIGINT, "real": t.REAL, "double": t.DOUBLE, "date": t.DATE,
-    "varchar": t.VARCHAR, "varbinary": t.VARBINARY, "json": t.JSON, "uuid": t.UUID,
-    "ipaddress": t.IPADDRESS, t.DAYS.name: t.DAYS, t.MONTHS.name: t.MONTHS,
-}  # fmt: skip
-_MOMENTS: dict[str, Callable[[int], Type]] = {
-    "timestamp": t.timestamp,
-    t.TSTZ: t.timestamp_tz,
-    "time": t.time,
-    t.TIMETZ: t.time_tz,
-}
-
-
-def type_of(written: TypeName) -> tuple[Type, int | None]:
-    """The type that is named, and the length that a varchar is cut to. `UnsupportedCastError`."""
-    numbers = [argument for argument in written.arguments if isinstance(argument, int)]
-    if written.name in _MOMENTS:
-        precision = numbers[0] if numbers else 3
-        if precision > casts_time.MAX_DIGITS:
-            word = written.name.split()[0].upper()
-            message = f"{word} precision must be in range [0, {casts_time.MAX_DIGITS}]: {precision}"
-            raise UnsupportedCastError(message, is_mismatch=True)
-        return _MOMENTS[written.name](precision), None
-    if written.name in {"decimal", "numeric", "dec"}:
-        precision, scale = [*numbers, 38, 0][0], [*numbers, 0, 0][1]
-        if not 0 < precision <= 38 or scale > precision:
-            raise UnsupportedCastError(
-                f"decimal({precision},{scale}) is not a type", is_mismatch=True
-            )
-        return Type("decimal", (precision, scale)), None
-    if written.name in {"array", "map", "row"}:
-        parts = [type_of(part)[0] for part in written.arguments if isinstance(part, TypeName)]
-        return Type(written.name, parts=tuple(parts), names=tuple(written.fields)), None
-    if written.name == "char":
-        size = numbers[0] if numbers else 1
-        if size > t.MAX_CHAR:
-            message = f"CHAR length must be in range [0, {t.MAX_CHAR}], got {size}"
-            raise UnsupportedCastError(message, is_mismatch=True)
-        return t.char(size), None
-    if written.name in _SIMPLE:
-        length = numbers[0] if numbers and written.name == "varchar" else None
-        return _SIMPLE[written.name], length
-    raise UnsupportedCastError(f"Type {written.name}")
 
 
 def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> Typed:
@@ -85,7 +40,7 @@ def _number_text(found: Typed, length: int, site: CastSite) -> Typed:
 def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if given.name == "unknown":
-        return Typed(f"CAST(NULL AS {t.duckdb_name(target)})", target)
+        return Typed(f"CAST(NULL AS {types.duckdb_name(target)})", target)
     if target.name == "json":
         return _to_json(value, site)
     if target.name in {"time", t.TIMETZ}:
@@ -278,7 +233,7 @@ def _nested_map(value: Typed, target: Type, site: CastSite) -> Typed:
     )
     entry = f"{{'key': {key}, 'value': {item}}}"
     entries = f"list_transform(map_entries({value.sql}), lambda {pair}: {entry})"
-    kind = t.duckdb_name(target)
+    kind = types.duckdb_name(target)
     made = f"CAST(map_from_entries({entries}) AS {kind})"
     return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {made} END)", target)
 
@@ -288,7 +243,7 @@ def _nested_row(value: Typed, target: Type, site: CastSite) -> Typed:
         _explicit(Typed(f"struct_extract_at({value.sql}, {n + 1})", before), after, site).sql
         for n, (before, after) in enumerate(zip(value.type.parts, target.parts, strict=True))
     ]
-    made = f"CAST(row({', '.join(fields)}) AS {t.duckdb_name(target)})"
+    made = f"CAST(row({', '.join(fields)}) AS {types.duckdb_name(target)})"
     return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {made} END)", target)
 
 

@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
+from queryrun.sql.compile import moments
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.typed import Typed, UnsupportedCastError, cast, picos
+from queryrun.sql.compile.cast_site import PATTERNS, WHITE_SPACE, CastSite
+from queryrun.sql.compile.moments import MAX_DIGITS, ZONED, read_zoned, zone_exists
+from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import clocks, fine
-from queryrun.sql.duckdb.cast_checks import (
-    FAR,
-    FAR_YEAR,
-    PATTERNS,
-    WHITE_SPACE,
-    CastSite,
-    checked,
-    otherwise,
-    plain,
-)
+from queryrun.sql.duckdb import clocks, fine, types
+from queryrun.sql.duckdb.cast_checks import FAR, FAR_YEAR, checked, otherwise, plain
+from queryrun.sql.duckdb.values import cast, picos
 from queryrun.sql.trino.spelling import text
 
-_MAX_ZONED = 2**51 * 10**9
-"""Picoseconds: Trino keeps the milliseconds of a moment with a zone in 52 bits."""
 _ZONE_AFTER = r"([0-9])( ?[+-][0-9]{2}:[0-9]{2}| [A-Z][A-Za-z_]+/[A-Za-z_/]+| UTC)$"
 _BLANKS = "||".join(f"chr({code})" for code in WHITE_SPACE)
-_FROM_UTC = re.compile(r"^(?:UTC|GMT|UT)(?=[+-]\d)")
-_OFFSET = re.compile(r"[+-][0-9]{1,2}(?::[0-5][0-9])?")
-_MAX_OFFSET = 14 * 60
-"""Minutes from UTC."""
 _MICROS = 6
 """Digits of a second that DuckDB's timestamps have."""
-MAX_DIGITS = 12
-"""Of a second."""
-ZONED = re.compile(
-    r"^(?P<moment>[^A-Za-z]*?)(?<!\s)\s*+"
-    r"(?P<zone>[A-Za-z][\w/+-]*(?::\d{2})?|[+-]\d{1,2}(:\d{2})?)$"
-)
-"""Of a text without blanks around it. Blanks in it are looked through once, not from each."""
 
 
 def moment_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -48,9 +28,9 @@ def moment_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
     if isinstance(value.constant, str):
         written = value.constant.strip()
         zoned = ZONED.match(written)
-        found = fine.read_moment(written)
+        found = moments.read_moment(written)
         if found is None and zoned and zone_exists(zoned["zone"]):
-            found = fine.read_moment(zoned["moment"].strip())
+            found = moments.read_moment(zoned["moment"].strip())
         if found is not None:
             return to_precision(_of_picos(found), target)
     value = _without_zone(value)
@@ -94,20 +74,6 @@ def _with_seventh_digit(sql: str, written: Typed) -> str:
     return f"({sql} + to_microseconds({more}))"
 
 
-def zone_exists(zone: str) -> bool:
-    """Whether it is an offset of at most 14 hours, or a name that the list of zones has."""
-    if zone[:1] not in {"+", "-"}:
-        return zone.lower() in _zone_names()
-    written = _OFFSET.fullmatch(zone)
-    return bool(written) and abs(fine.offset_minutes(zone_name(zone))) <= _MAX_OFFSET
-
-
-@cache
-def _zone_names() -> dict[str, str]:
-    """By their names in lower case: Trino finds them without regard to it. `Z` is UTC's."""
-    return {name.lower(): name for name in zoneinfo.available_timezones()} | {"z": "UTC"}
-
-
 def _cut_to_micros(value: Typed) -> Typed:
     return Typed(f"regexp_replace({value.sql}, '([.][0-9]{{6}})[0-9]{{1,6}}$', '\\1')", t.VARCHAR)
 
@@ -118,7 +84,7 @@ def _digits_below(sql: str) -> str:
     return f"CAST(rpad({digits}, 6, '0') AS BIGINT)"
 
 
-def _of_picos(found: fine.Written) -> Typed:
+def _of_picos(found: moments.Written) -> Typed:
     """A timestamp that is written out, in the type that its digits need."""
     kind = t.timestamp(found.precision)
     if found.precision > 6:
@@ -145,48 +111,9 @@ def zoned_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
     found = zoned_literal(value.constant, site.zone)
     if found is None:
         if site.is_safe:
-            return Typed(f"CAST(NULL AS {t.duckdb_name(target)})", target)
+            return Typed(f"CAST(NULL AS {types.duckdb_name(target)})", target)
         raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
     return to_precision(found, target)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadMoment:
-    """A written moment as it was read: `text` without its zone, which is empty for none."""
-
-    moment: fine.Written
-    zone: str
-    text: str
-
-    @property
-    def micros(self) -> int:
-        """Whole microseconds from 1970, of the reading of the clock."""
-        return self.moment.picos // 10**6
-
-
-def read_zoned(written: str) -> ReadMoment | None:
-    """A moment and the zone behind it (`2020-01-01 10:00 UTC`); None: it is none."""
-    match = ZONED.match(written.strip())
-    zone, formatted = (match["zone"], match["moment"].strip()) if match else ("", "")
-    found = fine.read_moment(formatted) if match else None
-    if found is None:
-        zone, formatted = "", written.strip()
-        found = fine.read_moment(formatted)
-    if found is None or (match and abs(found.picos) >= _MAX_ZONED):
-        return None
-    zone = zone_name(_FROM_UTC.sub("", zone))
-    if ("/" in zone or zone[:1] in {"+", "-"}) and not zone_exists(zone):
-        return None
-    return ReadMoment(found, zone, formatted)
-
-
-def zone_name(written: str) -> str:
-    """A zone's name as the list of zones has it; an offset as `+05:30`. What is neither stays as
-    it is (`zone_exists`)."""
-    if not _OFFSET.fullmatch(written):
-        return _zone_names().get(written.lower(), written)
-    hours, _, minutes = written[1:].partition(":")
-    return f"{written[0]}{int(hours):02}:{minutes or '00'}"
 
 
 def zoned_literal(written: str, session_zone: str) -> Typed | None:
@@ -196,7 +123,7 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
         return None
     found, zone = read.moment, read.zone
     if zone[:1] in {"+", "-"}:
-        utc = found.picos - fine.offset_minutes(zone) * 60 * 10**12
+        utc = found.picos - moments.offset_minutes(zone) * 60 * 10**12
         sql = f"timezone('UTC', {fine.micros_literal(utc // 10**6)})"
     else:
         moment = fine.micros_literal(read.micros)
@@ -328,8 +255,8 @@ def _clock_of(moment: str, site: CastSite) -> str:
 def _clock_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
     if isinstance(value.constant, str):
         written = value.constant.strip()
-        total = fine.clock_picos(written)
-        found = fine.zone_literal(written) if target.name == t.TIMETZ else None
+        total = moments.clock_picos(written)
+        found = moments.zone_literal(written) if target.name == t.TIMETZ else None
         found = found or clocks.literal(written)
         if found is not None:
             return found
@@ -352,8 +279,8 @@ def _never(message: str, target: Type, site: CastSite) -> str:
 def never_at(message: str, target: Type, site: CastSite) -> str:
     """What a cast that cannot succeed gives; `message` is SQL."""
     if site.is_safe or site.in_try:
-        return f"CAST(NULL AS {t.duckdb_name(target)})"
-    return f"CAST(error({message}) AS {t.duckdb_name(target)})"
+        return f"CAST(NULL AS {types.duckdb_name(target)})"
+    return f"CAST(error({message}) AS {types.duckdb_name(target)})"
 
 
 def from_time(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -424,7 +351,7 @@ def in_zone(moment: Typed, zone: str, session_zone: str) -> Typed:
     precision = moment.type.params[0]
     whole = fine.coarse(moment)
     if zone[:1] in {"+", "-"}:
-        shift = f"to_minutes({fine.offset_minutes(zone)})"
+        shift = f"to_minutes({moments.offset_minutes(zone)})"
         sql = f"timezone('UTC', {whole.sql} - {shift})"
     else:
         sql = in_named_zone(whole.sql, zone or session_zone)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import PATTERN
 from queryrun.sql.compile.typed import Typed
 
-PATTERN = r"([01]?[0-9]|2[0-3]):[0-5]?[0-9](:[0-5]?[0-9](\.[0-9]{1,12})?)?"
 _WHOLE = re.compile(PATTERN)
 _DAY = "DATE '1970-01-01'"
-UNITS = {"millisecond": 1_000, "second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000}
-"""Microseconds."""
 
 
 def literal(written: str) -> Typed | None:

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.comparisons import NESTED, orderable
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
 
 if TYPE_CHECKING:
     from queryrun.sql.compile.compiler import Compiler
-
-NESTED = frozenset(["array", "map", "row", "json"])
 
 
 def field(value: Typed, number: int) -> Typed:
@@ -146,11 +145,6 @@ def unorderable(
             for n, part in enumerate(kind.parts)
         ]
     return " OR ".join(f"({one})" for one in found if one)
-
-
-def orderable(kind: Type) -> bool:
-    """Whether Trino has an order of such values."""
-    return kind.name not in {"map", "json"} and all(map(orderable, kind.parts))
 
 
 def canonical(c: Compiler, value: Typed) -> Typed:

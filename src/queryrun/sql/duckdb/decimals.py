@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from queryrun.sql.compile import types as t
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb import types
 
 
 def unscaled(value: Typed) -> str:
@@ -23,9 +23,9 @@ def scaled(sql: str, kind: Type) -> str:
     """A whole number's digits as a decimal."""
     scale = kind.params[1]
     if scale == 0:
-        return f"CAST({sql} AS {t.duckdb_name(kind)})"
+        return f"CAST({sql} AS {types.duckdb_name(kind)})"
     plain = f"CAST(abs({sql}) AS VARCHAR)"
     digits = f"lpad({plain}, greatest({scale + 1}, length({plain})::INTEGER), '0')"
     sign = f"CASE WHEN {sql} < 0 THEN '-' ELSE '' END"
     written = f"{sign} || left({digits}, -{scale}) || '.' || right({digits}, {scale})"
-    return f"CAST(({written}) AS {t.duckdb_name(kind)})"
+    return f"CAST(({written}) AS {types.duckdb_name(kind)})"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
-from importlib import import_module
 
-_parser = import_module("re._parser")
-"""Python's own parser of regular expressions, which its stubs do not list."""
+from queryrun.sql.compile.pattern_texts import UntranslatableError
+
 _MYSQL = {
     "a": "%a", "b": "%b", "c": "%-m", "d": "%d", "e": "%-d", "f": "%f", "H": "%H", "h": "%I",
     "I": "%I", "i": "%M", "j": "%j", "k": "%-H", "l": "%-I", "M": "%B", "m": "%m", "p": "%p",
@@ -23,13 +21,6 @@ _JODA = {
 }  # fmt: skip
 _NOT_IN_RE2 = re.compile(r"\(\?[=!>]|\(\?<[=!]|[*+?}]\+|\\[1-9kGZXR]|\\p\{Is|&&|\(\?>")
 _CLASS_PART = re.compile(r"\\.|\[:\^?\w+:\]|\[\^?\]?|\]|[^\\\[\]]+", re.S)
-_PATH = re.compile(
-    r"""\.(?P<field>[A-Za-z_][\w]*)|\[(?P<index>\d+)\]|\[(?P<q>["'])(?P<quoted>[^"'\\]*)(?P=q)\]"""
-)
-
-
-class UntranslatableError(Exception):
-    """A pattern that would mean something else in DuckDB."""
 
 
 def mysql_format(pattern: str) -> str:
@@ -132,23 +123,6 @@ def _has_class_in_class(pattern: str) -> bool:
     return False
 
 
-def group_may_be_absent(pattern: str) -> bool:
-    """Whether a group may match nothing at all: NULL for Trino, empty for RE2."""
-    return bool(re.search(r"\)(\?|\*|\{0)|\|", pattern))
-
-
-def may_match_nothing(pattern: str) -> bool:
-    """Whether it may match between two characters, of which Java and RE2 make different things."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # sets that a later Python may read otherwise
-        try:
-            return pattern == "" or _parser.parse(pattern).getwidth()[0] == 0
-        except (re.error, OverflowError):
-            return True
-
-
 def groups_of(pattern: str) -> int:
     """How many groups a pattern has."""
     return len(re.findall(r"(?<!\\)\((?!\?)|\(\?P?<[A-Za-z]", pattern))
@@ -174,21 +148,4 @@ def replacement(written: str, groups: int = 9) -> str:
         else:
             out.append(character)
         at += 1
-    return "".join(out)
-
-
-def json_path(path: str) -> str:
-    """A JSON path without wildcards and filters, as DuckDB writes it."""
-    if not path.startswith("$"):
-        path = f"$.{path}" if not path.startswith("[") else f"${path}"
-    out, at = ["$"], 1
-    while at < len(path):
-        match = _PATH.match(path, at)
-        if match is None:
-            raise UntranslatableError(f"The JSON path {path}")
-        if match["index"] is not None:
-            out.append(f"[{match['index']}]")
-        else:
-            out.append(f'."{match["field"] or match["quoted"]}"')
-        at = match.end()
     return "".join(out)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb import types
 from queryrun.sql.trino.spelling import text
 
 _MAXIMA = {"tinyint": 2**7 - 1, "smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
@@ -22,7 +23,7 @@ class NoJsonCastError(Exception):
 
 def from_json(sql: str, target: Type, depth: int = 0) -> str:
     """A value of the type out of a document; NULL for null, an error for what does not fit."""
-    kind = t.duckdb_name(target)
+    kind = types.duckdb_name(target)
     if t.is_integer(target):
         word = _WORDS.get(target.name, target.name)
         call = f"qr_json_to_integer({sql}, '{word}', {_MAXIMA[target.name]})"
@@ -68,7 +69,7 @@ def _row_from(sql: str, target: Type, depth: int) -> str:
         from_json(f"{fields}[{number + 1}]", part, depth)
         for number, part in enumerate(target.parts)
     ]
-    row = f"CAST(row({', '.join(items)}) AS {t.duckdb_name(target)})"
+    row = f"CAST(row({', '.join(items)}) AS {types.duckdb_name(target)})"
     names = text(json.dumps(list(target.names)))
     found = f"qr_json_fields({sql}, {names}, {text(str(target))})"
     body = f"CASE WHEN {fields} IS NOT NULL THEN {row} END"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.comparisons import negated
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.trino.records import ast
 
@@ -75,8 +76,3 @@ def quantified_number(c: Compiler, value: str, node: ast.Quantified, query: str)
         return f"({found})"
     none = f"{least} > {node.quantifier} ({rows})"
     return f"(CASE WHEN isnan({value}) THEN {none} ELSE {found} END)"
-
-
-def negated(sql: str, *, is_negated: bool) -> Typed:
-    """The condition, or its opposite."""
-    return Typed(f"(NOT {sql})" if is_negated else sql, t.BOOLEAN)

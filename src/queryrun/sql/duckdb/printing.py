@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.scope import Output
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import casts, casts_time, fine, intervals
-from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.duckdb import casts, casts_time, fine, intervals, types
 from queryrun.sql.trino.spelling import name
 
 _OWN = frozenset([t.DAYS.name, t.MONTHS.name, t.TIMETZ, "char", "ipaddress"])
@@ -92,7 +92,7 @@ def _row(value: Typed, zone: str, depth: int) -> str:
         _printed(Typed(f"struct_extract_at({item}, {n + 1})", part), zone, depth)
         for n, part in enumerate(value.type.parts)
     ]
-    made = f"CAST(row({', '.join(fields)}) AS {t.duckdb_name(_printed_type(value.type))})"
+    made = f"CAST(row({', '.join(fields)}) AS {types.duckdb_name(_printed_type(value.type))})"
     body = f"CASE WHEN {item} IS NOT NULL THEN {made} END"
     return f"list_transform([{value.sql}], lambda {item}: {body})[1]"
 

@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode
+from queryrun.sql.compile import type_names
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.scope import Output
-from queryrun.sql.compile.typed import Typed, exact
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import casts, json_casts
-from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.duckdb import casts, json_casts, types
+from queryrun.sql.duckdb.values import exact
 from queryrun.sql.trino.json_path import PathError, read_path
 from queryrun.sql.trino.records import json as ast_json
 from queryrun.sql.trino.spelling import text
@@ -51,7 +53,7 @@ def value(c: Compiler, node: ast_json.JsonValue) -> Typed:
     """JSON_VALUE."""
     kind, length = t.VARCHAR, None
     if node.output.type is not None:
-        kind, length = casts.type_of(node.output.type)
+        kind, length = type_names.type_of(node.output.type)
     if kind.name not in _VALUES | _MOMENTS:
         c.refuse(f"JSON_VALUE returning {kind}", node.at)
     read_as = t.VARCHAR if kind.name in _MOMENTS else kind
@@ -81,7 +83,7 @@ def _item_as(c: Compiler, item: Typed, kind: Type, length: int | None) -> str:
         return casts.explicit(item, kind, None, CastSite(is_safe=True, zone=c.zone)).sql
     if kind.name in {"varchar", "char"}:
         return casts.explicit(item, kind, length, CastSite()).sql
-    return f"CAST({item.sql} AS {t.duckdb_name(kind)})"
+    return f"CAST({item.sql} AS {types.duckdb_name(kind)})"
 
 
 def _or_no_moment(outcome: str, item: Typed, made: str, kind: Type) -> tuple[str, str]:
@@ -99,7 +101,7 @@ def _instead(
     c: Compiler, behavior: ast_json.JsonBehavior, message: str, kind: Type, at: int
 ) -> str:
     if behavior.what == "ERROR":
-        return f"CAST(error({message}) AS {t.duckdb_name(kind)})"
+        return f"CAST(error({message}) AS {types.duckdb_name(kind)})"
     if behavior.default is None:
         return "NULL"
     default = c.expr(behavior.default)
@@ -211,7 +213,7 @@ def _output(c: Compiler, document: str, output: ast_json.JsonOutput, at: int) ->
     """A document in the type that RETURNING names."""
     if output.type is None:
         return Typed(document, t.VARCHAR)
-    kind, length = casts.type_of(output.type)
+    kind, length = type_names.type_of(output.type)
     if kind == t.VARBINARY:
         return Typed(f"qr_json_encoded({document}, {text(output.encoding or 'UTF8')})", kind)
     if kind.name not in {"varchar", "char"} or output.encoding:
@@ -272,7 +274,7 @@ def _nested_rows(
         cells: list[str] = []
         for other, kinds in enumerate(outputs):
             for position, output in enumerate(kinds, 1):
-                kind = t.duckdb_name(output.type)
+                kind = types.duckdb_name(output.type)
                 cell = f"n.c{position}" if other == number else f"CAST(NULL AS {kind})"
                 cells.append(f"{cell} AS n{len(cells)}")
         if own:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.scope import Output
 from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb import types
 from queryrun.sql.trino.spelling import name, text
 
 _HEADINGS = (
@@ -33,7 +34,7 @@ def relation(sql: str, outputs: Sequence[Output]) -> tuple[str, list[Output]]:
     rows.append(f"({_NOTHING}, NULL, NULL, NULL, n, NULL, NULL)")
     listed = f"unnest([{', '.join('row' + row for row in rows)}]) AS v"
     items = ", ".join(
-        f"v[{number}]::{t.duckdb_name(kind)} AS {name(heading)}"
+        f"v[{number}]::{types.duckdb_name(kind)} AS {name(heading)}"
         for number, (heading, kind) in enumerate(_HEADINGS, 1)
     )
     found = (

@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from queryrun.errors import Failure, FailureCode
-from queryrun.sql.compile.calls import DUCKDB
 from queryrun.sql.compile.grouping import grouping_problem
-from queryrun.sql.compile.information import is_information, needs_columns
-from queryrun.sql.compile.queries import QueryCompiler
+from queryrun.sql.compile.reading import Parsed, bounded, named
 from queryrun.sql.compile.scope import LOCATION, Location, Output, Schema, Scope
-from queryrun.sql.digits import TOO_MANY_DIGITS, has_too_many_digits
 from queryrun.sql.duckdb import metadata, stats
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.evaluation import explained
+from queryrun.sql.duckdb.functions import aggregate as functions_aggregate
+from queryrun.sql.duckdb.functions import char as functions_char
+from queryrun.sql.duckdb.functions import checksum as functions_checksum
+from queryrun.sql.duckdb.functions import format as functions_format
+from queryrun.sql.duckdb.functions import iso as functions_iso
+from queryrun.sql.duckdb.functions import json as functions_json
+from queryrun.sql.duckdb.functions import lambdas as functions_lambda
+from queryrun.sql.duckdb.functions import nested as functions_nested
+from queryrun.sql.duckdb.functions import patterns as functions_patterns
+from queryrun.sql.duckdb.functions import sketches as functions_sketches
+from queryrun.sql.duckdb.functions import special as functions_special
+from queryrun.sql.duckdb.functions import text as functions_text
+from queryrun.sql.duckdb.functions import time as functions_time
+from queryrun.sql.duckdb.functions import worker as functions_worker
+from queryrun.sql.duckdb.functions.table import DUCKDB
 from queryrun.sql.duckdb.printing import varies, with_text
-from queryrun.sql.nesting import TOO_DEEP
-from queryrun.sql.trino.grammar.queries import parse
-from queryrun.sql.trino.markers import Mark, Value
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.walk import records
 
+REGISTERED = (
+    functions_aggregate,
+    functions_sketches,
+    functions_char,
+    functions_checksum,
+    functions_format,
+    functions_iso,
+    functions_json,
+    functions_lambda,
+    functions_nested,
+    functions_patterns,
+    functions_special,
+    functions_text,
+    functions_time,
+    functions_worker,
+)
+"""Importing them is what makes their functions known."""
 MAX_TRANSLATED_CHARS = 16_000_000
 """The maximum size of a translation."""
-_FRAMES = 12_000
-"""Python's own limit would end at some 40 levels of nesting; `MAX_NESTING` comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,90 +60,6 @@ class Request:
     zone: str = "UTC"
     deleted: str = "exclude"
     location: Location = LOCATION
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Which tables' columns a statement can only be translated with."""
-
-    tables: frozenset[str]
-    every_table: bool
-    """It asks which tables there are."""
-    every_column: bool = False
-    """It asks for the columns of all of them."""
-    names: frozenset[str] | None = None
-    """Every name that it spells, in lower case, so every column that it can read; None: it may
-    read columns that it does not spell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A statement that has been read but not been understood yet."""
-
-    text: str
-    node: ast.Query | ast.Show
-    needs: Needs
-    explain: str = ""
-    """`plan`, `analyze`, `validate`, `io`, `json` or `graphviz`: EXPLAIN, which returns a plan and
-    no rows."""
-    marks: Sequence[Mark] = ()
-    """Where `?` and `:name` stand; `node` has their values there."""
-    is_stats: bool = False
-    """SHOW STATS, which tells what the rows of the query are like."""
-
-
-def read(statement: str, values: Sequence[Value] = ()) -> Parsed:
-    """Parse. `values` are those of `?` and `:name`.
-
-    Raises `RunFailed` for a syntax error, what of Trino's SQL we do not offer, and (as
-    `ParameterMismatchError`) values that do not fit the statement.
-    """
-    with bounded(statement):
-        found, marks = parse(statement, values)
-    if isinstance(found, ast.Explain):
-        return Parsed(statement, found.query, _needs(found.query), found.what, marks)
-    if isinstance(found, ast.Stats):
-        return Parsed(statement, found.query, _needs(found.query), marks=marks, is_stats=True)
-    return Parsed(statement, found, _needs(found), marks=marks)
-
-
-def _needs(node: ast.Query | ast.Show) -> Needs:
-    """Reading columns costs time per table, so only what a statement names is looked up."""
-    tables = list(_tables(_named(node) if isinstance(node, ast.Show) else node))
-    about = [table for table in tables if is_information(table)]
-    return Needs(
-        frozenset(table.parts[-1].key for table in tables if not is_information(table)),
-        every_table=bool(about) or (isinstance(node, ast.Show) and node.what == "tables"),
-        every_column=not isinstance(node, ast.Show) and any(map(needs_columns, about)),
-        names=None if isinstance(node, ast.Show) else _names(node),
-    )
-
-
-def _named(node: ast.Show) -> ast.Table | None:
-    """The table that a statement shows; what else is named is a schema or a catalog."""
-    is_about_one = node.what.startswith("create ") or node.what == "grants"
-    return node.of if is_about_one and node.what != "create schema" else node.table
-
-
-def _names(node: ast.Query) -> frozenset[str] | None:
-    """A star, a bare table and names given by position mean columns that are not spelled."""
-    found = set()
-    for item in records(node):
-        if isinstance(item, ast.Star):
-            return None
-        if isinstance(item, ast.Query) and isinstance(item.body, ast.Table):
-            return None
-        if isinstance(item, ast.SetOperation) and any(isinstance(t, ast.Table) for t in item.terms):
-            return None
-        if isinstance(item, ast.Aliased) and item.columns and not _is_unnest(item.relation):
-            return None
-        if isinstance(item, ast.Ident):
-            found.add(item.key)
-    return frozenset(found)
-
-
-def _is_unnest(relation: ast.Relation) -> bool:
-    return isinstance(relation, ast.Unnest)
 
 
 def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, list[Output]]:
@@ -134,7 +72,7 @@ def translate(parsed: Parsed, schema: Schema, request: Request) -> tuple[str, li
     """
     if isinstance(parsed.node, ast.Show):
         return metadata.show(parsed.node, schema, parsed.text, request.location)
-    compiler = QueryCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
+    compiler = DuckDBCompiler(parsed.text, request.zone, schema, request.deleted, request.location)
     with bounded(parsed.text):
         sql, outputs = compiler.query(parsed.node, Scope())
     _refuse_several_zones(parsed, outputs)
@@ -166,11 +104,6 @@ def _item_at(node: ast.Query | ast.Show, number: int) -> int:
     if not isinstance(body, ast.Select) or any(isinstance(i.expr, ast.Star) for i in body.items):
         return 0
     return body.items[number].expr.at
-
-
-def named(outputs: Sequence[Output]) -> list[Output]:
-    """The columns of a whole statement: those without a name get one."""
-    return [replace(output, heading=output.name_at(n)) for n, output in enumerate(outputs)]
 
 
 def placed(parsed: Parsed, failure: Failure) -> Failure:
@@ -238,26 +171,3 @@ def _without_engine_words(failure: Failure) -> Failure:
         message = "A part of this statement is not supported by the embedded engine"
         return replace(failure, code=FailureCode.NOT_SUPPORTED, message=message)
     return replace(failure, message=_ADVICE.sub("", failure.message) or "The value is not valid")
-
-
-@contextmanager
-def bounded(statement: str) -> Iterator[None]:
-    """Room for what is nested as deeply as is allowed. A chain that needs more is refused, and so
-    is a text with more digits than Python reads at once (intervals, zones, patterns)."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _FRAMES))
-    try:
-        yield
-    except RecursionError as error:
-        raise failure_at(FailureCode.NOT_SUPPORTED, TOO_DEEP, statement, 0) from error
-    except ValueError as error:
-        if not has_too_many_digits(error):
-            raise
-        raise failure_at(FailureCode.INVALID_VALUE, TOO_MANY_DIGITS, statement, 0) from error
-    finally:
-        sys.setrecursionlimit(before)
-
-
-def _tables(node: object) -> Iterator[ast.Table]:
-    """All tables, common table expressions among them."""
-    return (item for item in records(node) if isinstance(item, ast.Table))

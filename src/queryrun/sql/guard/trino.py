@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.duckdb.translate import read
+from queryrun.sql.compile.reading import read
 from queryrun.sql.guard.verdict import BEYOND_THE_CONTRACT, Refusal, Verdict
 from queryrun.sql.nesting import TOO_DEEP
 from queryrun.sql.parameters import Parameter

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from queryrun.errors import RunFailed
+from queryrun.sql.compile import type_names
+from queryrun.sql.compile.reading import read
 from queryrun.sql.compile.scope import Schema, TableColumn
 from queryrun.sql.compile.typed import UnsupportedCastError
 from queryrun.sql.compile.types import Type, signature
-from queryrun.sql.duckdb import casts
-from queryrun.sql.duckdb.translate import Request, read, translate
+from queryrun.sql.duckdb.translate import Request, translate
 from queryrun.sql.guard.validation import NamedType, TableColumns, Validation
 from queryrun.sql.parameters import Parameter
 from queryrun.sql.trino.immediate import opened
@@ -70,7 +71,7 @@ def _type(text: str) -> Type | None:
         cast = read(f"SELECT CAST(NULL AS {text})").node
         for item in records(cast):
             if isinstance(item, ast.TypeName):
-                return casts.type_of(item)[0]
+                return type_names.type_of(item)[0]
     except (RunFailed, UnsupportedCastError):
         return None
     return None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import PATTERNS, CastSite
+from queryrun.sql.compile.moments import read_moment
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb.cast_checks import PATTERNS, CastSite
-from queryrun.sql.duckdb.fine import read_moment
 from queryrun.sql.spark import clocks, fine, intervals, moments
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import FINE, missing_type, quoted, spark_name, text

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.moments import DAY, PATTERN, clock_picos, zone_literal
+from queryrun.sql.compile.moments import UNITS as _MICROS
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
-from queryrun.sql.duckdb.cast_checks import CastSite
-from queryrun.sql.duckdb.clocks import PATTERN
-from queryrun.sql.duckdb.clocks import UNITS as _MICROS
-from queryrun.sql.duckdb.fine import DAY, clock_picos, zone_literal
 from queryrun.sql.spark import fine
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import DAY, offset_minutes, offset_name
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb.fine import DAY, offset_minutes, offset_name
 from queryrun.sql.spark.types import FINE
 
 _MICRO = 10**6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.sql.compile.scope import Location, Output, Schema
-from queryrun.sql.duckdb.metadata import rows_of
+from queryrun.sql.compile.show import rows_of
 from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.types import quoted, spark_name, text, trino_type
 from queryrun.sql.trino.records import ast

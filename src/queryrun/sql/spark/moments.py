@@ -10,9 +10,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import Written, read_zoned
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
-from queryrun.sql.duckdb.casts_time import read_zoned
-from queryrun.sql.duckdb.fine import Written
 from queryrun.sql.spark import fine
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from queryrun.errors import FailureCode
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.scope import Output
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb.cast_checks import CastSite
 from queryrun.sql.spark import casts, clocks, intervals
 from queryrun.sql.spark.types import quoted
 from queryrun.sql.trino.tokens import failure_at

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from queryrun.errors import FailureCode
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.reading import Needs, bounded, named, read
 from queryrun.sql.compile.scope import Location, Output, Schema, Scope, TableColumn
-from queryrun.sql.duckdb.translate import Needs, bounded, named, read
 from queryrun.sql.spark import metadata, printing
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions import aggregate as functions_aggregate

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.compile.calls import known_functions
-from queryrun.sql.duckdb.translate import Needs
+from queryrun.sql.compile.reading import Needs
+from queryrun.sql.duckdb.functions.table import known_functions
 from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.translate import SparkTables, Translated, names, table_column, to_spark
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.duckdb.translate import read
+from queryrun.sql.compile.reading import read
 from queryrun.sql.guard.duckdb import check_statement
 from queryrun.sql.guard.restrict import Facts, RowRules, restricted
 from queryrun.sql.guard.verdict import Refusal

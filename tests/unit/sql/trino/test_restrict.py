@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.duckdb.translate import read
+from queryrun.sql.compile.reading import read
 from queryrun.sql.guard.restrict import Facts, Rewritten, RowRules, restricted
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.trino.records import ast

@@ -6,8 +6,9 @@ import pytest
 
 from queryrun.errors import Failure, RunFailed
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.reading import read
 from queryrun.sql.compile.scope import TableColumn
-from queryrun.sql.duckdb.translate import Request, read, translate
+from queryrun.sql.duckdb.translate import Request, translate
 
 SCHEMA = {
     "account": [

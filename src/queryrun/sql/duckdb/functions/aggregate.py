@@ -7,13 +7,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, aggregate, window
-from queryrun.sql.compile.typed import Typed, cast, exact
-from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.comparisons import orderable
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb import types
 from queryrun.sql.duckdb.casts import explicit
-from queryrun.sql.duckdb.comparisons import orderable, ordered
+from queryrun.sql.duckdb.comparisons import ordered
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.decimals import scaled, unscaled
+from queryrun.sql.duckdb.functions.table import aggregate, window
 from queryrun.sql.duckdb.intervals import amount, of_amount
+from queryrun.sql.duckdb.values import cast, exact
 from queryrun.sql.trino.records import ast
 
 _UNARY_DOUBLES = {
@@ -46,7 +50,7 @@ _MAX_BY = 10_000
 
 
 @aggregate("count")
-def _count(c: CallCompiler, node: ast.Call) -> Typed:
+def _count(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if node.is_star or not node.args:
         return Typed(c.aggregated(node, "count", ["*"]), t.BIGINT)
     (value,) = c.args(node, 1)
@@ -54,13 +58,13 @@ def _count(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("count_if")
-def _count_if(c: CallCompiler, node: ast.Call) -> Typed:
+def _count_if(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.BOOLEAN)
     return Typed(c.aggregated(node, "count", ["*"], also_where=value.sql), t.BIGINT)
 
 
 @aggregate("sum")
-def _sum(c: CallCompiler, node: ast.Call) -> Typed:
+def _sum(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if t.is_integer(value.type):
         return Typed(f"CAST({c.aggregated(node, 'sum', [value.sql])} AS BIGINT)", t.BIGINT)
@@ -78,7 +82,7 @@ def _sum(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("avg")
-def _avg(c: CallCompiler, node: ast.Call) -> Typed:
+def _avg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name == "decimal":
         return _avg_decimal(c, node, value)
@@ -93,7 +97,7 @@ def _avg(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(c.aggregated(node, "avg", [exact(summed)]), t.DOUBLE)
 
 
-def _avg_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
+def _avg_decimal(c: DuckDBCompiler, node: ast.Call, value: Typed) -> Typed:
     """The average of decimals(p,s) is one too, rounded half away from zero."""
     if value.type.params[0] > _MAX_SUMMED_DIGITS:
         return _avg_wide_decimal(c, node, value)
@@ -106,7 +110,7 @@ def _avg_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
     return Typed(scaled(f"({signed})", value.type), value.type)
 
 
-def _avg_wide_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
+def _avg_wide_decimal(c: DuckDBCompiler, node: ast.Call, value: Typed) -> Typed:
     """Of decimals whose sum may have more than 38 digits: both halves of them are summed."""
     digits = unscaled(value)
     high, low = (
@@ -117,7 +121,7 @@ def _avg_wide_decimal(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
 
 
 @aggregate("min", "max")
-def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
+def _extreme(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     if args[0].type.name in _NOT_ORDERABLE:
         c.mismatch(f"Type {args[0].type} is not orderable", node.at)
@@ -141,7 +145,7 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("max_by", "min_by")
-def _by(c: CallCompiler, node: ast.Call) -> Typed:
+def _by(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     function = "arg_max_null" if node.name == "max_by" else "arg_min_null"
     if args[1].type.name in {"map", "json"}:
@@ -159,7 +163,7 @@ def _by(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(sql, args[0].type)
 
 
-def _several_by(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+def _several_by(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """The values of the first keys; rows without a key do not count, and no row gives NULL."""
     value, key, count = args[0], args[1], c.as_type(node, args[2], t.BIGINT)
     if key.type.name in {"row", "array"}:
@@ -183,7 +187,7 @@ def _wrong_count(name: str, count: int) -> str:
     return f"third argument of {name} must {limit}; found {count}"
 
 
-def _by_number(c: CallCompiler, node: ast.Call, args: list[Typed], otherwise: str) -> str:
+def _by_number(c: DuckDBCompiler, node: ast.Call, args: list[Typed], otherwise: str) -> str:
     """NaN comes last either way: it decides only where there is no number."""
     if node.name == "min_by":
         return otherwise
@@ -195,33 +199,33 @@ def _by_number(c: CallCompiler, node: ast.Call, args: list[Typed], otherwise: st
 
 
 @aggregate("bool_and", "every", "bool_or")
-def _bool(c: CallCompiler, node: ast.Call) -> Typed:
+def _bool(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.BOOLEAN)
     function = "bool_or" if node.name == "bool_or" else "bool_and"
     return Typed(c.aggregated(node, function, [value.sql]), t.BOOLEAN)
 
 
 @aggregate("arbitrary", "any_value")
-def _any(c: CallCompiler, node: ast.Call) -> Typed:
+def _any(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     return Typed(c.aggregated(node, "any_value", [exact(value)]), value.type)
 
 
 @aggregate("array_agg")
-def _array_agg(c: CallCompiler, node: ast.Call) -> Typed:
+def _array_agg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     return Typed(c.aggregated(node, "list", [exact(value)]), t.array(value.type))
 
 
 @aggregate("map_agg")
-def _map_agg(c: CallCompiler, node: ast.Call) -> Typed:
+def _map_agg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     key, value = c.args(node, 2)
     entry = f"struct_pack(key := {exact(key)}, value := {exact(value)})"
     entries = c.aggregated(node, "list", [entry], also_where=f"{key.sql} IS NOT NULL")
     return Typed(_map_of_first(c, entries), t.map_of(key.type, value.type))
 
 
-def _map_of_first(c: CallCompiler, entries: str) -> str:
+def _map_of_first(c: DuckDBCompiler, entries: str) -> str:
     """A map out of a list of entries, of which the first of each key counts, as in Trino.
 
     Time grows as n log n with the entries: the numbers of those that count are found by sorting.
@@ -241,15 +245,15 @@ def _map_of_first(c: CallCompiler, entries: str) -> str:
 
 
 @aggregate("histogram")
-def _histogram(c: CallCompiler, node: ast.Call) -> Typed:
+def _histogram(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     kind = t.map_of(value.type, t.BIGINT)
     sql = c.aggregated(node, "histogram", [exact(value)])
-    return Typed(f"CAST({sql} AS {t.duckdb_name(kind)})", kind)
+    return Typed(f"CAST({sql} AS {types.duckdb_name(kind)})", kind)
 
 
 @aggregate("skewness", "kurtosis")
-def _higher_moment(c: CallCompiler, node: ast.Call) -> Typed:
+def _higher_moment(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """DuckDB corrects its skewness for a sample; NaN where all values are one."""
     value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
     within = f"abs({value.sql}) < {_POWERS_TO[node.name]}"
@@ -269,7 +273,7 @@ def _higher_moment(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("multimap_agg")
-def _multimap_agg(c: CallCompiler, node: ast.Call) -> Typed:
+def _multimap_agg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     key, value = c.args(node, 2)
     kind = t.map_of(key.type, t.array(value.type))
     pairs = c.aggregated(
@@ -284,7 +288,7 @@ def _multimap_agg(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("map_union")
-def _map_union(c: CallCompiler, node: ast.Call) -> Typed:
+def _map_union(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name != "map":
         c.wrong_arguments(node, [value])
@@ -295,7 +299,7 @@ def _map_union(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("reduce_agg")
-def _reduce_agg(c: CallCompiler, node: ast.Call) -> Typed:
+def _reduce_agg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """All values of a group, one after the other; what merges states is not needed."""
     if len(node.args) != 4:
         c.wrong_arguments(node, [])
@@ -314,7 +318,7 @@ def _reduce_agg(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate("listagg")
-def _listagg(c: CallCompiler, node: ast.Call) -> Typed:
+def _listagg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     value = c.as_type(node, args[0], t.VARCHAR)
     separator = args[1].sql if len(args) == 2 else "''"
@@ -332,13 +336,13 @@ def _listagg(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate(*_UNARY_DOUBLES)
-def _unary_double(c: CallCompiler, node: ast.Call) -> Typed:
+def _unary_double(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
     return Typed(c.aggregated(node, _UNARY_DOUBLES[node.name], [value.sql]), t.DOUBLE)
 
 
 @aggregate("geometric_mean")
-def _geometric_mean(c: CallCompiler, node: ast.Call) -> Typed:
+def _geometric_mean(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """The exponential of the logarithms' average; DuckDB's logarithm fails where Java's is NaN."""
     (value,) = c.args(node, 1)
     kind = t.REAL if value.type == t.REAL else t.DOUBLE
@@ -350,7 +354,7 @@ def _geometric_mean(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate(*_BINARY_DOUBLES)
-def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
+def _binary_double(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2)
     kind = t.DOUBLE if any(arg.type == t.DOUBLE for arg in args) else t.REAL
     values = [c.as_type(node, arg, kind).sql for arg in args]
@@ -361,53 +365,53 @@ def _binary_double(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @aggregate(*_BITS)
-def _bits(c: CallCompiler, node: ast.Call) -> Typed:
+def _bits(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.BIGINT)
     return Typed(c.aggregated(node, _BITS[node.name], [exact(value)]), t.BIGINT)
 
 
 @aggregate("grouping")
-def _grouping(c: CallCompiler, node: ast.Call) -> Typed:
+def _grouping(c: DuckDBCompiler, node: ast.Call) -> Typed:
     keys = ", ".join(c.expr(arg).sql for arg in node.args)
     kind = t.INTEGER if len(node.args) < 32 else t.BIGINT
-    return Typed(f"CAST(grouping({keys}) AS {t.duckdb_name(kind)})", kind)
+    return Typed(f"CAST(grouping({keys}) AS {types.duckdb_name(kind)})", kind)
 
 
 # --- windows --------------------------------------------------------------------------------
 
 
 @window("row_number", "rank", "dense_rank")
-def _rank(c: CallCompiler, node: ast.Call) -> Typed:
+def _rank(c: DuckDBCompiler, node: ast.Call) -> Typed:
     c.args(node, 0, 0)
     return Typed(c.aggregated(node, node.name, []), t.BIGINT)
 
 
 @window("percent_rank", "cume_dist")
-def _share(c: CallCompiler, node: ast.Call) -> Typed:
+def _share(c: DuckDBCompiler, node: ast.Call) -> Typed:
     c.args(node, 0, 0)
     return Typed(c.aggregated(node, node.name, []), t.DOUBLE)
 
 
 @window("ntile")
-def _ntile(c: CallCompiler, node: ast.Call) -> Typed:
+def _ntile(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.BIGINT)
     return Typed(c.aggregated(node, "ntile", [value.sql]), t.BIGINT)
 
 
 @window("first_value", "last_value")
-def _edge(c: CallCompiler, node: ast.Call) -> Typed:
+def _edge(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     return Typed(c.aggregated(node, node.name, [exact(value)]), value.type)
 
 
 @window("nth_value")
-def _nth(c: CallCompiler, node: ast.Call) -> Typed:
+def _nth(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, number = c.args(node, 2)
     return Typed(c.aggregated(node, "nth_value", [exact(value), number.sql]), value.type)
 
 
 @window("lag", "lead")
-def _neighbour(c: CallCompiler, node: ast.Call) -> Typed:
+def _neighbour(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 3)
     parts = [exact(args[0])]
     if len(args) > 1 and args[1].type == t.UNKNOWN:
@@ -419,7 +423,7 @@ def _neighbour(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(c.aggregated(node, node.name, parts), args[0].type)
 
 
-def _offset(c: CallCompiler, offset: Typed) -> str:
+def _offset(c: DuckDBCompiler, offset: Typed) -> str:
     """How many rows away; a negative one fails when it comes to a row."""
     if isinstance(offset.constant, int) and offset.constant >= 0:
         return offset.sql

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
 from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
 from queryrun.sql.trino.records import ast
 
 
 @special("trim", "ltrim", "rtrim")
-def _trim(c: CallCompiler, node: ast.Call) -> Typed:
+def _trim(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """The spaces at a char's end are not there to be kept."""
     args = c.args(node, 1, 2)
     if args[0].type.name == "char":
@@ -21,7 +22,7 @@ def _trim(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("upper", "lower", "reverse")
-def _same_length(c: CallCompiler, node: ast.Call) -> Typed:
+def _same_length(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name != "char":
         return c.plain(node, [value])

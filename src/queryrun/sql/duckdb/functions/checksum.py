@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, aggregate
-from queryrun.sql.compile.typed import Typed, exact
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb import clocks
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.decimals import unscaled
+from queryrun.sql.duckdb.functions.table import aggregate
 from queryrun.sql.duckdb.intervals import amount
+from queryrun.sql.duckdb.values import exact
 from queryrun.sql.trino.records import ast
 
 _PRIME = 0x9E3779B185EBCA87
@@ -22,7 +24,7 @@ _MAX_SHORT_DIGITS = 18
 
 
 @aggregate("checksum")
-def _checksum(c: CallCompiler, node: ast.Call) -> Typed:
+def _checksum(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     hashed = c.once(value, lambda one: Typed(_Hashes(c, node).of(one), t.BIGINT)).sql
     weighted = f"coalesce({hashed}, 1)::UHUGEINT * {_PRIME}::UHUGEINT % {_ALL}::UHUGEINT"
@@ -34,7 +36,7 @@ def _checksum(c: CallCompiler, node: ast.Call) -> Typed:
 class _Hashes:
     """Makes SQL of hashes, as UBIGINT; NULL of NULL. Within a row Trino takes its simpler ones."""
 
-    c: CallCompiler
+    c: DuckDBCompiler
     node: ast.Call
     is_simple: bool = False
 

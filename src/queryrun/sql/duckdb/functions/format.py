@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
-from queryrun.sql.compile.typed import Typed, exact
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb import casts, casts_time, fine
-from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import exact
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
@@ -20,7 +22,7 @@ _KINDS = {
 
 
 @special("format")
-def _format(c: CallCompiler, node: ast.Call) -> Typed:
+def _format(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 101)
     pattern = c.as_type(node, args[0], t.VARCHAR)
     values = args[1:]
@@ -31,7 +33,7 @@ def _format(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"qr_format({exact(pattern)}, {text(kinds)}, [{texts}])", t.VARCHAR)
 
 
-def _text(c: CallCompiler, value: Typed) -> str:
+def _text(c: DuckDBCompiler, value: Typed) -> str:
     kind = value.type
     if kind == t.UNKNOWN:
         return "CAST(NULL AS VARCHAR)"
@@ -53,7 +55,7 @@ def _in_nanos(value: Typed) -> Typed:
     return casts_time.to_precision(value, t.timestamp(_NANOS))
 
 
-def _zoned_text(c: CallCompiler, value: Typed) -> str:
+def _zoned_text(c: DuckDBCompiler, value: Typed) -> str:
     """`local|offset in seconds|zone`."""
     whole = fine.coarse(value)
     local = casts_time.printed_moment(_in_nanos(casts_time.wall_clock(value)), c.zone)

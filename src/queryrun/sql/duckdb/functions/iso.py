@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
 from queryrun.sql.compile.iso_moments import read_iso
-from queryrun.sql.compile.typed import Typed, exact, picos
-from queryrun.sql.duckdb import casts_time, fine
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb import casts_time, fine, types
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import exact, picos
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
@@ -14,7 +16,7 @@ _DIGITS = {"from_iso8601_timestamp": 3, "from_iso8601_timestamp_nanos": 9}
 
 
 @special(*_DIGITS)
-def _from_iso8601_timestamp(c: CallCompiler, node: ast.Call) -> Typed:
+def _from_iso8601_timestamp(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     value = c.as_type(node, value, t.VARCHAR)
     digits = _DIGITS[node.name]
@@ -27,11 +29,11 @@ def _from_iso8601_timestamp(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"make_timestamptz({millis})", t.timestamp_tz(digits, t.VARIES))
 
 
-def _literal(c: CallCompiler, node: ast.Call, written: str, digits: int) -> Typed:
+def _literal(c: DuckDBCompiler, node: ast.Call, written: str, digits: int) -> Typed:
     found = read_iso(written)
     if found is None and c.in_try:
         kind = t.timestamp_tz(digits)
-        return Typed(f"CAST(NULL AS {t.duckdb_name(kind)})", kind)
+        return Typed(f"CAST(NULL AS {types.duckdb_name(kind)})", kind)
     if found is None:
         c.invalid(f'Invalid format: "{written}"', node.at)
     nanos = found.nanos if digits > 6 else found.nanos // 10**6 * 10**6

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
 from queryrun.sql.compile.signatures import read_signatures
-from queryrun.sql.compile.typed import Typed, exact
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb import types
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.functions.plain import PLAIN
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import exact
 from queryrun.sql.json_text import path_steps
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
@@ -30,7 +33,7 @@ for _name, _overloads in read_signatures(_TABLE).items():
 
 
 @special("json_array_get")
-def _json_array_get(c: CallCompiler, node: ast.Call) -> Typed:
+def _json_array_get(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Refuses strings: Trino's come without quotes, which is no JSON."""
     value, index = c.args(node, 2)
     if value.type not in {t.VARCHAR, t.JSON, t.UNKNOWN}:
@@ -39,15 +42,15 @@ def _json_array_get(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"qr_json_array_get({exact(value)}, {position})", t.JSON)
 
 
-def _no_path(c: CallCompiler, node: ast.Call, path: str, kind: t.Type) -> Typed:
+def _no_path(c: DuckDBCompiler, node: ast.Call, path: str, kind: t.Type) -> Typed:
     """An error, which TRY catches."""
     if c.in_try:
-        return Typed(f"CAST(NULL AS {t.duckdb_name(kind)})", kind)
+        return Typed(f"CAST(NULL AS {types.duckdb_name(kind)})", kind)
     c.invalid(f"Invalid JSON path: '{path}'", node.at)
 
 
 @special("json_extract")
-def _json_extract(c: CallCompiler, node: ast.Call) -> Typed:
+def _json_extract(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, path = c.args(node, 2)
     if value.type.name not in {"varchar", "json", "unknown"}:
         c.wrong_arguments(node, [value, path])
@@ -58,7 +61,7 @@ def _json_extract(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("json_extract_scalar")
-def _json_extract_scalar(c: CallCompiler, node: ast.Call) -> Typed:
+def _json_extract_scalar(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Natively, but for numbers with a fraction, which DuckDB writes its own way."""
     value, path = c.args(node, 2)
     if value.type.name not in {"varchar", "json", "unknown"}:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
-from queryrun.sql.compile.typed import Typed, cast, exact
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import cast, exact
 from queryrun.sql.trino.records import ast
 
 # --- functions that take a lambda -----------------------------------------------------------
 
 
-def _array_arg(c: CallCompiler, node: ast.Call, count: int) -> Typed:
+def _array_arg(c: DuckDBCompiler, node: ast.Call, count: int) -> Typed:
     if len(node.args) != count:
         c.wrong_arguments(node, [])
     value = c.expr(node.args[0])
@@ -20,12 +22,14 @@ def _array_arg(c: CallCompiler, node: ast.Call, count: int) -> Typed:
     return value
 
 
-def _over_items(c: CallCompiler, node: ast.Call, value: Typed, arg: ast.Expr) -> tuple[str, Typed]:
+def _over_items(
+    c: DuckDBCompiler, node: ast.Call, value: Typed, arg: ast.Expr
+) -> tuple[str, Typed]:
     param = c.fresh("p")
     return param, c.lambda_of(node, arg, [Typed(param, value.type.parts[0])])
 
 
-def _test_over_items(c: CallCompiler, node: ast.Call, value: Typed) -> tuple[str, str]:
+def _test_over_items(c: DuckDBCompiler, node: ast.Call, value: Typed) -> tuple[str, str]:
     param, body = _over_items(c, node, value, node.args[1])
     if body.type not in {t.BOOLEAN, t.UNKNOWN}:
         c.mismatch(f"The lambda of {node.name} must return a boolean", node.at)
@@ -33,21 +37,21 @@ def _test_over_items(c: CallCompiler, node: ast.Call, value: Typed) -> tuple[str
 
 
 @special("transform")
-def _transform(c: CallCompiler, node: ast.Call) -> Typed:
+def _transform(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _array_arg(c, node, 2)
     param, body = _over_items(c, node, value, node.args[1])
     return Typed(f"list_transform({value.sql}, lambda {param}: {exact(body)})", t.array(body.type))
 
 
 @special("filter")
-def _filter(c: CallCompiler, node: ast.Call) -> Typed:
+def _filter(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _array_arg(c, node, 2)
     param, test = _test_over_items(c, node, value)
     return Typed(f"list_filter({value.sql}, lambda {param}: {test})", value.type)
 
 
 @special("any_match", "all_match", "none_match")
-def _match(c: CallCompiler, node: ast.Call) -> Typed:
+def _match(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """With SQL's three values: unknown tests leave the answer open."""
     value = _array_arg(c, node, 2)
     param, test = _test_over_items(c, node, value)
@@ -68,7 +72,7 @@ def _match(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("reduce")
-def _reduce(c: CallCompiler, node: ast.Call) -> Typed:
+def _reduce(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _array_arg(c, node, 4)
     start = c.expr(node.args[1])
     state, item = c.fresh("p"), c.fresh("p")
@@ -83,7 +87,7 @@ def _reduce(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("zip_with")
-def _zip_with(c: CallCompiler, node: ast.Call) -> Typed:
+def _zip_with(c: DuckDBCompiler, node: ast.Call) -> Typed:
     left = _array_arg(c, node, 3)
     right = c.expr(node.args[1])
     if right.type.name != "array":
@@ -96,7 +100,7 @@ def _zip_with(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {zipped} END)", t.array(body.type))
 
 
-def _map_arg(c: CallCompiler, node: ast.Call) -> Typed:
+def _map_arg(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if len(node.args) != 2:
         c.wrong_arguments(node, [])
     value = c.expr(node.args[0])
@@ -105,7 +109,7 @@ def _map_arg(c: CallCompiler, node: ast.Call) -> Typed:
     return value
 
 
-def _over_entries(c: CallCompiler, node: ast.Call, value: Typed) -> tuple[str, Typed]:
+def _over_entries(c: DuckDBCompiler, node: ast.Call, value: Typed) -> tuple[str, Typed]:
     pair = c.fresh("p")
     key, item = value.type.parts
     body = c.lambda_of(
@@ -119,14 +123,14 @@ def _as_map(entries: str, kind: Type) -> Typed:
 
 
 @special("map_filter")
-def _map_filter(c: CallCompiler, node: ast.Call) -> Typed:
+def _map_filter(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _map_arg(c, node)
     pair, body = _over_entries(c, node, value)
     return _as_map(f"list_filter(map_entries({value.sql}), lambda {pair}: {body.sql})", value.type)
 
 
 @special("transform_values")
-def _transform_values(c: CallCompiler, node: ast.Call) -> Typed:
+def _transform_values(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _map_arg(c, node)
     pair, body = _over_entries(c, node, value)
     entry = f"{{'key': {pair}.key, 'value': {exact(body)}}}"
@@ -135,7 +139,7 @@ def _transform_values(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("transform_keys")
-def _transform_keys(c: CallCompiler, node: ast.Call) -> Typed:
+def _transform_keys(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _map_arg(c, node)
     pair, body = _over_entries(c, node, value)
     entry = f"{{'key': {exact(body)}, 'value': {pair}.value}}"

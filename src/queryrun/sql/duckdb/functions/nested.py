@@ -4,33 +4,37 @@
 
 from __future__ import annotations
 
+from queryrun.sql.compile import pattern_texts
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
-from queryrun.sql.compile.names import WHOLE_DAYS
-from queryrun.sql.compile.typed import Typed, cast
-from queryrun.sql.duckdb import formats
-from queryrun.sql.duckdb.cast_checks import CastSite
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.comparisons import NESTED, orderable
+from queryrun.sql.compile.interval_texts import WHOLE_DAYS
+from queryrun.sql.compile.shared_functions import plain_texts
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb.casts import explicit
-from queryrun.sql.duckdb.comparisons import NESTED, equal, orderable, unorderable
+from queryrun.sql.duckdb.comparisons import equal, unorderable
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.functions import sketches as functions_sketches
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import cast
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
 # --- JSON -----------------------------------------------------------------------------------
 
 
-def _json_and_path(c: CallCompiler, node: ast.Call) -> tuple[str, str, str]:
+def _json_and_path(c: DuckDBCompiler, node: ast.Call) -> tuple[str, str, str]:
     """The document, the path, and a condition for documents that are JSON at all."""
     value, path = c.args(node, 2)
     if value.type.name not in {"varchar", "json"}:
         c.wrong_arguments(node, [value, path])
-    where = text(formats.json_path(c.constant_text(node, path, "a path")))
+    where = text(pattern_texts.json_path(c.constant_text(node, path, "a path")))
     valid = f"json_valid({value.sql})" if value.type == t.VARCHAR else "true"
     return value.sql, where, valid
 
 
 @special("json_size")
-def _json_size(c: CallCompiler, node: ast.Call) -> Typed:
+def _json_size(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, path, valid = _json_and_path(c, node)
     kind = f"json_type({value}, {path})"
     sql = (
@@ -46,7 +50,7 @@ def _json_size(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("element_at")
-def _element_at(c: CallCompiler, node: ast.Call) -> Typed:
+def _element_at(c: DuckDBCompiler, node: ast.Call) -> Typed:
     base, key = c.args(node, 2)
     if base.type.name == "map":
         found = c.as_type(node, key, base.type.parts[0]).sql
@@ -60,7 +64,7 @@ def _element_at(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("array_union", "array_intersect", "array_except")
-def _array_sets(c: CallCompiler, node: ast.Call) -> Typed:
+def _array_sets(c: DuckDBCompiler, node: ast.Call) -> Typed:
     left, right = c.args(node, 2)
     kind = t.common(left.type, right.type)
     if kind is None or kind.name != "array":
@@ -69,7 +73,7 @@ def _array_sets(c: CallCompiler, node: ast.Call) -> Typed:
     return c.once(a, lambda a: c.once(b, lambda b: _array_set(c, node, a, b)))
 
 
-def _array_set(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
+def _array_set(c: DuckDBCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
     kind = a.type
     if node.name == "array_union":
         return c.plain(ast.Call("array_distinct", [], node.at), [c.operate("||", a, b, node.at)])
@@ -83,7 +87,7 @@ def _array_set(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
     return c.plain(ast.Call("array_distinct", [], node.at), [Typed(kept, kind)])
 
 
-def _intersection(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
+def _intersection(c: DuckDBCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
     """What both have, in the order of the longer one."""
 
     def kept(of: str, others: str) -> str:
@@ -100,7 +104,7 @@ def _intersection(c: CallCompiler, node: ast.Call, a: Typed, b: Typed) -> Typed:
 
 
 @special("array_max", "array_min")
-def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
+def _extreme(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """NULL where an item is; of arrays and rows an order is needed."""
     (value,) = c.args(node, 1)
     item = value.type.parts[0] if value.type.name == "array" else t.UNKNOWN
@@ -124,7 +128,7 @@ def _extreme(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("contains", "array_position", "array_remove")
-def _search(c: CallCompiler, node: ast.Call) -> Typed:
+def _search(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Among arrays and rows a NULL inside, which decides nothing, is an error."""
     values = c.args(node, 2, 3)
     base, sought = values[0], values[1]
@@ -134,7 +138,7 @@ def _search(c: CallCompiler, node: ast.Call) -> Typed:
     return c.once_each([base, sought], lambda v: _search_nested(c, node, v[0], v[1]))
 
 
-def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, sought: Typed) -> Typed:
+def _search_nested(c: DuckDBCompiler, node: ast.Call, base: Typed, sought: Typed) -> Typed:
     one, at, item = c.fresh("p"), c.fresh("p"), base.type.parts[0]
     test = equal(c, Typed(one, item), sought, node.at).sql
     what = f"{node.name} does not support arrays with elements that are null or contain null"
@@ -152,27 +156,15 @@ def _search_nested(c: CallCompiler, node: ast.Call, base: Typed, sought: Typed) 
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {found} END)", kind)
 
 
-def plain_texts(c: CallCompiler, array: Typed) -> Typed | None:
-    """An array of texts out of one whose elements every engine writes as Trino does; None: they
-    are others."""
-    element = array.type.parts[0]
-    if element.name == "varchar":
-        return array
-    if not (t.is_integer(element) or element.name in {"decimal", "boolean", "unknown"}):
-        return None
-    texts = t.array(t.VARCHAR)
-    return Typed(f"CAST({array.sql} AS {c.type_name(texts)})", texts)
-
-
 @special("array_join")
-def _array_join(c: CallCompiler, node: ast.Call) -> Typed:
+def _array_join(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     if args[0].type.name == "array":
         args[0] = plain_texts(c, args[0]) or _cast_texts(c, node, args[0])
     return c.plain(node, args)
 
 
-def _cast_texts(c: CallCompiler, node: ast.Call, array: Typed) -> Typed:
+def _cast_texts(c: DuckDBCompiler, node: ast.Call, array: Typed) -> Typed:
     element, item = array.type.parts[0], c.fresh("item")
     if element.parts or element == t.JSON:
         c.refuse(f"array_join of {array.type}", node.at)
@@ -182,7 +174,7 @@ def _cast_texts(c: CallCompiler, node: ast.Call, array: Typed) -> Typed:
 
 
 @special("sequence")
-def _sequence(c: CallCompiler, node: ast.Call) -> Typed:
+def _sequence(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     first, last = args[0], args[1]
     if t.is_integer(first.type) and t.is_integer(last.type):
@@ -211,7 +203,7 @@ _AWAY = (
 _MANY = "result of sequence function must not have more than 10000 entries"
 
 
-def _checked_moments(c: CallCompiler, first: str, last: str, step: str) -> str:
+def _checked_moments(c: DuckDBCompiler, first: str, last: str, step: str) -> str:
     """The same of timestamps: where a step leads decides its direction, a count the end."""
     after = f"{first} + {step}"
     many = f"({after} > {first}) = ({first} + {step} * 10000 <= {last})"
@@ -224,7 +216,7 @@ def _checked_moments(c: CallCompiler, first: str, last: str, step: str) -> str:
     )
 
 
-def _steps(c: CallCompiler, first: str, last: str, step: str) -> str:
+def _steps(c: DuckDBCompiler, first: str, last: str, step: str) -> str:
     """Each from the first: a month after 31 January and one more is 31 March."""
     number, moment = c.fresh("p"), c.fresh("p")
     length = f"greatest(abs(epoch_us({first} + {step}) - epoch_us({first})), 1)"
@@ -234,7 +226,7 @@ def _steps(c: CallCompiler, first: str, last: str, step: str) -> str:
     return f"list_filter({every}, lambda {moment}: {is_in})"
 
 
-def _checked_series(c: CallCompiler, first: str, last: str, step: str) -> str:
+def _checked_series(c: DuckDBCompiler, first: str, last: str, step: str) -> str:
     """Whole numbers, with Trino's rules: in the step's direction, and not too many. The series
     itself is bounded too: DuckDB computes one of constants while it plans, whatever is before."""
     many = f"({last}::HUGEINT - {first}) // nullif({step}, 0) >= 10000"
@@ -247,7 +239,7 @@ def _checked_series(c: CallCompiler, first: str, last: str, step: str) -> str:
 
 
 @special("zip")
-def _zip(c: CallCompiler, node: ast.Call) -> Typed:
+def _zip(c: DuckDBCompiler, node: ast.Call) -> Typed:
     arrays = c.args(node, 2, 5)
     if any(value.type.name != "array" for value in arrays):
         c.wrong_arguments(node, arrays)
@@ -261,14 +253,14 @@ def _zip(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("cardinality")
-def _cardinality(c: CallCompiler, node: ast.Call) -> Typed:
+def _cardinality(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if len(node.args) == 1 and (found := functions_sketches.cardinality(c, node.args[0])):
         return found
     return c.plain(node, c.args(node, 1))
 
 
 @special("map")
-def _map(c: CallCompiler, node: ast.Call) -> Typed:
+def _map(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if not node.args:
         return Typed("CAST(map([], []) AS MAP(INTEGER, INTEGER))", t.map_of(t.UNKNOWN, t.UNKNOWN))
     return c.plain(node, c.args(node, 2))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from queryrun.sql.compile import pattern_texts
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
-from queryrun.sql.compile.typed import Typed, exact
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb import formats
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import exact
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
@@ -16,11 +19,11 @@ def _native(value: Typed) -> str | None:
         return None
     try:
         return formats.regex(value.constant)
-    except formats.UntranslatableError:
+    except pattern_texts.UntranslatableError:
         return None
 
 
-def _texts(c: CallCompiler, node: ast.Call, args: list[Typed]) -> list[Typed]:
+def _texts(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> list[Typed]:
     """The arguments, of which the first two are texts, with the spaces that a char has."""
     return [*(c.as_type(node, value, t.VARCHAR) for value in args[:2]), *args[2:]]
 
@@ -30,7 +33,7 @@ def _operands(args: list[Typed]) -> tuple[str, str]:
 
 
 @special("regexp_like")
-def _regexp_like(c: CallCompiler, node: ast.Call) -> Typed:
+def _regexp_like(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = _texts(c, node, c.args(node, 2))
     subject, pattern = _operands(args)
     native = _native(args[1])
@@ -40,17 +43,17 @@ def _regexp_like(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("regexp_count")
-def _regexp_count(c: CallCompiler, node: ast.Call) -> Typed:
+def _regexp_count(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = _texts(c, node, c.args(node, 2))
     subject, pattern = _operands(args)
     native = _native(args[1])
-    if native is None or formats.may_match_nothing(native):
+    if native is None or pattern_texts.may_match_nothing(native):
         return Typed(f"qr_regexp_count({subject}, {pattern})", t.BIGINT)
     return Typed(f"len(regexp_extract_all({subject}, {text(native)}, 0))", t.BIGINT)
 
 
 @special("regexp_extract", "regexp_extract_all")
-def _regexp_extract(c: CallCompiler, node: ast.Call) -> Typed:
+def _regexp_extract(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = _texts(c, node, c.args(node, 2, 3))
     subject, pattern = _operands(args)
     group = c.as_type(node, args[2], t.BIGINT) if len(args) == 3 else Typed("0", t.BIGINT, 0)
@@ -72,13 +75,13 @@ def _is_plain_group(pattern: str, group: Typed) -> bool:
     """One that RE2 gives as Java does: a group of its own may match nothing at all."""
     if not isinstance(group.constant, int) or group.constant < 0:
         return False
-    if formats.may_match_nothing(pattern):
+    if pattern_texts.may_match_nothing(pattern):
         return False
-    return not (group.constant and formats.group_may_be_absent(pattern))
+    return not (group.constant and pattern_texts.group_may_be_absent(pattern))
 
 
 @special("regexp_position")
-def _regexp_position(c: CallCompiler, node: ast.Call) -> Typed:
+def _regexp_position(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = _texts(c, node, c.args(node, 2, 4))
     subject, pattern = _operands(args)
     numbers = [exact(c.as_type(node, value, t.BIGINT)) for value in args[2:]]
@@ -88,7 +91,7 @@ def _regexp_position(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("regexp_replace")
-def _regexp_replace(c: CallCompiler, node: ast.Call) -> Typed:
+def _regexp_replace(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if len(node.args) == 3 and isinstance(node.args[2], ast.Lambda):
         return _replaced_by_lambda(c, node, node.args[2])
     args = _texts(c, node, c.args(node, 2, 3))
@@ -104,18 +107,18 @@ def _regexp_replace(c: CallCompiler, node: ast.Call) -> Typed:
 def _native_replacement(args: list[Typed]) -> str | None:
     """What RE2 takes for the replacement; None where it would do something else."""
     native = _native(args[1])
-    if native is None or formats.may_match_nothing(native):
+    if native is None or pattern_texts.may_match_nothing(native):
         return None
     written = args[2].constant if args[2:] else ""
     if not isinstance(written, str) or written.endswith("\\"):
         return None
     try:
         return formats.replacement(written, formats.groups_of(native))
-    except formats.UntranslatableError:
+    except pattern_texts.UntranslatableError:
         return None
 
 
-def _replaced_by_lambda(c: CallCompiler, node: ast.Call, body: ast.Lambda) -> Typed:
+def _replaced_by_lambda(c: DuckDBCompiler, node: ast.Call, body: ast.Lambda) -> Typed:
     """The worker says which groups each match has, and puts what becomes of them in its place."""
     values = [c.expr(arg) for arg in node.args[:2]]
 
@@ -132,11 +135,11 @@ def _replaced_by_lambda(c: CallCompiler, node: ast.Call, body: ast.Lambda) -> Ty
 
 
 @special("regexp_split")
-def _regexp_split(c: CallCompiler, node: ast.Call) -> Typed:
+def _regexp_split(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = _texts(c, node, c.args(node, 2))
     subject, pattern = _operands(args)
     native = _native(args[1])
     kind = t.array(t.VARCHAR)
-    if native is None or formats.may_match_nothing(native):
+    if native is None or pattern_texts.may_match_nothing(native):
         return Typed(f"qr_regexp_split({subject}, {pattern})", kind)
     return Typed(f"string_split_regex({subject}, {text(native)})", kind)

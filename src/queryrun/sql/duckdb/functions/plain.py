@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from queryrun.sql.compile.cast_site import WHITE_SPACE
 from queryrun.sql.compile.signatures import read_signatures
-from queryrun.sql.duckdb.cast_checks import WHITE_SPACE
 
 _NAN = "CAST('NaN' AS DOUBLE)"
 _SPACES = "||".join(f"chr({code})" for code in WHITE_SPACE)

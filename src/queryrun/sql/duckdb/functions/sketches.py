@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, aggregate
-from queryrun.sql.compile.typed import Typed, cast, exact
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb import types
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import aggregate
+from queryrun.sql.duckdb.values import cast, exact
 from queryrun.sql.trino.records import ast
 
 _SKETCHES = frozenset(["hyperloglog", "p4hyperloglog"])
@@ -13,17 +16,17 @@ _FEW = 256
 
 
 @aggregate("approx_distinct")
-def _approx_distinct(c: CallCompiler, node: ast.Call) -> Typed:
+def _approx_distinct(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.args(node, 1, 2)[0]
     return Typed(c.aggregated(node, "approx_count_distinct", [exact(value)]), t.BIGINT)
 
 
 @aggregate("approx_set")
-def _approx_set(c: CallCompiler, node: ast.Call) -> Typed:
+def _approx_set(c: DuckDBCompiler, node: ast.Call) -> Typed:
     c.refuse("approx_set but in cardinality(approx_set(…))", node.at)
 
 
-def cardinality(c: CallCompiler, node: ast.Expr) -> Typed | None:
+def cardinality(c: DuckDBCompiler, node: ast.Expr) -> Typed | None:
     """How many distinct values a sketch has seen that is made where it is read; else None."""
     if isinstance(node, ast.Cast) and node.type.name in _SKETCHES:
         node = node.operand
@@ -41,7 +44,7 @@ def cardinality(c: CallCompiler, node: ast.Expr) -> Typed | None:
 
 
 @aggregate("approx_most_frequent")
-def _top_values(c: CallCompiler, node: ast.Call) -> Typed:
+def _top_values(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Exact counts, whatever the capacity; of values equally frequent those seen first."""
     buckets, value, capacity = c.args(node, 3)
     value = value if value.type == t.VARCHAR else c.as_type(node, value, t.BIGINT)
@@ -59,11 +62,11 @@ def _top_values(c: CallCompiler, node: ast.Call) -> Typed:
     entry = f"{{'key': {values}[{found}[n]], 'value': {found}[n + 1]}}"
     entries = f"list_transform(range(1, len({found}), 2), lambda n: {entry})"
     pairs = c.bound(found, ranked, f"map_from_entries({entries})")
-    return Typed(f"CAST({c.bound(values, listed, pairs)} AS {t.duckdb_name(kind)})", kind)
+    return Typed(f"CAST({c.bound(values, listed, pairs)} AS {types.duckdb_name(kind)})", kind)
 
 
 @aggregate("approx_percentile")
-def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
+def _approx_percentile(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
     value, share = args[0], args[-1]
     if not t.is_number(value.type):
@@ -75,14 +78,14 @@ def _approx_percentile(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(_percentile(c, node, wide, share), kind)
 
 
-def _percentile(c: CallCompiler, node: ast.Call, value: Typed, share: Typed) -> str:
+def _percentile(c: DuckDBCompiler, node: ast.Call, value: Typed, share: Typed) -> str:
     """Of few values exactly the one that Trino's digest chooses, which has them all then; of many
     an estimate. Both digests are of bounded size; they hold other centroids."""
     is_list = share.type.name == "array"
     least, one = c.fresh("p"), c.fresh("p")
 
     def of(kind: t.Type, sql: str) -> str:
-        return f"CAST({sql} AS {t.duckdb_name(t.array(kind) if is_list else kind)})"
+        return f"CAST({sql} AS {types.duckdb_name(t.array(kind) if is_list else kind)})"
 
     few = c.aggregated(node, "min", [exact(value), str(_FEW)])
     digest = c.aggregated(node, "approx_quantile", [exact(value), of(t.REAL, share.sql)])
@@ -107,7 +110,7 @@ def _wide(value: Typed) -> t.Type:
     return t.BIGINT if t.is_integer(value.type) else t.REAL
 
 
-def _weighted(c: CallCompiler, node: ast.Call, value: Typed, weight: Typed, share: Typed) -> str:
+def _weighted(c: DuckDBCompiler, node: ast.Call, value: Typed, weight: Typed, share: Typed) -> str:
     """The first value, in order, up to which the weights come to the share of them all."""
     pair = f"row({exact(value)}, {c.as_type(node, weight, t.DOUBLE).sql})"
     is_whole = f"{value.sql} IS NOT NULL AND {weight.sql} IS NOT NULL"
@@ -128,7 +131,7 @@ def _weighted(c: CallCompiler, node: ast.Call, value: Typed, weight: Typed, shar
 
 
 @aggregate("numeric_histogram")
-def _numeric_histogram(c: CallCompiler, node: ast.Call) -> Typed:
+def _numeric_histogram(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Of many values it depends on their order, in Trino as here."""
     args = c.args(node, 2, 3)
     buckets = c.as_type(node, args[0], t.BIGINT)
@@ -146,4 +149,4 @@ def _numeric_histogram(c: CallCompiler, node: ast.Call) -> Typed:
     values, weights = (f"list_transform({pairs}, lambda {one}: {one}[{n}])" for n in (1, 2))
     found = f"qr_numeric_histogram({buckets.constant}, {values}, {weights})"
     kind = t.map_of(value.type, value.type)
-    return Typed(f"CAST({c.bound(pairs, listed, found)} AS {t.duckdb_name(kind)})", kind)
+    return Typed(f"CAST({c.bound(pairs, listed, found)} AS {types.duckdb_name(kind)})", kind)

@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
-from queryrun.sql.compile.typed import Typed, cast, exact
-from queryrun.sql.duckdb.comparisons import NESTED, field, orderable, ordered, unorderable
+from queryrun.sql.compile.comparisons import NESTED, orderable
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb import types
+from queryrun.sql.duckdb.comparisons import field, ordered, unorderable
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.decimals import scaled, unscaled
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import cast, exact
 from queryrun.sql.trino.records import ast
 
 # --- choices --------------------------------------------------------------------------------
 
 
-@special("if")
-def _if(c: CallCompiler, node: ast.Call) -> Typed:
-    if not 2 <= len(node.args) <= 3:
-        c.wrong_arguments(node, [])
-    otherwise = node.args[2] if len(node.args) == 3 else None
-    return c.expr(ast.Case(None, [(node.args[0], node.args[1])], otherwise, node.at))
-
-
-@special("coalesce")
-def _coalesce(c: CallCompiler, node: ast.Call) -> Typed:
-    values = c.args(node, 2, 1_000)
-    kind = c.unified(values, node.at, "coalesce")
-    return Typed(f"coalesce({', '.join(c.exact(c.cast_to(v, kind)) for v in values)})", kind)
-
-
-@special("nullif")
-def _nullif(c: CallCompiler, node: ast.Call) -> Typed:
-    left, right = c.args(node, 2)
-
-    def chosen(left: Typed) -> Typed:
-        equal = c.compare("=", left, right, node.at)
-        return Typed(f"(CASE WHEN {equal} THEN NULL ELSE {c.exact(left)} END)", left.type)
-
-    return c.once(left, chosen)
-
-
 @special("try")
-def _try(c: CallCompiler, node: ast.Call) -> Typed:
+def _try(c: DuckDBCompiler, node: ast.Call) -> Typed:
     before, c.in_try = c.in_try, True
     try:
         with c.aggregates_before() as computed:
@@ -53,7 +31,7 @@ def _try(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("greatest", "least")
-def _extremes(c: CallCompiler, node: ast.Call) -> Typed:
+def _extremes(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """NULL when any argument is; DuckDB passes nulls over."""
     values = c.args(node, 1, 127)
     kind = c.unified(values, node.at, node.name)
@@ -72,7 +50,7 @@ def _has_floating(kind: t.Type) -> bool:
     return t.is_floating(kind) or any(map(_has_floating, kind.parts))
 
 
-def _extreme_nested(c: CallCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
+def _extreme_nested(c: DuckDBCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
     if _has_floating(kind) and orderable(kind):
         return _extreme_with_nan(c, node, [c.cast_to(value, kind) for value in values], kind)
     if not orderable(kind) or any(t.bare(value.type) != t.bare(kind) for value in values):
@@ -82,7 +60,9 @@ def _extreme_nested(c: CallCompiler, node: ast.Call, values: list[Typed], kind: 
     return Typed(f"(CASE WHEN {missing} THEN NULL ELSE {node.name}({', '.join(items)}) END)", kind)
 
 
-def _extreme_with_nan(c: CallCompiler, node: ast.Call, values: list[Typed], kind: t.Type) -> Typed:
+def _extreme_with_nan(
+    c: DuckDBCompiler, node: ast.Call, values: list[Typed], kind: t.Type
+) -> Typed:
     """NaN inside is less than all else for the greatest, and more than all else for the least."""
     unfit = " OR ".join(f"({unorderable(c, v.sql, kind, with_nan=False)})" for v in values)
     what = "Ordering arrays or rows with NULL inside is not supported"
@@ -95,7 +75,7 @@ def _extreme_with_nan(c: CallCompiler, node: ast.Call, values: list[Typed], kind
     )
 
 
-def _key(c: CallCompiler, value: Typed, name: str) -> str:
+def _key(c: DuckDBCompiler, value: Typed, name: str) -> str:
     """A value to order by, in which what may be NaN stands behind whether it is."""
     kind = value.type
     if t.is_floating(kind):
@@ -114,14 +94,8 @@ def _key(c: CallCompiler, value: Typed, name: str) -> str:
 # --- numbers --------------------------------------------------------------------------------
 
 
-@special("mod")
-def _mod(c: CallCompiler, node: ast.Call) -> Typed:
-    left, right = c.args(node, 2)
-    return c.operate("%", left, right, node.at)
-
-
 @special("abs", "sign", "ceil", "ceiling", "floor", "round", "truncate")
-def _rounding(c: CallCompiler, node: ast.Call) -> Typed:
+def _rounding(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Decimals stay decimals, of a precision by Trino's rules; the rest is in the table."""
     args = c.args(node, 1, 2)
     if args[0].type.name == "decimal":
@@ -133,7 +107,7 @@ def _rounding(c: CallCompiler, node: ast.Call) -> Typed:
     return c.plain(node, args)
 
 
-def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+def _round_decimal(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     value = args[0]
     precision, scale = value.type.params
     if node.name == "abs":
@@ -147,7 +121,7 @@ def _round_decimal(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     if function == "truncate":
         whole = t.decimal(max(precision - scale, 1), 0)
         function = "trunc"
-    return Typed(f"CAST({function}({value.sql}) AS {t.duckdb_name(whole)})", whole)
+    return Typed(f"CAST({function}({value.sql}) AS {types.duckdb_name(whole)})", whole)
 
 
 _DECIMALS = {
@@ -159,7 +133,7 @@ _MAX_TENS = -18
 """Digits to round to that Trino has a power of ten for."""
 
 
-def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+def _round_integer(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     """To tens, hundreds, … for a negative number of digits, half away from zero."""
     value, digits = args
     if not isinstance(digits.constant, int):
@@ -178,7 +152,7 @@ def _round_integer(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     return Typed(f"CAST({rounded} AS {c.type_name(value.type)})", value.type)
 
 
-def _round_to_some(c: CallCompiler, value: Typed, digits: Typed) -> Typed:
+def _round_to_some(c: DuckDBCompiler, value: Typed, digits: Typed) -> Typed:
     """The same to a number of digits that is known of each row alone."""
     wide, count = f"CAST({value.sql} AS HUGEINT)", f"least(greatest(-{digits.sql}, 0), 18)"
     unit = f"CAST('1' || repeat('0', {count}) AS HUGEINT)"
@@ -201,7 +175,7 @@ def _cut(value: Typed, digits: int) -> Typed:
     return Typed(scaled(sql, value.type), value.type)
 
 
-def _round_to_digits(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Typed:
+def _round_to_digits(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Typed:
     value, digits = args
     if node.name == "truncate" and isinstance(digits.constant, int):
         return _cut(value, digits.constant)
@@ -210,17 +184,17 @@ def _round_to_digits(c: CallCompiler, node: ast.Call, args: list[Typed]) -> Type
     precision, scale = value.type.params
     kind = t.decimal(precision + 1, scale)
     if digits.constant >= scale:
-        return Typed(f"CAST({value.sql} AS {t.duckdb_name(kind)})", kind)
+        return Typed(f"CAST({value.sql} AS {types.duckdb_name(kind)})", kind)
     if digits.constant < 0:
         unit = 10 ** min(scale - digits.constant, 38)
         whole = unscaled(value)
         half = f"CASE WHEN {value.sql} < 0 THEN -{unit // 2} ELSE {unit // 2} END"
         return Typed(scaled(f"(({whole} + {half}) // {unit} * {unit})", kind), kind)
-    return Typed(f"CAST(round({value.sql}, {digits.constant}) AS {t.duckdb_name(kind)})", kind)
+    return Typed(f"CAST(round({value.sql}, {digits.constant}) AS {types.duckdb_name(kind)})", kind)
 
 
 @special("to_base")
-def _to_base(c: CallCompiler, node: ast.Call) -> Typed:
+def _to_base(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, base = c.args(node, 2)
     number, radix = (exact(c.as_type(node, one, t.BIGINT)) for one in (value, base))
     sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"

@@ -6,29 +6,19 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
 from queryrun.sql.compile.iso_moments import read_iso
-from queryrun.sql.compile.typed import Typed, exact
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import exact
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
 # --- strings --------------------------------------------------------------------------------
 
 
-@special("concat")
-def _concat(c: CallCompiler, node: ast.Call) -> Typed:
-    values = c.args(node, 2, 127)
-    arrays = [value.type for value in values if value.type.name == "array"]
-    if arrays and len(values) > 2:  # only of two could NULL be an item as well
-        values = [c.cast_to(v, arrays[0]) if v.type == t.UNKNOWN else v for v in values]
-    found = values[0]
-    for value in values[1:]:
-        found = c.operate("||", found, value, node.at)
-    return found
-
-
 @special("concat_ws")
-def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
+def _concat_ws(c: DuckDBCompiler, node: ast.Call) -> Typed:
     values = [c.as_type(node, value, t.VARCHAR).sql for value in c.args(node, 2, 127)]
     return Typed(f"concat_ws({', '.join(values)})", t.VARCHAR)
 
@@ -39,7 +29,7 @@ _FAR = 2**31 - 1
 
 
 @special("substring", "substr")
-def _substring(c: CallCompiler, node: ast.Call) -> Typed:
+def _substring(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Counts from the end for a negative start; empty for a start outside of the string."""
     args = c.args(node, 2, 3)
     if args[0].type == t.VARBINARY:
@@ -68,7 +58,7 @@ def _substring(c: CallCompiler, node: ast.Call) -> Typed:
     )
 
 
-def _part_of_bytes(c: CallCompiler, node: ast.Call, args: Sequence[Typed]) -> Typed:
+def _part_of_bytes(c: DuckDBCompiler, node: ast.Call, args: Sequence[Typed]) -> Typed:
     """The same of bytes: through their hexadecimal digits, which come in pairs."""
     begin, count = c.as_type(node, args[1], t.BIGINT), Typed(str(_FAR), t.BIGINT)
     if len(args) == 3:
@@ -89,19 +79,8 @@ def _part_of_bytes(c: CallCompiler, node: ast.Call, args: Sequence[Typed]) -> Ty
     return c.once_each([args[0], begin, count], part)
 
 
-@special("replace")
-def _replace(c: CallCompiler, node: ast.Call) -> Typed:
-    args = c.args(node, 2, 3)
-    if len(args) == 2:
-        return c.plain(node, args)
-    if args[1].constant == "":
-        c.refuse("replace of an empty string", node.at)
-    values = [c.as_type(node, value, t.VARCHAR).sql for value in args]
-    return Typed(f"replace({', '.join(values)})", t.VARCHAR)
-
-
 @special("codepoint")
-def _codepoint(c: CallCompiler, node: ast.Call) -> Typed:
+def _codepoint(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Takes a varchar(1) and nothing longer."""
     (value,) = c.args(node, 1)
     arg = node.args[0]
@@ -112,7 +91,7 @@ def _codepoint(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("from_iso8601_date")
-def _from_iso8601_date(c: CallCompiler, node: ast.Call) -> Typed:
+def _from_iso8601_date(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     value = c.as_type(node, value, t.VARCHAR)
     if not isinstance(value.constant, str):
@@ -129,7 +108,7 @@ _FORMS = frozenset(["NFC", "NFD", "NFKC", "NFKD"])
 
 
 @special("split_part")
-def _split_part(c: CallCompiler, node: ast.Call) -> Typed:
+def _split_part(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """NULL beyond the last part."""
     string, delimiter, index = c.args(node, 3)
     if isinstance(index.constant, int) and index.constant <= 0:
@@ -144,7 +123,7 @@ def _split_part(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("normalize")
-def _normalize(c: CallCompiler, node: ast.Call) -> Typed:
+def _normalize(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     string = c.as_type(node, args[0], t.VARCHAR).sql
     form = args[1].constant if len(args) == 2 else "NFC"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from queryrun.sql.compile import moments
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special
-from queryrun.sql.compile.typed import Typed, cast, exact, picos
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.zones import _NO_ZONE_KEY, _zone_at, zone_argument
 from queryrun.sql.duckdb import casts, casts_time, clocks, fine, formats, intervals
-from queryrun.sql.duckdb.cast_checks import CastSite
 from queryrun.sql.duckdb.casts_time import local
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import cast, exact, picos
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
@@ -30,7 +34,7 @@ _LETTERS = re.compile(r"%-?.")
 _BY_THE_CLOCK = {"millisecond", "second", "minute", "hour"}
 
 
-def _moment(c: CallCompiler, node: ast.Call, value: Typed) -> Typed:
+def _moment(c: DuckDBCompiler, node: ast.Call, value: Typed) -> Typed:
     if not t.is_moment(value.type):
         c.wrong_arguments(node, [value])
     return value
@@ -49,7 +53,7 @@ def _millis(value: Typed) -> Typed:
     return casts_time.to_precision(value, t.timestamp(_MILLISECONDS))
 
 
-def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
+def _unit(c: DuckDBCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
     unit = c.constant_text(node, value, "a unit").lower()
     if unit not in _STEPS:
         c.invalid(f"'{unit}' is not a valid unit", node.at)
@@ -58,18 +62,18 @@ def _unit(c: CallCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
     return unit
 
 
-def _time_unit(c: CallCompiler, node: ast.Call, value: Typed) -> str:
+def _time_unit(c: DuckDBCompiler, node: ast.Call, value: Typed) -> str:
     unit = c.constant_text(node, value, "a unit").lower()
-    if unit not in clocks.UNITS:
+    if unit not in moments.UNITS:
         c.invalid(f"'{unit}' is not a valid TIME field", node.at)
     return unit
 
 
 def _time_plus(
-    c: CallCompiler, node: ast.Call, written: Typed, count: Typed, value: Typed
+    c: DuckDBCompiler, node: ast.Call, written: Typed, count: Typed, value: Typed
 ) -> Typed:
     """Around midnight, and cut to the digits that the value has."""
-    size = clocks.UNITS[_time_unit(c, node, written)]
+    size = moments.UNITS[_time_unit(c, node, written)]
     if value.type.name == t.TIMETZ or t.is_fine(value.type):
         return _fine_time_plus(c, node, size, count, value)
     number = f"CAST({c.as_type(node, count, t.BIGINT).sql} AS HUGEINT)"
@@ -81,11 +85,13 @@ def _time_plus(
 
 
 def _fine_time_plus(
-    c: CallCompiler, node: ast.Call, size: int, count: Typed, value: Typed
+    c: DuckDBCompiler, node: ast.Call, size: int, count: Typed, value: Typed
 ) -> Typed:
     number = f"CAST({c.as_type(node, count, t.BIGINT).sql} AS HUGEINT)"
-    moved = f"({value.sql} + {number} % {fine.DAY} * {size * 10**6} % {fine.DAY} + {fine.DAY})"
-    whole = Typed(f"CAST({moved} % {fine.DAY} AS BIGINT)", value.type)
+    moved = (
+        f"({value.sql} + {number} % {moments.DAY} * {size * 10**6} % {moments.DAY} + {moments.DAY})"
+    )
+    whole = Typed(f"CAST({moved} % {moments.DAY} AS BIGINT)", value.type)
     return fine.rounded(whole, value.type.params[0])
 
 
@@ -95,11 +101,11 @@ _MILLISECONDS = 3
 
 
 @special("current_timestamp", "now", "localtimestamp", "localtime", "current_time")
-def _now(c: CallCompiler, node: ast.Call) -> Typed:
+def _now(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """With so many digits of a second; three unless told."""
     args = c.args(node, 0, 0 if node.name == "now" else 1) if node.args else []
     digits = args[0].constant if args else 3
-    if not isinstance(digits, int) or digits > casts_time.MAX_DIGITS:
+    if not isinstance(digits, int) or digits > moments.MAX_DIGITS:
         c.refuse(f"{node.name} with such a precision", node.at)
     unit = 10 ** (6 - min(digits, 6))
     moment = "now()" if unit == 1 else f"make_timestamptz(epoch_us(now()) // {unit} * {unit})"
@@ -116,7 +122,7 @@ def _now(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special(*_FIELDS)
-def _field(c: CallCompiler, node: ast.Call) -> Typed:
+def _field(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     is_of_months = value.type == t.MONTHS and node.name in {"year", "month"}
     if (value.type == t.DAYS and node.name in intervals.FIELDS) or is_of_months:
@@ -132,10 +138,10 @@ def _field(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("date_trunc")
-def _date_trunc(c: CallCompiler, node: ast.Call) -> Typed:
+def _date_trunc(c: DuckDBCompiler, node: ast.Call) -> Typed:
     written, value = c.args(node, 2)
     if value.type.name in _CLOCKS:
-        return _clock_trunc(value, clocks.UNITS[_time_unit(c, node, written)])
+        return _clock_trunc(value, moments.UNITS[_time_unit(c, node, written)])
     _moment(c, node, value)
     unit = _unit(c, node, written, value)
     if value.type == t.DATE:
@@ -166,7 +172,7 @@ def _clock_trunc(value: Typed, size: int) -> Typed:
 
 
 @special("date_add")
-def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
+def _date_add(c: DuckDBCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
     if value.type.name in _CLOCKS:
         return _time_plus(c, node, written, count, value)
@@ -189,11 +195,11 @@ def _date_add(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("date_diff")
-def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
+def _date_diff(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments; DuckDB's own date_diff counts borders instead."""
     written, first, last = c.args(node, 3)
     if first.type.name in _CLOCKS and last.type.name in _CLOCKS:
-        size = clocks.UNITS[_time_unit(c, node, written)]
+        size = moments.UNITS[_time_unit(c, node, written)]
         kind = t.common(first.type, last.type)
         if kind is not None and (kind.name == t.TIMETZ or t.is_fine(kind)):
             between = f"({picos(c.cast_to(last, kind))} - {picos(c.cast_to(first, kind))})"
@@ -212,7 +218,7 @@ def _date_diff(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("date", "last_day_of_month")
-def _day(c: CallCompiler, node: ast.Call) -> Typed:
+def _day(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name != t.TSTZ:
         return c.plain(node, [value])
@@ -221,7 +227,7 @@ def _day(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("date_format")
-def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
+def _date_format(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
@@ -231,7 +237,7 @@ def _date_format(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("date_parse")
-def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
+def _date_parse(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     pattern_text = c.constant_text(node, pattern, "a pattern")
     written = formats.mysql_format(pattern_text)
@@ -252,14 +258,14 @@ def _date_parse(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(parsed, t.timestamp(3))
 
 
-def _of_format(c: CallCompiler, given: str, shape: str) -> str:
+def _of_format(c: DuckDBCompiler, given: str, shape: str) -> str:
     """The text, if it has this shape: DuckDB reads past spaces, and a year of one digit."""
     wrong = c.failing("Invalid format")
     fits = f"regexp_full_match({given}, {text(shape)})"
     return f"(CASE WHEN {fits} THEN {given} WHEN {given} IS NOT NULL THEN {wrong} END)"
 
 
-def _with_pivot(c: CallCompiler, parsed: str) -> str:
+def _with_pivot(c: DuckDBCompiler, parsed: str) -> str:
     """Two digits are 1970 to 2069 for Trino, 1969 to 2068 for DuckDB."""
     moment = c.fresh("once_")
     later = f"CASE WHEN year({moment}) = 1969 THEN {moment} + INTERVAL 100 YEARS ELSE {moment} END"
@@ -267,7 +273,7 @@ def _with_pivot(c: CallCompiler, parsed: str) -> str:
 
 
 @special("format_datetime")
-def _format_datetime(c: CallCompiler, node: ast.Call) -> Typed:
+def _format_datetime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     if _moment(c, node, value).type == t.DATE:
         value = cast(value, t.timestamp(3))
@@ -297,7 +303,7 @@ _NUMBERS = {
 """What Joda prints of a moment `v` as a number, by its letter; years are of our era."""
 
 
-def _apart(c: CallCompiler, node: ast.Call, value: Typed, letters: str) -> str:
+def _apart(c: DuckDBCompiler, node: ast.Call, value: Typed, letters: str) -> str:
     """What `strftime` has no letter for."""
     letter, size, reading = letters[0], len(letters), _reading(value)
     if letter == "Z":
@@ -314,7 +320,7 @@ def _apart(c: CallCompiler, node: ast.Call, value: Typed, letters: str) -> str:
     return f"printf('%0{size}d', CAST({number} AS BIGINT))"
 
 
-def _zone_part(c: CallCompiler, value: Typed, letters: str) -> str:
+def _zone_part(c: DuckDBCompiler, value: Typed, letters: str) -> str:
     """`Z` is +0100, `ZZ` is +01:00, `ZZZ` the zone's name."""
     if len(letters) > 2:
         return text(value.type.zone or c.zone)
@@ -323,7 +329,7 @@ def _zone_part(c: CallCompiler, value: Typed, letters: str) -> str:
 
 
 @special("parse_datetime")
-def _parse_datetime(c: CallCompiler, node: ast.Call) -> Typed:
+def _parse_datetime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
     parsed = f"strptime({c.as_type(node, value, t.VARCHAR).sql}, {text(written)})"
@@ -331,7 +337,7 @@ def _parse_datetime(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("from_unixtime_nanos")
-def _from_unixtime_nanos(c: CallCompiler, node: ast.Call) -> Typed:
+def _from_unixtime_nanos(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name == "decimal" and value.type.params[1]:
         value = casts.explicit(value, t.decimal(38, 0), None, CastSite())
@@ -341,7 +347,7 @@ def _from_unixtime_nanos(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("to_unixtime")
-def _to_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
+def _to_unixtime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if t.is_moment(value.type) and t.is_fine(value.type):
         return Typed(f"(CAST({value.sql} AS DOUBLE) / 1e12)", t.DOUBLE)
@@ -349,7 +355,7 @@ def _to_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("from_unixtime")
-def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
+def _from_unixtime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 3)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
     zone = ""
@@ -366,51 +372,15 @@ def _from_unixtime(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(sql, t.timestamp_tz(3, zone))
 
 
-def _zone_of_offset(c: CallCompiler, node: ast.Call, hours: Typed, minutes: Typed) -> str:
+def _zone_of_offset(c: DuckDBCompiler, node: ast.Call, hours: Typed, minutes: Typed) -> str:
     """The zone that is so far from UTC."""
     if not isinstance(hours.constant, int) or not isinstance(minutes.constant, int):
         c.refuse(f"{node.name}: an offset that is no literal", node.at)
     return _zone_at(c, node, hours.constant * 60 + minutes.constant)
 
 
-def _zone_at(c: CallCompiler, node: ast.Call, minutes: int) -> str:
-    """The name of the zone that is so far from UTC."""
-    if abs(minutes) > _MAX_OFFSET_MINUTES:
-        c.invalid(f"Invalid offset minutes {minutes}", node.at)
-    return fine.offset_name(minutes) if minutes else "UTC"
-
-
-_MAX_OFFSET_MINUTES = 14 * 60
-_NO_ZONE, _NO_ZONE_KEY = "'{}' is not a valid time zone", "Time zone not supported: {}"
-
-
-def zone_argument(c: CallCompiler, node: ast.Call, value: Typed, wrong: str = _NO_ZONE) -> str:
-    """The zone that a call's argument names; an offset as `+05:30`. `wrong`: what is said of a text
-    that is no zone, which Trino's functions say differently."""
-    if value.type == t.DAYS:
-        return _zone_of_interval(c, node)
-    written = c.constant_text(node, value, "a time zone")
-    if not casts_time.zone_exists(written):
-        c.invalid(wrong.format(written), node.at)
-    return casts_time.zone_name(written)
-
-
-def _zone_of_interval(c: CallCompiler, node: ast.Call) -> str:
-    """The offset of `AT TIME ZONE INTERVAL '10' HOUR`, written out."""
-    written = node.args[-1]
-    negative = isinstance(written, ast.Unary) and written.op == "-"
-    if isinstance(written, ast.Unary):
-        written = written.operand
-    minutes = None
-    if isinstance(written, ast.IntervalLiteral):
-        minutes = intervals.literal_minutes(written)
-    if minutes is None:
-        c.refuse(f"{node.name}: an interval that is no literal of hours and minutes", node.at)
-    return _zone_at(c, node, -minutes if negative else minutes)
-
-
 @special("at_timezone")
-def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
+def _at_timezone(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
     if value.type.name in _CLOCKS:
         return _clock_at(c, value, zone_argument(c, node, zone))
@@ -423,16 +393,16 @@ def _at_timezone(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(value.sql, kind)
 
 
-def _clock_at(c: CallCompiler, value: Typed, zone: str) -> Typed:
+def _clock_at(c: DuckDBCompiler, value: Typed, zone: str) -> Typed:
     """A time in another zone; a named one counts as it is now."""
     if value.type.name == "time":
         value = fine.zoned(value, c.zone)
-    shift = fine.offset_name(fine.offset_minutes(zone))
+    shift = moments.offset_name(moments.offset_minutes(zone))
     return Typed(value.sql, t.time_tz(value.type.params[0], shift))
 
 
 @special("with_timezone")
-def _with_timezone(c: CallCompiler, node: ast.Call) -> Typed:
+def _with_timezone(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
     if value.type.name not in {"timestamp", "date"}:
         c.wrong_arguments(node, [value, zone])
@@ -441,7 +411,7 @@ def _with_timezone(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("timezone")
-def _timezone(c: CallCompiler, node: ast.Call) -> Typed:
+def _timezone(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """The zone that a value has, which is known before it is."""
     (value,) = c.args(node, 1)
     if value.type.name not in {t.TSTZ, t.TIMETZ}:
@@ -453,13 +423,13 @@ def _timezone(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("current_timezone")
-def _current_timezone(c: CallCompiler, node: ast.Call) -> Typed:
+def _current_timezone(c: DuckDBCompiler, node: ast.Call) -> Typed:
     c.args(node, 0, 0)
     return Typed(text(c.zone), t.VARCHAR)
 
 
 @special("to_iso8601")
-def _to_iso8601(c: CallCompiler, node: ast.Call) -> Typed:
+def _to_iso8601(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type == t.DATE:
         return c.plain(node, [value])
@@ -478,7 +448,7 @@ def _to_iso8601(c: CallCompiler, node: ast.Call) -> Typed:
     return Typed(f"({printed})", t.VARCHAR)
 
 
-def _offset(c: CallCompiler, value: Typed) -> str:
+def _offset(c: DuckDBCompiler, value: Typed) -> str:
     """`Z`, or how far the zone of a moment is from UTC then."""
     zone = value.type.zone or c.zone
     if zone in {"UTC", "+00:00"}:

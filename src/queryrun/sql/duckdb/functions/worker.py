@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+from queryrun.sql.compile import moments
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler, special, type_name
+from queryrun.sql.compile.shared_functions import type_name
 from queryrun.sql.compile.signatures import read_signatures
-from queryrun.sql.compile.typed import Typed, cast, exact
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb import fine
 from queryrun.sql.duckdb.casts_time import local
+from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.functions.plain import PLAIN
+from queryrun.sql.duckdb.functions.table import special
+from queryrun.sql.duckdb.values import cast, exact
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import text
 
@@ -101,7 +105,7 @@ _BITS = {"tinyint": 8, "smallint": 16, "integer": 32, "bigint": 64}
 
 
 @special("bitwise_left_shift", "bitwise_right_shift", "bitwise_right_shift_arithmetic")
-def _shift(c: CallCompiler, node: ast.Call) -> Typed:
+def _shift(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """In the width of the first argument; a bigint is shifted by the last six bits of the second."""
     value, by = c.args(node, 2)
     if not t.is_integer(value.type):
@@ -136,7 +140,7 @@ def _shifted(name: str, value: str, by: str, bits: int) -> str:
 
 
 @special("combinations")
-def _combinations(c: CallCompiler, node: ast.Call) -> Typed:
+def _combinations(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """The worker knows which positions; the values stay what they are."""
     values, size = c.args(node, 2)
     if values.type.name != "array":
@@ -161,7 +165,7 @@ _VECTORS = {
 
 
 @special("repeat")
-def _repeat(c: CallCompiler, node: ast.Call) -> Typed:
+def _repeat(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, count = c.args(node, 2)
     if count.type == t.BIGINT:
         count = Typed(f"CAST({count.sql} AS INTEGER)", t.INTEGER)
@@ -169,7 +173,7 @@ def _repeat(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("concat_ws")
-def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
+def _concat_ws(c: DuckDBCompiler, node: ast.Call) -> Typed:
     values = c.args(node, 2, 127)
     if len(values) == 2 and values[1].type.name == "array":
         joined = c.as_type(node, values[1], t.array(t.VARCHAR)).sql
@@ -181,7 +185,7 @@ def _concat_ws(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("map_concat")
-def _map_concat(c: CallCompiler, node: ast.Call) -> Typed:
+def _map_concat(c: DuckDBCompiler, node: ast.Call) -> Typed:
     maps = c.args(node, 2, 127)
     kind = c.unified(maps, node.at, "map_concat")
     if kind.name != "map":
@@ -192,7 +196,7 @@ def _map_concat(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("array_histogram")
-def _array_histogram(c: CallCompiler, node: ast.Call) -> Typed:
+def _array_histogram(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name != "array":
         c.wrong_arguments(node, [value])
@@ -210,7 +214,7 @@ def _array_histogram(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special(*_VECTORS)
-def _vectors(c: CallCompiler, node: ast.Call) -> Typed:
+def _vectors(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Of equally long arrays of doubles. A NULL in one counts as zero, but makes a cosine NULL."""
     args = c.args(node, 2)
     if any(arg.type.name == "map" for arg in args):
@@ -248,13 +252,13 @@ def _vectors(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("array_sort")
-def _array_sort(c: CallCompiler, node: ast.Call) -> Typed:
+def _array_sort(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if len(node.args) == 2:
         return _sorted_by(c, node)
     return c.plain(node, c.args(node, 1))
 
 
-def _sorted_by(c: CallCompiler, node: ast.Call) -> Typed:
+def _sorted_by(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Each item's position is the number of those before it; equal ones keep their order."""
     value = c.expr(node.args[0])
     if value.type.name != "array":
@@ -284,7 +288,7 @@ def _sorted_by(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("map_zip_with")
-def _map_zip_with(c: CallCompiler, node: ast.Call) -> Typed:
+def _map_zip_with(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if len(node.args) != 3:
         c.wrong_arguments(node, [])
     maps = [c.expr(arg) for arg in node.args[:2]]
@@ -308,14 +312,14 @@ def _map_zip_with(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("timezone_hour", "timezone_minute")
-def _offset(c: CallCompiler, node: ast.Call) -> Typed:
+def _offset(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if value.type.name not in {t.TSTZ, t.TIMETZ}:
         c.wrong_arguments(node, [value])
 
     def parts(value: Typed) -> Typed:
         if value.type.name == t.TIMETZ:
-            shift = fine.offset_minutes(value.type.zone)
+            shift = moments.offset_minutes(value.type.zone)
             minutes = f"(CASE WHEN {value.sql} IS NOT NULL THEN CAST({shift} AS BIGINT) END)"
         else:
             whole = fine.coarse(value)
@@ -327,11 +331,11 @@ def _offset(c: CallCompiler, node: ast.Call) -> Typed:
 
 
 @special("typeof")
-def _typeof(c: CallCompiler, node: ast.Call) -> Typed:
+def _typeof(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return Typed(text(type_name(c, node)), t.VARCHAR)
 
 
 @special("version")
-def _version(c: CallCompiler, node: ast.Call) -> Typed:
+def _version(c: DuckDBCompiler, node: ast.Call) -> Typed:
     c.args(node, 0, 0)
     return Typed("'476'", t.VARCHAR)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler
 from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb.calls import DuckDBCalls
 from queryrun.sql.duckdb.patterns.expressions import (
     Input,
     Labels,
@@ -28,7 +28,7 @@ class Conditions(PatternExpressions):
     """Conditions of DEFINE. `locals`: SQL of those that a row decides alone, with a `{window}`;
     `texts`: SQL of the values that the others look at, as text."""
 
-    def __init__(self, c: CallCompiler, rows: Input, labels: Labels) -> None:
+    def __init__(self, c: DuckDBCalls, rows: Input, labels: Labels) -> None:
         super().__init__(c, rows, labels)
         self.locals: list[str] = []
         self.texts: list[str] = []

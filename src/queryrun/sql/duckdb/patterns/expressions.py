@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import CallCompiler
 from queryrun.sql.compile.given import Given
 from queryrun.sql.compile.scope import Column, Scope, did_you_mean
 from queryrun.sql.compile.typed import Typed
+from queryrun.sql.duckdb.calls import DuckDBCalls
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.records import patterns as ap
 
@@ -62,7 +62,7 @@ class Input:
         column = self.columns[number]
         return column.heading, column.type, f"(rows[o.i + 1]).x{number}"
 
-    def index(self, c: CallCompiler, node: ast.Name) -> int:
+    def index(self, c: DuckDBCalls, node: ast.Name) -> int:
         """Which column a name means."""
         key = node.parts[0].key
         found = [n for n, column in enumerate(self.columns) if column.key == key]
@@ -102,7 +102,7 @@ class Target:
 class PatternExpressions:
     """What DEFINE and MEASURES have in common: finds what looks at rows."""
 
-    def __init__(self, c: CallCompiler, rows: Input, labels: Labels) -> None:
+    def __init__(self, c: DuckDBCalls, rows: Input, labels: Labels) -> None:
         self._c, self._rows, self._labels = c, rows, labels
         self._params: set[str] = set()
         """The parameters of the lambdas around."""
@@ -385,7 +385,7 @@ def _without_labels(node: Any, labels: Labels) -> Any:
 class Measures(PatternExpressions):
     """Expressions of MEASURES. `o` is what the worker found for a row, `rows` its partition's."""
 
-    def __init__(self, c: CallCompiler, rows: Input, labels: Labels, is_one: bool) -> None:
+    def __init__(self, c: DuckDBCalls, rows: Input, labels: Labels, is_one: bool) -> None:
         super().__init__(c, rows, labels)
         self._is_one = is_one
         self._rows_of: list[dict[str, Any]] = []

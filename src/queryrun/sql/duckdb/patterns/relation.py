@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from queryrun.sql.compile.calls import CallCompiler
 from queryrun.sql.compile.scope import Column, Output, Scope
+from queryrun.sql.duckdb.calls import DuckDBCalls
 from queryrun.sql.duckdb.patterns import program as pattern_program
 from queryrun.sql.duckdb.patterns.conditions import Conditions
 from queryrun.sql.duckdb.patterns.expressions import Input, Labels, Measures
@@ -22,7 +22,7 @@ from queryrun.sql.trino.records import patterns as ap
 Made = tuple[str, list[Output]]
 
 
-def compiled(c: CallCompiler, node: ap.Matched, source: str, columns: Sequence[Column]) -> Made:
+def compiled(c: DuckDBCalls, node: ap.Matched, source: str, columns: Sequence[Column]) -> Made:
     """The query that stands for the relation, its columns called `c1`, `c2`, …, and what they are.
 
     `source` and `columns`: the relation that is searched, as a FROM clause has it.
@@ -69,7 +69,7 @@ def compiled(c: CallCompiler, node: ap.Matched, source: str, columns: Sequence[C
 
 
 def _partitions(
-    c: CallCompiler, node: ap.Matched, rows: Input, source: str, columns: Sequence[Column],
+    c: DuckDBCalls, node: ap.Matched, rows: Input, source: str, columns: Sequence[Column],
     keys: Sequence[int], conditions: Conditions,
 ) -> str:  # fmt: skip
     """One row per partition: its keys, its rows in their order, and lists for the search."""
@@ -103,7 +103,7 @@ def _listed(parts: Sequence[str], prefix: str) -> str:
 # --- what Trino checks ----------------------------------------------------------------------
 
 
-def _labels(c: CallCompiler, node: ap.Matched) -> Labels:
+def _labels(c: DuckDBCalls, node: ap.Matched) -> Labels:
     parts = pattern_program.parts_of(node.pattern)
     names = list(dict.fromkeys(part.label for part in parts if isinstance(part, ap.Variable)))
     if node.rows == "unmatched":
@@ -137,7 +137,7 @@ def _condition(node: ap.Matched, label: str) -> ap.Definition | None:
     return next((one for one in node.definitions if one.label == label), None)
 
 
-def _program(c: CallCompiler, node: ap.Matched, labels: Labels) -> list[list[str | int]]:
+def _program(c: DuckDBCalls, node: ap.Matched, labels: Labels) -> list[list[str | int]]:
     try:
         for part in pattern_program.parts_of(node.pattern):
             if isinstance(part, ap.Permutation) and len(part.parts) > 6:
@@ -147,7 +147,7 @@ def _program(c: CallCompiler, node: ap.Matched, labels: Labels) -> list[list[str
         c.refuse("So large a row pattern", node.pattern.at)
 
 
-def _skip_labels(c: CallCompiler, node: ap.Matched, labels: Labels) -> list[int]:
+def _skip_labels(c: DuckDBCalls, node: ap.Matched, labels: Labels) -> list[int]:
     if node.skip.where in {"past", "next"}:
         return []
     found = labels.numbers(node.skip.label)
@@ -157,7 +157,7 @@ def _skip_labels(c: CallCompiler, node: ap.Matched, labels: Labels) -> list[int]
     return found
 
 
-def _column(c: CallCompiler, rows: Input, node: ast.Expr) -> int:
+def _column(c: DuckDBCalls, rows: Input, node: ast.Expr) -> int:
     """Which column a key of PARTITION BY or ORDER BY is."""
     if not isinstance(node, ast.Name):
         c.mismatch("Expected column reference", node.at)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.calls import type_name
+from queryrun.sql.compile.shared_functions import type_name
 from queryrun.sql.compile.signatures import read_signatures
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.spark.binding import all_bound, bound

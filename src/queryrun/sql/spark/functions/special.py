@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.comparisons import orderable
+from queryrun.sql.compile.pattern_texts import group_may_be_absent, may_match_nothing
+from queryrun.sql.compile.shared_functions import plain_texts
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.duckdb.comparisons import orderable
-from queryrun.sql.duckdb.formats import group_may_be_absent, may_match_nothing
-from queryrun.sql.duckdb.functions.nested import plain_texts
 from queryrun.sql.spark import formats
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.casts import rounded_double
 from queryrun.sql.spark.comparisons import ordered
 from queryrun.sql.spark.compiler import SparkCompiler
-from queryrun.sql.spark.functions.table import share, special
+from queryrun.sql.spark.functions.table import special
 from queryrun.sql.spark.types import spark_name, text
 from queryrun.sql.trino.records import ast
-
-share("if", "coalesce", "nullif", "mod", "concat", "replace", "cardinality")
 
 
 @special("array_join")

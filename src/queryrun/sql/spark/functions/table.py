@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from queryrun.sql.compile.calls import SPECIAL as SHARED
-from queryrun.sql.compile.calls import Functions, Handler
+from queryrun.sql.compile.functions import Functions, Handler
+from queryrun.sql.compile.shared_functions import SHARED
 from queryrun.sql.spark.functions.plain import PLAIN
 
-SPECIAL: dict[str, Handler] = {}
+SPECIAL: dict[str, Handler] = dict(SHARED)
 AGGREGATES: dict[str, Handler] = {}
 WINDOWS: dict[str, Handler] = {}
 SPARK = Functions(PLAIN, SPECIAL, AGGREGATES, WINDOWS)
@@ -27,11 +27,6 @@ def aggregate(*names: str) -> Callable[[Handler], Handler]:
 def window(*names: str) -> Callable[[Handler], Handler]:
     """Register a function that needs OVER."""
     return _register(WINDOWS, names)
-
-
-def share(*names: str) -> None:
-    """Take over functions that are made of others, whatever the engine."""
-    SPECIAL.update({name: SHARED[name] for name in names})
 
 
 def _register(table: dict[str, Handler], names: tuple[str, ...]) -> Callable[[Handler], Handler]:

@@ -6,12 +6,11 @@ import re
 from dataclasses import replace
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.iso_moments import read_iso
+from queryrun.sql.compile.moments import UNITS, Written, offset_minutes, offset_name
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.duckdb.cast_checks import CastSite
-from queryrun.sql.duckdb.clocks import UNITS
-from queryrun.sql.duckdb.fine import Written, offset_minutes, offset_name
-from queryrun.sql.duckdb.functions.time import zone_argument
+from queryrun.sql.compile.zones import zone_argument
 from queryrun.sql.spark import casts, clocks, fine, formats, intervals, moments
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.compiler import SparkCompiler
