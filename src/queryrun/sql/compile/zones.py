@@ -9,18 +9,19 @@ from queryrun.sql.compile.typed import Typed
 from queryrun.sql.trino.records import ast
 
 
-def _zone_at(c: StatementCompiler, node: ast.Call, minutes: int) -> str:
+_MAX_MINUTES = 14 * 60
+NO_ZONE, NO_ZONE_KEY = "'{}' is not a valid time zone", "Time zone not supported: {}"
+"""What is said of a zone that there is not."""
+
+
+def zone_at(c: StatementCompiler, node: ast.Call, minutes: int) -> str:
     """The name of the zone that is so far from UTC."""
-    if abs(minutes) > _MAX_OFFSET_MINUTES:
+    if abs(minutes) > _MAX_MINUTES:
         c.invalid(f"Invalid offset minutes {minutes}", node.at)
     return moments.offset_name(minutes) if minutes else "UTC"
 
 
-_MAX_OFFSET_MINUTES = 14 * 60
-_NO_ZONE, _NO_ZONE_KEY = "'{}' is not a valid time zone", "Time zone not supported: {}"
-
-
-def zone_argument(c: StatementCompiler, node: ast.Call, value: Typed, wrong: str = _NO_ZONE) -> str:
+def zone_argument(c: StatementCompiler, node: ast.Call, value: Typed, wrong: str = NO_ZONE) -> str:
     """The zone that a call's argument names; an offset as `+05:30`. `wrong`: what is said of a text
     that is no zone, which Trino's functions say differently."""
     if value.type == t.DAYS:
@@ -42,4 +43,4 @@ def _zone_of_interval(c: StatementCompiler, node: ast.Call) -> str:
         minutes = interval_texts.literal_minutes(written)
     if minutes is None:
         c.refuse(f"{node.name}: an interval that is no literal of hours and minutes", node.at)
-    return _zone_at(c, node, -minutes if negative else minutes)
+    return zone_at(c, node, -minutes if negative else minutes)

@@ -9,7 +9,7 @@ from queryrun.sql.compile import moments
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.compile.zones import _NO_ZONE_KEY, _zone_at, zone_argument
+from queryrun.sql.compile.zones import NO_ZONE_KEY, zone_at, zone_argument
 from queryrun.sql.duckdb import casts, casts_time, clocks, fine, formats, intervals
 from queryrun.sql.duckdb.casts_time import local
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
@@ -360,7 +360,7 @@ def _from_unixtime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
     zone = ""
     if len(args) == 2:
-        zone = zone_argument(c, node, args[1], _NO_ZONE_KEY)
+        zone = zone_argument(c, node, args[1], NO_ZONE_KEY)
     elif len(args) == 3:
         zone = _zone_of_offset(c, node, *args[1:])
     overflow = c.failing("Millis overflow")
@@ -376,7 +376,7 @@ def _zone_of_offset(c: DuckDBCompiler, node: ast.Call, hours: Typed, minutes: Ty
     """The zone that is so far from UTC."""
     if not isinstance(hours.constant, int) or not isinstance(minutes.constant, int):
         c.refuse(f"{node.name}: an offset that is no literal", node.at)
-    return _zone_at(c, node, hours.constant * 60 + minutes.constant)
+    return zone_at(c, node, hours.constant * 60 + minutes.constant)
 
 
 @special("at_timezone")
