@@ -8,7 +8,6 @@ from queryrun.sql.compile.statement import StatementCompiler
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.trino.records import ast
 
-
 _MAX_MINUTES = 14 * 60
 NO_ZONE, NO_ZONE_KEY = "'{}' is not a valid time zone", "Time zone not supported: {}"
 """What is said of a zone that there is not."""

@@ -9,7 +9,7 @@ from queryrun.sql.compile import moments
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.compile.zones import NO_ZONE_KEY, zone_at, zone_argument
+from queryrun.sql.compile.zones import NO_ZONE_KEY, zone_argument, zone_at
 from queryrun.sql.duckdb import casts, casts_time, clocks, fine, formats, intervals
 from queryrun.sql.duckdb.casts_time import local
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
