@@ -14,8 +14,8 @@ from queryrun.engines.trino.remote import TrinoRemote
 from tests.cluster.namespace import HERE, Bridge, tcp
 from tests.cluster.nodes import Cluster
 from tests.e2e.conftest import Server
-from tests.patient_remote import PatientRemote
 from tests.ports import free_port
+from tests.retrying_remote import RetryingRemote
 from tests.trino_server import TrinoServer
 from tests.trino_server import trino_server as trino_server  # a fixture
 
@@ -143,7 +143,7 @@ def test_orphaned_work_is_stopped_and_that_of_other_services_is_not(
     start_query(trino_server, f"queryrun-{finished}-1")
     until(lambda: not queries_of(trino_server, finished), "the orphan to be stopped")
     assert queries_of(trino_server, unknown)
-    PatientRemote(TrinoRemote()).stop(trino_server.endpoint(), f"queryrun-{unknown}-1")
+    RetryingRemote(TrinoRemote()).stop(trino_server.endpoint(), f"queryrun-{unknown}-1")
 
 
 def start_query(server: TrinoServer, name: str) -> None:

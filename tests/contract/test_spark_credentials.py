@@ -25,13 +25,13 @@ from queryrun.errors import FailureCode, RunFailed
 from tests import spark_server
 from tests.contract.relayed import relayed_session
 from tests.contract.served import Served, served
-from tests.patient_remote import PatientRemote
+from tests.retrying_remote import RetryingRemote
 from tests.spark_server import SparkServer
 from tests.tls import Authority, Wire, server_context, wire_to
 
 pytestmark = [pytest.mark.xdist_group("spark_server"), pytest.mark.timeout(300)]
 
-SPARK = PatientRemote(SparkRemote())
+SPARK = RetryingRemote(SparkRemote())
 ENDLESS = "SELECT sum(hash(id)) AS n FROM range(0, 1000000000000, 1, 100000)"
 """Of small tasks: one server by itself cannot kill an executor that does not heed its interrupt."""
 NOT_ACCEPTED = "Spark does not accept the source's credentials"

@@ -28,12 +28,12 @@ from queryrun.sql.trino.markers import Value
 from tests.contract.engine import EngineContract, Statements
 from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
-from tests.patient_remote import PatientRemote
+from tests.retrying_remote import RetryingRemote
 from tests.spark_server import SparkServer, sql
 
 pytestmark = pytest.mark.xdist_group("spark_server")
 
-SPARK = PatientRemote(SparkRemote())
+SPARK = RetryingRemote(SparkRemote())
 SCHEMA = f"contract_{uuid.uuid4().hex[:8]}"
 STRANGER = f"{SCHEMA}_stranger"
 ENDLESS = (

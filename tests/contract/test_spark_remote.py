@@ -20,12 +20,12 @@ from queryrun.engines.spark.remote import SparkRemote
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.spark_worker import Order
-from tests.patient_remote import PatientRemote
+from tests.retrying_remote import RetryingRemote
 from tests.spark_server import SparkServer
 
 pytestmark = pytest.mark.xdist_group("spark_server")
 
-SPARK = PatientRemote(SparkRemote())
+SPARK = RetryingRemote(SparkRemote())
 ENDLESS = (
     "SELECT count(*) FROM range(10000000) a CROSS JOIN range(10000000) b WHERE a.id * b.id = 3"
 )

@@ -28,13 +28,13 @@ from queryrun.errors import FailureCode, RunFailed
 from tests import trino_process
 from tests.contract.relayed import relayed_session
 from tests.contract.served import Served, served
-from tests.patient_remote import PatientRemote
 from tests.ports import free_port
+from tests.retrying_remote import RetryingRemote
 from tests.tls import Authority, wire_to
 
 pytestmark = [pytest.mark.xdist_group("trino_server"), pytest.mark.timeout(300)]
 
-TRINO = PatientRemote(TrinoRemote())
+TRINO = RetryingRemote(TrinoRemote())
 USER = "queryrun"
 AUTHS = ("password", "token")
 ENDLESS = (

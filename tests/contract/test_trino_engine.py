@@ -30,13 +30,13 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
 from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
-from tests.patient_remote import PatientRemote
+from tests.retrying_remote import RetryingRemote
 from tests.trino_server import TrinoServer
 
 pytestmark = pytest.mark.timeout(300)
 """The server of the run may have to be started first."""
 
-TRINO = PatientRemote(TrinoRemote())
+TRINO = RetryingRemote(TrinoRemote())
 ENDLESS = "SELECT count(*) FROM tpch.sf10000.lineitem WHERE l_comment = 'nobody wrote this'"
 """Takes CPU for days and no memory: a join of large tables has the server busy with its heap."""
 MANY_ROWS = "SELECT l_orderkey, l_comment FROM tpch.sf100.lineitem"

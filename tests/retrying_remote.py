@@ -15,7 +15,7 @@ MAX_CALLS = 6
 endless statement on a machine that is busy with other tests."""
 
 
-class PatientRemote:
+class RetryingRemote:
     """See `engines.base.RemoteEngine`. Only an engine that stays silent fails the test."""
 
     def __init__(self, remote: RemoteEngine) -> None:
@@ -23,18 +23,18 @@ class PatientRemote:
 
     def stop(self, endpoint: RemoteEndpoint, name: str) -> None:
         """End the work of this name."""
-        _patiently(lambda: self._remote.stop(endpoint, name))
+        _with_retries(lambda: self._remote.stop(endpoint, name))
 
     def names(self, endpoint: RemoteEndpoint) -> list[str]:
         """The names of our work that it runs."""
-        return list(_patiently(lambda: self._remote.names(endpoint)))
+        return list(_with_retries(lambda: self._remote.names(endpoint)))
 
     def check(self, endpoint: RemoteEndpoint) -> None:
         """Return when it takes statements."""
-        _patiently(lambda: self._remote.check(endpoint))
+        _with_retries(lambda: self._remote.check(endpoint))
 
 
-def _patiently(call: Callable[[], T]) -> T:
+def _with_retries(call: Callable[[], T]) -> T:
     for _ in range(MAX_CALLS - 1):
         try:
             return call()
