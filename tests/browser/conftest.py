@@ -131,8 +131,8 @@ class Console:
         try:
             self.page.locator(".run .state", has_text=state).wait_for()
         except NotInTime as failed:
-            visible = self.page.locator("main").inner_text(timeout=1_000)
-            raise AssertionError(f"not {state} on the screen, which shows:\n{visible}") from failed
+            shown = self.page.locator("main").inner_text(timeout=1_000)
+            raise AssertionError(f"not {state} on the screen, which shows:\n{shown}") from failed
 
     def cell(self, row: int, column: int) -> str:
         """The text of a cell, as it is shown."""
