@@ -200,7 +200,7 @@ class ServerHarness:
             ],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 1
@@ -210,7 +210,7 @@ class ServerHarness:
         """Start a server that exits before it is ready. Returns its exit status."""
         command = [sys.executable, "-m", *program, "--home", str(self.made.home), "--port", "0"]
         environ = os.environ | QUICK
-        done = subprocess.run(command, capture_output=True, timeout=60, env=environ, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=120, env=environ, check=False)
         return done.returncode
 
     @contextmanager
