@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.translate import read
+from queryrun.sql.compile.reading import read
 from tests import trino_process
 from tests.differential.suite import cases
 
