@@ -82,6 +82,8 @@ class CallCompiler(Compiler):
     def _known_call(self, node: ast.Call) -> Typed:
         name, known = node.name, self.functions
         try:
+            if name in known.windows and node.over and node.order:
+                self.refuse("ORDER BY in a window function that is no aggregate", node.at)
             if name in known.aggregates or (name in known.windows and node.over):
                 return (known.aggregates.get(name) or known.windows[name])(self, node)
             if name in known.windows:

@@ -14,6 +14,7 @@ from queryrun.sql.compile.correlated import Resolved
 from queryrun.sql.compile.grouping import aggregates_in
 from queryrun.sql.compile.grouping_sets import distinct_sets
 from queryrun.sql.compile.joined import Joined, columns_of, numbered
+from queryrun.sql.compile.recursion import flaw_of, reads_itself
 from queryrun.sql.compile.relations import RelationCompiler
 from queryrun.sql.compile.scope import Column, CteEntry, Output, Scope, is_of, repeated
 from queryrun.sql.compile.typed import Typed
@@ -51,7 +52,9 @@ class QueryCompiler(CallCompiler, RelationCompiler):
 
     def _cte(self, cte: ast.Cte, scope: Scope, is_recursive: bool) -> str:
         sql_name = self.fresh("w")
-        if is_recursive and _names_table(cte.query.body, cte.name.key):
+        if is_recursive and (flaw := flaw_of(cte)):
+            self.mismatch(*flaw)
+        if is_recursive and reads_itself(cte):
             return self._recursive_cte(cte, scope, sql_name)
         sql, outputs = self.query(cte.query, scope)
         outputs = self._renamed(outputs, cte.columns, cte.at)
@@ -532,17 +535,3 @@ def _selected_columns(items: Sequence[ast.SelectItem]) -> set[tuple[str | None, 
             parts = item.expr.parts
             found.add((parts[-2].key if len(parts) > 1 else None, parts[-1].key))
     return found
-
-
-def _names_table(body: ast.Body, key: str) -> bool:
-    """Whether a recursive query names itself (in the second part of its UNION)."""
-    return isinstance(body, ast.SetOperation) and any(_reads(term, key) for term in body.terms)
-
-
-def _reads(node: object, key: str) -> bool:
-    if isinstance(node, ast.Table):
-        return len(node.parts) == 1 and node.parts[0].key == key
-    if isinstance(node, list | tuple):
-        return any(_reads(item, key) for item in node)
-    slots = getattr(node, "__slots__", ())
-    return any(_reads(getattr(node, slot), key) for slot in slots if slot != "at")

@@ -23,6 +23,7 @@ _MOMENTS: dict[str, Callable[[int], Type]] = {
     t.TIMETZ: t.time_tz,
 }
 
+_WITH_PARTS = {"array", "map", "row"}
 _NOT_BUILT = frozenset(
     ["hyperloglog", "p4hyperloglog", "qdigest", "tdigest", "setdigest", "geometry", "bingtile",
      "sphericalgeography", "kdbtree", "color", "objectid", "json2016", "jsonpath"]
@@ -40,14 +41,16 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
             message = f"{word} precision must be in range [0, {moments.MAX_DIGITS}]: {precision}"
             raise UnsupportedCastError(message, is_mismatch=True)
         return _MOMENTS[written.name](precision), None
-    if written.name in {"decimal", "numeric", "dec"}:
+    if written.name not in _WITH_PARTS and len(numbers) < len(written.arguments):
+        raise _unknown(written)
+    if written.name == "decimal":
         precision, scale = [*numbers, 38, 0][0], [*numbers, 0, 0][1]
         if not 0 < precision <= 38 or scale > precision:
             raise UnsupportedCastError(
                 f"decimal({precision},{scale}) is not a type", is_mismatch=True
             )
         return Type("decimal", (precision, scale)), None
-    if written.name in {"array", "map", "row"}:
+    if written.name in _WITH_PARTS:
         parts = [type_of(part)[0] for part in written.arguments if isinstance(part, TypeName)]
         return Type(written.name, parts=tuple(parts), names=tuple(written.fields)), None
     if written.name == "char":
@@ -56,9 +59,12 @@ def type_of(written: TypeName) -> tuple[Type, int | None]:
             message = f"CHAR length must be in range [0, {t.MAX_CHAR}], got {size}"
             raise UnsupportedCastError(message, is_mismatch=True)
         return t.char(size), None
-    if written.name in _SIMPLE:
-        length = numbers[0] if numbers and written.name == "varchar" else None
-        return _SIMPLE[written.name], length
+    if written.name in _SIMPLE and len(numbers) <= int(written.name == "varchar"):
+        return _SIMPLE[written.name], numbers[0] if numbers else None
     if written.name in _NOT_BUILT:
         raise UnsupportedCastError(f"Type {written.name}")
-    raise UnsupportedCastError(f"Unknown type: {written.name}", is_mismatch=True)
+    raise _unknown(written)
+
+
+def _unknown(written: TypeName) -> UnsupportedCastError:
+    return UnsupportedCastError(f"Unknown type: {written.name}", is_mismatch=True)

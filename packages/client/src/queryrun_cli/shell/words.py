@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 _KEYWORDS = """
-all alter and any as asc at between bigint boolean by case cast char columns constraint create
-cross cube current_catalog current_date current_path current_role current_schema current_time
-current_timestamp current_user date deallocate decimal delete desc describe distinct double drop
-else end escape except exists explain extract false fetch filter first following for from full
-functions group grouping having if in inner insert integer intersect interval into is join json
-json_array json_exists json_object json_query json_table json_value last lateral left like limit
-listagg localtime localtimestamp map natural next normalize not null nulls offset on only or
-order outer over partition preceding prepare range real recursive right rollup row rows select
-sets show skip smallint some table tables then ties time timestamp tinyint trim true try_cast
-uescape unbounded union unnest using uuid values varbinary varchar when where window with within
-zone
+all alter and any as asc at auto between bigint boolean by case cast char columns constraint
+create cross cube current_catalog current_date current_path current_role current_schema
+current_time current_timestamp current_user date deallocate decimal delete desc describe
+distinct double drop else end escape except exists explain extract false fetch filter first
+following for from full functions group grouping having if in inner insert integer intersect
+interval into is join json json_array json_exists json_object json_query json_table json_value
+last lateral left like limit listagg localtime localtimestamp map natural next normalize not
+null nulls offset on only or order outer over partition preceding prepare range real recursive
+right rollup row rows select sets show skip smallint some table tables then ties time timestamp
+tinyint trim true try_cast uescape unbounded union unnest using uuid values varbinary varchar
+when where window with within zone
 """
 _FUNCTIONS = """
 abs acos all_match any_match any_value approx_distinct approx_most_frequent approx_percentile

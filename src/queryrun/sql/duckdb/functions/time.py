@@ -220,6 +220,8 @@ def _date_diff(c: DuckDBCompiler, node: ast.Call) -> Typed:
 @special("date", "last_day_of_month")
 def _day(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
+    if node.name == "date" and value.type.name == "varchar":  # of a text it is the cast
+        return c.expr(ast.Cast(node.args[0], ast.TypeName("date", [], [], node.at), False, node.at))
     if value.type.name != t.TSTZ:
         return c.plain(node, [value])
     day = f"CAST({_reading(value)} AS DATE)"

@@ -287,6 +287,9 @@ class QueryParser(ExpressionParser):
         windows = {}
         while True:
             name = self.name()
+            if name.key in windows:
+                message = f"WINDOW name '{name.text}' specified more than once"
+                raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, name.at)
             self.expect_word("AS")
             windows[name.key] = self.window(name.at)
             if not self.take_op(","):
