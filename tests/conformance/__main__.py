@@ -57,7 +57,7 @@ def main() -> None:
     elif options.what == "syntax":
         corpus = syntax.short([statement.sql for statement in everything])
         statements_of = list(syntax.changed(corpus, options.seed, options.count))
-        print(syntax.report(syntax.asked(statements_of)))
+        print(syntax.report(syntax.compared(statements_of)))
         if options.figures:
             syntax.write_sample()
     elif options.what == "compare":

@@ -38,7 +38,7 @@ _MAX_CHARS = 1_500
 
 
 @dataclass(slots=True)
-class Asked:
+class Compared:
     """What came out, by Trino's verdict and ours, and what differs: statement, theirs, ours."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -49,7 +49,7 @@ class Asked:
 
 
 class TrinoParser:
-    """Trino's parser. Asked for many statements at once, it responds in their order."""
+    """Trino's parser. Compared for many statements at once, it responds in their order."""
 
     def __init__(self) -> None:
         java = trino_process.java()
@@ -107,17 +107,17 @@ def changed(corpus: Sequence[str], seed: int, count: int) -> Iterator[str]:
 def _change(
     some: list[str], dice: random.Random, words: Sequence[str], tokens: Sequence[list[str]]
 ) -> None:
-    places = [at for at, one in enumerate(some) if not one.isspace()]
-    if not places:
+    positions = [at for at, one in enumerate(some) if not one.isspace()]
+    if not positions:
         return
-    at = dice.choice(places)
+    at = dice.choice(positions)
     match dice.randrange(6):
         case 0:
             del some[at]
         case 1:
             some.insert(at, some[at] + " ")
         case 2:
-            other = dice.choice(places)
+            other = dice.choice(positions)
             some[at], some[other] = some[other], some[at]
         case 3:
             some[at] = dice.choice(words)
@@ -129,9 +129,9 @@ def _change(
             some[at:] = other_tokens[start : start + 12]
 
 
-def asked(statements: Sequence[str]) -> Asked:
+def compared(statements: Sequence[str]) -> Compared:
     """Ask both, and return what comes out."""
-    found, parser = Asked(), TrinoParser()
+    found, parser = Compared(), TrinoParser()
     verdicts = parser.verdicts(statements)
     parser.close()
     for statement, theirs in zip(statements, verdicts, strict=True):
@@ -145,7 +145,7 @@ def asked(statements: Sequence[str]) -> Asked:
     return found
 
 
-def report(found: Asked) -> str:
+def report(found: Compared) -> str:
     """Counts, and every statement on which the two differ."""
     lines = [
         f"{n:7,}  Trino: {theirs:6} here: {ours}" for (theirs, ours), n in found.counts.items()

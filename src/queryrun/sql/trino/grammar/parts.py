@@ -60,8 +60,8 @@ class PartParser(Reader):
 
     def _check_form(self, call: ast.Call) -> None:
         """Some functions are forms of the grammar, to which a wrong count is a syntax error."""
-        fewest, most, message = _FORMS.get(call.name, (0, len(call.args), ""))
-        if not fewest <= len(call.args) <= most:
+        minimum, maximum, message = _FORMS.get(call.name, (0, len(call.args), ""))
+        if not minimum <= len(call.args) <= maximum:
             raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, call.at)
 
     def _arguments(self, call: ast.Call) -> None:
