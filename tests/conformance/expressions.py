@@ -9,7 +9,7 @@ from functools import cache
 
 from queryrun.sql.compile.catalog import trino_functions
 from queryrun.sql.compile.overloads import split
-from queryrun.sql.duckdb.functions.table import known_functions
+from queryrun.sql.duckdb.functions.registered import known_functions
 from tests.conformance.edges import EDGES, column
 
 _CHANCE = {
