@@ -8,6 +8,7 @@ from queryrun.sql.trino import ast
 from queryrun.sql.trino import ast_patterns as ap
 from queryrun.sql.trino import types as t
 from queryrun.sql.trino.compile_calls import CallCompiler
+from queryrun.sql.trino.pattern_direct import DirectConditions
 from queryrun.sql.trino.pattern_expressions import Input, Labels, PatternExpressions, Target, added
 from queryrun.sql.trino.typed import Typed
 
@@ -26,6 +27,7 @@ class Conditions(PatternExpressions):
         super().__init__(c, rows, labels)
         self.locals: list[str] = []
         self.texts: list[str] = []
+        self._direct = DirectConditions(c, rows, labels, self._text)
         self._own_label = -1
         self._slots: list[dict[str, Any]] = []
         self._is_local = True
@@ -42,7 +44,9 @@ class Conditions(PatternExpressions):
         local = self._local(_all_of(here, definition)) if here else None
         if not remote:
             return local
-        return {"local": local, **self._question(_all_of(remote, definition))}
+        condition = _all_of(remote, definition)
+        question = self._question(condition)
+        return {"local": local, **(self._direct.question(condition) or question)}
 
     def _is_of_row(self, term: ast.Expr) -> bool:
         """Whether its row alone decides it."""
