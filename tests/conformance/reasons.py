@@ -77,5 +77,5 @@ ONLY_WE_BY_REASON = (
 def reason(kind: str, cause: str) -> str:
     """Why; empty where nobody has said it yet."""
     table = REFUSED_BY_REASON if kind == "refused" else ONLY_WE_BY_REASON
-    said = cause.removeprefix("not_supported: ")
-    return next((why for pattern, why in table if re.search(pattern, said)), "")
+    message = cause.removeprefix("not_supported: ")
+    return next((why for pattern, why in table if re.search(pattern, message)), "")

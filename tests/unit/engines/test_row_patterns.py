@@ -122,10 +122,10 @@ LONG = (
 def test_a_running_sum_of_a_long_match_grows_by_a_row_at_a_time(
     trino: DuckDBSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def asked(*_: object) -> list[bool]:
-        raise AssertionError("DuckDB was asked")
+    def requested(*_: object) -> list[bool]:
+        raise AssertionError("DuckDB was requested")
 
-    monkeypatch.setattr(row_patterns, "_evaluated", asked)
+    monkeypatch.setattr(row_patterns, "_evaluated", requested)
     sums = {"A": 0, "B": 0}
     for i in range(1, 4001):  # the first row is no A: the sum of no B at all is unknown
         label = "A" if i > 1 and sums["A"] <= sums["B"] else "B"
