@@ -38,7 +38,7 @@ STATIC := src/queryrun/console/static/manifest.json
 
 console: $(STATIC) ## build the web page for people (Node from the PATH, or else from a Python wheel)
 
-$(STATIC): $(wildcard console/*.json console/*.mjs console/src/*) src/queryrun/sql/trino/functions.json | $(VENV)/.installed
+$(STATIC): $(wildcard console/*.json console/*.mjs console/src/*) src/queryrun/sql/compile/functions.json | $(VENV)/.installed
 	@$(BIN)/python -m tools.build_console
 
 docs: setup ## build the documentation as a site, which the service serves under /docs/

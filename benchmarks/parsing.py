@@ -6,7 +6,7 @@ import time
 
 from benchmarks import table
 from benchmarks.shapes import SHAPES
-from queryrun.sql.check import check_statement
+from queryrun.sql.guard.duckdb import check_statement
 
 LENGTHS = (12_500, 25_000, 50_000, 100_000)
 ROUNDS = 3

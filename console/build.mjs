@@ -10,7 +10,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const target = process.argv[2] ?? join(here, "../src/queryrun/console/static");
 const work = `${target}.new`;
 
-const functions = JSON.parse(await readFile(join(here, "../src/queryrun/sql/trino/functions.json"), "utf8"));
+const functions = JSON.parse(await readFile(join(here, "../src/queryrun/sql/compile/functions.json"), "utf8"));
 
 /** uPlot formats numbers in `navigator.language`, which throws where that is no language, such as
  * "en-US@posix". Without one the browser takes its own. */

@@ -98,7 +98,7 @@ COMPRESSIONS = {{
 
 WORDS_MODULE = ROOT / "packages/client/src/queryrun_cli/shell/words.py"
 FUNCTIONS_OF_TRINO: dict[str, Any] = json.loads(
-    (ROOT / "src/queryrun/sql/trino/functions.json").read_text(encoding="utf-8")
+    (ROOT / "src/queryrun/sql/compile/functions.json").read_text(encoding="utf-8")
 )
 MORE_WORDS = """all any asc at bigint boolean char columns date decimal desc double explain fetch
 filter first following functions if integer interval json last lateral limit map next nulls offset

@@ -2,13 +2,14 @@
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { SQLDialect, sql } from "@codemirror/lang-sql";
-import { HighlightStyle, bracketMatching, syntaxHighlighting, syntaxTree } from "@codemirror/language";
+import { HighlightStyle, bracketMatching, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintKeymap, linter, nextDiagnostic } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { EditorView, drawSelection, highlightActiveLine, keymap, lineNumbers, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "preact/hooks";
 import type { Finding, Table } from "./api.ts";
+import { type Part, statements, trimmed } from "./statements.ts";
 import { FUNCTIONS, KEYWORDS, TYPES } from "./words.ts";
 
 const trino = SQLDialect.define({
@@ -51,32 +52,13 @@ const look = EditorView.theme({
   ".cm-matchingBracket": { backgroundColor: "var(--selection)", outline: "1px solid var(--line)" },
 });
 
-export interface Part {
-  text: string;
-  from: number;
-}
-
 /** What to run: the selection, else the statement at the cursor. */
 export function chosen(view: EditorView): Part {
   const { from, to } = view.state.selection.main;
   if (from !== to) return trimmed(view.state.sliceDoc(from, to), from);
-  const parts = statements(view.state);
+  const parts = statements(view.state.doc.toString());
   const found = parts.findLast((part) => part.from <= from) ?? parts[0];
   return found ?? { text: "", from: 0 };
-}
-
-function statements(state: EditorState): Part[] {
-  const parts: Part[] = [];
-  for (let node = syntaxTree(state).topNode.firstChild; node; node = node.nextSibling) {
-    if (node.name === "Statement") parts.push(trimmed(state.sliceDoc(node.from, node.to), node.from));
-  }
-  if (parts.length === 0 && state.doc.length > 0) parts.push(trimmed(state.doc.toString(), 0));
-  return parts.filter((part) => part.text !== "");
-}
-
-function trimmed(text: string, from: number): Part {
-  const start = text.length - text.trimStart().length;
-  return { text: text.trim().replace(/;+$/, "").trimEnd(), from: from + start };
 }
 
 interface Props {
@@ -103,7 +85,7 @@ const language = (tables: Table[]) =>
 
 async function diagnostics(view: EditorView, check: Props["check"]): Promise<Diagnostic[]> {
   const found: Diagnostic[] = [];
-  const parts = statements(view.state).slice(0, MAX_CHECKED);
+  const parts = statements(view.state.doc.toString()).slice(0, MAX_CHECKED);
   const version = view.state.doc;
   const checked = await Promise.all(parts.map(async (part) => ({ part, findings: await check(part.text) })));
   if (view.state.doc !== version) return [];

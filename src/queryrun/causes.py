@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from enum import StrEnum
 
 
@@ -120,13 +121,18 @@ _NO_THREAD = "can't start new thread"
 
 def cause_of(error: BaseException) -> Cause | None:
     """The cause behind an error, or behind what it was raised from. None: not of the machine."""
-    seen: BaseException | None = error
-    while seen is not None:
-        found = _own_cause(seen)
-        if found is not None:
-            return found
-        seen = seen.__cause__
-    return None
+    return next((found for one in chain_of(error) if (found := _own_cause(one))), None)
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised from, each once: Python lets a chain lead back to itself
+    (`raise error from error`)."""
+    passed: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in passed:
+        passed.add(id(one))
+        yield one
+        one = one.__cause__
 
 
 def words_of(error: BaseException) -> str:

@@ -112,6 +112,23 @@ def test_a_runaway_is_stopped_and_the_screen_proves_it(console: Console) -> None
     console.picture("stopped")
 
 
+def test_all_of_a_statement_is_sent_however_long_it_is(console: Console) -> None:
+    """An editor parses what it shows, and what there is time for."""
+    console.open()
+    console.sign_in()
+    numbers = ", ".join(map(str, range(8_000)))
+    console.run(f"SELECT count(*) AS n FROM orders WHERE id IN ({numbers}) AND id < 8")
+    expect(console.page.locator("#cell-0-0")).to_have_text("7")
+
+
+def test_the_statement_at_the_cursor_is_run_and_no_other(console: Console) -> None:
+    console.open()
+    console.sign_in()
+    routine = "WITH FUNCTION f() RETURNS bigint BEGIN DECLARE a bigint DEFAULT 7; RETURN a; END"
+    console.run(f"SELECT nothing; -- not; this\n{routine}\nSELECT f() AS n;\n")
+    expect(console.page.locator("#cell-0-0")).to_have_text("7")
+
+
 def test_errors_are_underlined_while_a_statement_is_written(console: Console) -> None:
     page = console.page
     console.open()

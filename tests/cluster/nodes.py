@@ -102,13 +102,13 @@ class Cluster:
 
     def wait_ready(self, node: Server) -> None:
         """Wait until the node reports that it is ready."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 100
         while node.http.get("/readyz").status_code != 200:
             assert time.monotonic() < deadline, node.http.get("/readyz").text
 
     def wait_unavailable(self, node: Server) -> None:
         """Wait until the node reports that it is not ready: what it reports is a second old."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 100
         while node.http.get("/readyz").status_code != 503:
             assert time.monotonic() < deadline, node.http.get("/readyz").text
 

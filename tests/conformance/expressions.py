@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from queryrun.sql.trino.catalog import trino_functions
-from queryrun.sql.trino.compile_calls import known_functions
-from queryrun.sql.trino.overloads import split
+from queryrun.sql.compile.catalog import trino_functions
+from queryrun.sql.compile.overloads import split
+from queryrun.sql.duckdb.functions.table import known_functions
 from tests.conformance.edges import EDGES, column
 
 _CHANCE = {

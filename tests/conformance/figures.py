@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from queryrun.sql.trino.catalog import trino_functions
+from queryrun.sql.compile.catalog import trino_functions
 from tests.conformance.extract import Statement
 from tests.conformance.reasons import reason
 from tests.conformance.report import causes, table

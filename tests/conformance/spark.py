@@ -18,8 +18,8 @@ from typing import Any
 from uuid import uuid4
 
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.compile.scope import Location
 from queryrun.sql.spark.translate import SparkTables, Translated, to_spark
-from queryrun.sql.trino.scope import Location
 from tests.conformance.extract import Statement, is_beyond, statements
 from tests.conformance.fetch import CACHE, found
 from tests.conformance.recorded import read_recorded

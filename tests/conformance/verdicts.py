@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino.types import Type
+from queryrun.sql.compile.types import Type
 from tests.conformance.extract import key_of
 from tests.conformance.recorded import MAX_ROWS
 from tests.differential import compare

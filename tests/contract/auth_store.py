@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -283,9 +284,25 @@ class AuthStoreContract:
         changed = replace(
             known, scopes=frozenset({Scope.READ}), org_ids=(), expires_time=NOW + HOUR / 2
         )
-        assert await store.change_client(changed)
+        assert await store.change_client(changed, before=known)
         assert await store.client(known.id) == changed
         assert await store.client_of_token("token-1", NOW) == changed
         assert await store.revoke_client(known.id, NOW)
-        assert not await store.change_client(known)
-        assert not await store.change_client(client("unknown"))
+        assert not await store.change_client(known, before=changed)
+        assert not await store.change_client(client("unknown"), before=client("unknown"))
+
+    async def test_a_change_of_what_somebody_else_has_changed_is_not_written(
+        self, store: AuthStore
+    ) -> None:
+        known = await with_client(store)
+        others: dict[str, Any] = {
+            "scopes": frozenset({Scope.READ}),
+            "org_ids": ("x",),
+            "expires_time": NOW + HOUR,
+        }
+        for name, value in others.items():
+            changed = replace(known, **{name: value})
+            assert not await store.change_client(known, before=changed), name
+            assert await store.change_client(changed, before=known), name
+            assert await store.change_client(known, before=changed), name
+        assert await store.client(known.id) == known

@@ -25,11 +25,13 @@ from queryrun.errors import FailureCode, RunFailed
 from tests import spark_server
 from tests.contract.relayed import relayed_session
 from tests.contract.served import Served, served
+from tests.retrying_remote import RetryingRemote
 from tests.spark_server import SparkServer
 from tests.tls import Authority, Wire, server_context, wire_to
 
 pytestmark = [pytest.mark.xdist_group("spark_server"), pytest.mark.timeout(300)]
 
+SPARK = RetryingRemote(SparkRemote())
 ENDLESS = "SELECT sum(hash(id)) AS n FROM range(0, 1000000000000, 1, 100000)"
 """Of small tasks: one server by itself cannot kill an executor that does not heed its interrupt."""
 NOT_ACCEPTED = "Spark does not accept the source's credentials"
@@ -203,11 +205,9 @@ def test_a_service_keeps_the_token_to_itself(warehouse: Served, trusted: Secured
     server = warehouse.serve(token)
     run = server.finished(server.submit("SELECT 42 AS answer", source="warehouse")["id"])
     assert server.file_text(run) == "answer\n42\n"
-    canceled = warehouse.cancel_running(
-        server, ENDLESS, lambda name: name in SparkRemote().names(endpoint)
-    )
+    canceled = warehouse.cancel_running(server, ENDLESS, lambda name: name in SPARK.names(endpoint))
     assert canceled["cancellation"]["engine_stop"] == "remote_confirmed"
-    assert SparkRemote().names(endpoint) == []
+    assert SPARK.names(endpoint) == []
     warehouse.assert_hidden(server, token)
     server.terminate()
     assert token not in warehouse.log

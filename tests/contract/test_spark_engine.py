@@ -28,10 +28,12 @@ from queryrun.sql.trino.markers import Value
 from tests.contract.engine import EngineContract, Statements
 from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
+from tests.retrying_remote import RetryingRemote
 from tests.spark_server import SparkServer, sql
 
 pytestmark = pytest.mark.xdist_group("spark_server")
 
+SPARK = RetryingRemote(SparkRemote())
 SCHEMA = f"contract_{uuid.uuid4().hex[:8]}"
 STRANGER = f"{SCHEMA}_stranger"
 ENDLESS = (
@@ -83,8 +85,8 @@ def session(options: dict[str, str], limits: EngineLimits) -> Iterator[SparkSess
     yield cast("SparkSession", session)
     session.close()
     endpoint = RemoteEndpoint(options)
-    for name in session.interrupted | (set(session.names) & set(SparkRemote().names(endpoint))):
-        SparkRemote().stop(endpoint, name)
+    for name in session.interrupted | (set(session.names) & set(SPARK.names(endpoint))):
+        SPARK.stop(endpoint, name)
 
 
 class RememberingSession:

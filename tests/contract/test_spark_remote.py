@@ -7,7 +7,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,12 @@ from queryrun.engines.spark.remote import SparkRemote
 from queryrun.engines.spark.session import SparkSession, open_session
 from queryrun.errors import FailureCode, RunFailed
 from tests.contract.spark_worker import Order
+from tests.retrying_remote import RetryingRemote
 from tests.spark_server import SparkServer
 
 pytestmark = pytest.mark.xdist_group("spark_server")
 
+SPARK = RetryingRemote(SparkRemote())
 ENDLESS = (
     "SELECT count(*) FROM range(10000000) a CROSS JOIN range(10000000) b WHERE a.id * b.id = 3"
 )
@@ -56,15 +58,6 @@ def session(options: dict[str, str], tmp_path: Path) -> Iterator[SparkSession]:
     limits = EngineLimits(256 * 1024**2, 2, str(spill), 64 * 1024**2)
     with closing(open_session(options, limits)) as session:
         yield session
-
-
-def stop(endpoint: RemoteEndpoint, name: str) -> None:
-    """Stop it as a node does: again, as long as Spark still shows it."""
-    for _ in range(5):
-        with suppress(RunFailed):
-            SparkRemote().stop(endpoint, name)
-            return
-    raise AssertionError("the work does not end")
 
 
 @contextmanager
@@ -114,7 +107,7 @@ PHASES = ("pending", "opening", "planning", "running")
 def has_come_to(phase: str, session: SparkSession, endpoint: RemoteEndpoint, name: str) -> bool:
     """Whether a statement is that far."""
     if phase == "running":
-        return name in SparkRemote().names(endpoint)
+        return name in SPARK.names(endpoint)
     inside = {"pending": session, "opening": session._client, "planning": session._stream}
     return inside[phase] is not None
 
@@ -125,9 +118,9 @@ def test_a_stop_in_any_phase_leaves_nothing(
 ) -> None:
     with running(session, name) as failures:
         wait_for(lambda: failures or has_come_to(phase, session, endpoint, name))
-        stop(endpoint, name)
+        SPARK.stop(endpoint, name)
     assert failures
-    assert name not in SparkRemote().names(endpoint)
+    assert name not in SPARK.names(endpoint)
 
 
 @pytest.mark.parametrize("phase", ["planning", "running"])
@@ -138,9 +131,9 @@ def test_an_interrupt_and_then_a_stop_leave_nothing(
     with running(session, name) as failures:
         wait_for(lambda: failures or has_come_to(phase, session, endpoint, name))
         interrupt_until(session, failures)
-    stop(endpoint, name)
+    SPARK.stop(endpoint, name)
     assert failures[0].failure.message == "The statement was interrupted"
-    assert name not in SparkRemote().names(endpoint)
+    assert name not in SPARK.names(endpoint)
 
 
 def test_work_of_another_user_is_stopped_by_its_name(
@@ -149,9 +142,9 @@ def test_work_of_another_user_is_stopped_by_its_name(
     """A session belongs to one user; the sweep for orphans has one user for all."""
     with running(session, name) as failures:
         wait_for(lambda: has_come_to("running", session, endpoint, name))
-        stop(RemoteEndpoint({**endpoint.options, "user": "sweeper"}), name)
+        SPARK.stop(RemoteEndpoint({**endpoint.options, "user": "sweeper"}), name)
     assert failures
-    assert name not in SparkRemote().names(endpoint)
+    assert name not in SPARK.names(endpoint)
 
 
 def test_a_stop_while_rows_are_fetched_stops_the_statement(
@@ -160,15 +153,15 @@ def test_a_stop_while_rows_are_fetched_stops_the_statement(
     many = "SELECT id, repeat('x', 100) FROM range(0, 20000000, 1, 400)"
     planned = session.plan(many, None, name)
     planned.connection.execute(planned.relation).fetchmany(10)
-    stop(endpoint, name)
-    assert name not in SparkRemote().names(endpoint)
+    SPARK.stop(endpoint, name)
+    assert name not in SPARK.names(endpoint)
 
 
 def test_nothing_starts_under_a_name_that_was_stopped(
     session: SparkSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     """Also when nothing of it had ever reached Spark: the name is known before the work."""
-    SparkRemote().stop(endpoint, name)
+    SPARK.stop(endpoint, name)
     with pytest.raises(RunFailed) as failed:
         session.plan("SELECT 1", None, name)
     assert failed.value.failure.code is FailureCode.ENGINE_UNAVAILABLE
@@ -180,7 +173,7 @@ def test_a_late_call_starts_nothing(
     """A killed client's last call may still be in flight when the work is stopped."""
     with closing(SparkClient(endpoint_from_options(options, None), session_id_of(name))) as client:
         client.open({})
-        SparkRemote().stop(endpoint, name)
+        SPARK.stop(endpoint, name)
         with pytest.raises(SparkError, match="SESSION_CLOSED"):
             client.command("SELECT 1", name)
 
@@ -205,11 +198,11 @@ def test_a_killed_workers_work_is_stopped(
     with subprocess.Popen(order.command(), stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout
         assert [next(worker.stdout).strip() for _ in range(2)] == ["planning", "executing"]
-        wait_for(lambda: name in SparkRemote().names(endpoint))
+        wait_for(lambda: name in SPARK.names(endpoint))
         worker.kill()
-    assert name in SparkRemote().names(endpoint)  # Spark would let it run for five minutes
-    stop(endpoint, name)
-    assert name not in SparkRemote().names(endpoint)
+    assert name in SPARK.names(endpoint)  # Spark would let it run for five minutes
+    SPARK.stop(endpoint, name)
+    assert name not in SPARK.names(endpoint)
 
 
 def test_a_lost_session_is_retryable(
@@ -221,7 +214,7 @@ def test_a_lost_session_is_retryable(
         with closing(client):
             client.release()
     assert failures[0].failure.code.retryable
-    stop(endpoint, name)
+    SPARK.stop(endpoint, name)
 
 
 def test_many_rows_need_little_memory(options: dict[str, str], tmp_path: Path) -> None:
@@ -234,7 +227,7 @@ def test_many_rows_need_little_memory(options: dict[str, str], tmp_path: Path) -
 
 
 def test_a_server_that_takes_statements_passes_the_check(endpoint: RemoteEndpoint) -> None:
-    SparkRemote().check(endpoint)
+    SPARK.check(endpoint)
 
 
 def test_an_unreachable_server_proves_nothing(endpoint: RemoteEndpoint, name: str) -> None:

@@ -29,10 +29,12 @@ from tests import trino_process
 from tests.contract.relayed import relayed_session
 from tests.contract.served import Served, served
 from tests.ports import free_port
+from tests.retrying_remote import RetryingRemote
 from tests.tls import Authority, wire_to
 
 pytestmark = [pytest.mark.xdist_group("trino_server"), pytest.mark.timeout(300)]
 
+TRINO = RetryingRemote(TrinoRemote())
 USER = "queryrun"
 AUTHS = ("password", "token")
 ENDLESS = (
@@ -236,9 +238,9 @@ def test_a_stop_ends_a_query_of_a_user_with_a_secret(
             "UNNEST(sequence(1, 10000)) b (y), UNNEST(sequence(1, 10000)) c (z)",
             name=name,
         )
-        assert name in TrinoRemote().names(endpoint)
-        TrinoRemote().stop(endpoint, name)
-        assert name not in TrinoRemote().names(endpoint)
+        assert name in TRINO.names(endpoint)
+        TRINO.stop(endpoint, name)
+        assert name not in TRINO.names(endpoint)
 
 
 # --- the whole service ----------------------------------------------------------------------
@@ -246,7 +248,7 @@ def test_a_stop_ends_a_query_of_a_user_with_a_secret(
 
 def names(trino: SecuredTrino) -> list[str]:
     """The names of our work there."""
-    return TrinoRemote().names(RemoteEndpoint(trino.options("password"), trino.secrets["password"]))
+    return TRINO.names(RemoteEndpoint(trino.options("password"), trino.secrets["password"]))
 
 
 @pytest.fixture

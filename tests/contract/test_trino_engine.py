@@ -30,11 +30,13 @@ from queryrun.errors import Failure, FailureCode, RunFailed
 from tests.contract.engine import EngineContract, Statements
 from tests.contract.parameters import ParameterContract
 from tests.contract.relayed import relayed_session
+from tests.retrying_remote import RetryingRemote
 from tests.trino_server import TrinoServer
 
 pytestmark = pytest.mark.timeout(300)
 """The server of the run may have to be started first."""
 
+TRINO = RetryingRemote(TrinoRemote())
 ENDLESS = "SELECT count(*) FROM tpch.sf10000.lineitem WHERE l_comment = 'nobody wrote this'"
 """Takes CPU for days and no memory: a join of large tables has the server busy with its heap."""
 MANY_ROWS = "SELECT l_orderkey, l_comment FROM tpch.sf100.lineitem"
@@ -139,7 +141,7 @@ class TestTrino(ParameterContract, EngineContract):
 def test_stopping_a_name_that_never_started_anything_returns(
     endpoint: RemoteEndpoint, name: str
 ) -> None:
-    TrinoRemote().stop(endpoint, name)
+    TRINO.stop(endpoint, name)
 
 
 def test_stop_cancels_a_running_query_by_its_name(
@@ -147,10 +149,10 @@ def test_stop_cancels_a_running_query_by_its_name(
 ) -> None:
     free.plan(MANY_ROWS, name=name)
     assert trino_server.alive(name)
-    assert name in TrinoRemote().names(endpoint)
-    TrinoRemote().stop(endpoint, name)
+    assert name in TRINO.names(endpoint)
+    TRINO.stop(endpoint, name)
     assert not trino_server.alive(name)
-    assert name not in TrinoRemote().names(endpoint)
+    assert name not in TRINO.names(endpoint)
 
 
 def test_the_list_can_be_filtered_by_several_states_at_once(
@@ -181,7 +183,7 @@ def test_stop_leaves_other_work_alone(
     trino_server: TrinoServer, free: TrinoSession, endpoint: RemoteEndpoint, name: str
 ) -> None:
     free.plan(MANY_ROWS, name=f"{name}1")
-    TrinoRemote().stop(endpoint, name)
+    TRINO.stop(endpoint, name)
     assert trino_server.alive(f"{name}1")
 
 
@@ -205,7 +207,7 @@ def test_an_interrupted_plan_leaves_nothing_at_trino(
         free.interrupt()
     thread.join()
     assert isinstance(failures[0], RunFailed)
-    TrinoRemote().stop(endpoint, name)
+    TRINO.stop(endpoint, name)
     assert not trino_server.alive(name)
 
 
@@ -238,7 +240,7 @@ def test_a_cancel_while_rows_are_fetched_reaches_trino(
     assert reader.fetchone()
     free.interrupt()
     free.renew()
-    TrinoRemote().stop(endpoint, name)
+    TRINO.stop(endpoint, name)
     assert not trino_server.alive(name)
 
 
@@ -285,7 +287,7 @@ def test_a_killed_process_leaves_nothing_after_a_stop(
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
-    TrinoRemote().stop(endpoint, name)
+    TRINO.stop(endpoint, name)
     assert not trino_server.alive(name)
 
 
@@ -298,11 +300,11 @@ def test_a_statement_that_was_only_sent_never_begins(
     headers = {"x-trino-user": "queryrun", "x-trino-source": name}
     httpx.post(f"{trino_server.url}/v1/statement", content="SELECT 1", headers=headers)
     assert not trino_server.alive(name)
-    assert name not in TrinoRemote().names(endpoint)
+    assert name not in TRINO.names(endpoint)
 
 
 def test_a_server_that_is_up_passes_the_check(endpoint: RemoteEndpoint) -> None:
-    TrinoRemote().check(endpoint)
+    TRINO.check(endpoint)
 
 
 @pytest.mark.parametrize("call", ["stop", "names", "check"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -136,14 +137,32 @@ class WebhookStoreContract:
         made = await added(store, a_webhook())
         changed = replace(made, url="https://other.example/", events=RUN_EVENTS[:1], is_paused=True)
         rotated = SealedSecrets("new", "sealed", TIME)
-        assert await store.change_webhook(changed)
-        assert await store.change_secrets(made.id, rotated)
+        assert await store.change_webhook(changed, before=made)
+        assert await store.change_secrets(made.id, rotated, before=made.secrets)
         assert await store.webhook(made.id) == replace(changed, secrets=rotated)
         assert await store.remove_webhook(made.id)
         assert await store.webhook(made.id) is None
         assert not await store.remove_webhook(made.id)
-        assert not await store.change_webhook(changed)
-        assert not await store.change_secrets(made.id, rotated)
+        assert not await store.change_webhook(changed, before=changed)
+        assert not await store.change_secrets(made.id, rotated, before=rotated)
+
+    async def test_a_change_of_what_somebody_else_has_changed_is_not_written(
+        self, store: WebhookStore
+    ) -> None:
+        made = await added(store, a_webhook())
+        others: dict[str, Any] = {
+            "url": "https://other.example/",
+            "events": RUN_EVENTS[:1],
+            "description": "other",
+            "is_paused": True,
+        }
+        for name, value in others.items():
+            changed = replace(made, **{name: value})
+            assert not await store.change_webhook(made, before=changed), name
+        assert not await store.change_secrets(
+            made.id, SealedSecrets("a"), before=SealedSecrets("b")
+        )
+        assert await store.webhook(made.id) == made
 
     async def test_every_change_of_a_run_is_told_in_order(
         self, store: WebhookStore, runs: RunStore
@@ -353,11 +372,12 @@ class WebhookStoreContract:
         self, store: WebhookStore, runs: RunStore
     ) -> None:
         made = await added(store, a_webhook())
-        await store.change_webhook(replace(made, is_paused=True))
+        paused = replace(made, is_paused=True)
+        assert await store.change_webhook(paused, before=made)
         await submitted(runs)
         assert await events(store) == []
         assert (await store.backlog()).pending == 0
-        await store.change_webhook(made)
+        assert await store.change_webhook(made, before=paused)
         assert (await store.backlog()).pending == 1
         assert await events(store) == ["run.accepted"]
         assert (await store.backlog()).pending == 0

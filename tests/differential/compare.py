@@ -14,9 +14,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from queryrun.engines.base import result_columns
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.fine import read_moment
-from queryrun.sql.trino.types import Type
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import read_moment
+from queryrun.sql.compile.types import Type
 
 TOLERANCE = 1e-9
 APPROXIMATE_TOLERANCE = 0.1

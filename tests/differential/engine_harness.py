@@ -15,7 +15,8 @@ import pytest
 from queryrun.engines.base import EngineLimits
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import Failure, RunFailed
-from queryrun.sql.trino.types import Type, from_duckdb
+from queryrun.sql.compile.types import Type
+from queryrun.sql.duckdb.types import from_duckdb
 from tests.differential.suite import own_tables
 
 SCALE = "0.01"

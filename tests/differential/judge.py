@@ -22,7 +22,7 @@ _OPTIONS = trino_process.Options(
     catalogs={**trino_process.CATALOGS, "tpcds": "connector.name=tpcds\n"}
 )
 _TPCH = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
-_FUNCTIONS = Path("src/queryrun/sql/trino/functions.json")
+_FUNCTIONS = Path("src/queryrun/sql/compile/functions.json")
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from queryrun.sql.trino.catalog import trino_functions
-from queryrun.sql.trino.compile_calls import DUCKDB, known_functions
-from queryrun.sql.trino.compile_queries import REGISTERED
+from queryrun.sql.compile.catalog import trino_functions
+from queryrun.sql.duckdb.functions.table import DUCKDB, known_functions
+from queryrun.sql.duckdb.translate import REGISTERED
 from tests.conformance.figures import page_lines
 from tests.differential.outcome import EQUAL, REFUSED, Outcome, our_sides, outcome
 from tests.differential.spark_page import on_spark

@@ -9,9 +9,9 @@ from collections import Counter
 from typing import Any
 
 from queryrun.errors import RunFailed
-from queryrun.sql.spark.functions import SPARK
+from queryrun.sql.duckdb.functions.table import known_functions
+from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.translate import REGISTERED, to_spark
-from queryrun.sql.trino.compile_calls import known_functions
 from tests.conformance.spark import FIGURES, SAMPLES
 from tests.differential.outcome import EQUAL, REFUSED
 from tests.differential.spark_record import Record, read_record

@@ -16,12 +16,12 @@ from queryrun.engines.base import result_columns
 from queryrun.engines.spark.error_details import SparkErrorDetails
 from queryrun.engines.spark.failures import ErrorContext, failure_of
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.compile.reading import Needs
+from queryrun.sql.compile.scope import Location, TableColumn
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.session import SETTINGS
 from queryrun.sql.spark.translate import SparkTables, Translated, table_column, to_spark
 from queryrun.sql.spark.types import quoted
-from queryrun.sql.trino.scope import Location, TableColumn
-from queryrun.sql.trino.translate import Needs
-from queryrun.sql.trino.types import Type
 from tests.differential.engine_harness import OurResult, write_tables
 from tests.differential.suite import TPCDS
 from tests.differential.tpcds_tables import FILES as TPCDS_FILES

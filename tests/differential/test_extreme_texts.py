@@ -13,7 +13,7 @@ from importlib.resources import files
 import pytest
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino.signatures import split_types
+from queryrun.sql.compile.signatures import split_types
 from tests.differential.engine_harness import DuckDBSide
 from tests.differential.engine_harness import side as side  # a fixture
 
@@ -52,7 +52,7 @@ TEXT_TYPES = {"varchar", "varchar(x)", "varchar(y)", "varchar(n)", "jsonpath", "
 
 def calls() -> Iterator[tuple[str, list[str]]]:
     """Functions, and for each the types of its parameters, where text is among them."""
-    listed = json.loads((files("queryrun.sql.trino") / "functions.json").read_text())
+    listed = json.loads((files("queryrun.sql.compile") / "functions.json").read_text())
     for name, overloads in listed.items():
         for _, parameters, kind, *_ in overloads:
             types = [one.lower().strip() for one in split_types(parameters)]

@@ -104,16 +104,19 @@ class Server:
         return list(_descendants(self.process.pid))
 
     def computing_worker(self, run_id: str, exclude: int = 0) -> int:
-        """The pid of the run's worker, once it has used some CPU. Polls the process table.
+        """The pid of the run's worker, once it has used some CPU for it. Polls the process table.
 
-        A worker has the run's id in its process name.
+        A worker has the run's id in its process name. What it has used before it had that name
+        says nothing: the start of a worker costs as much, and the statement may not have begun.
         """
+        used_before: dict[int, float] = {}
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            for pid in self.workers():
-                is_named = pid != exclude and _comm(pid) == f"qr:{run_id[:12]}"
-                if is_named and _cpu_s(pid) > 0.3:
+            for pid in self.workers_of(run_id):
+                cpu_s = _cpu_s(pid)
+                if pid != exclude and cpu_s > used_before.setdefault(pid, cpu_s) + 0.3:
                     return pid
+            time.sleep(0.01)  # the worker needs the processor more
         raise AssertionError(f"no worker computes {run_id}")
 
     def workers_of(self, run_id: str) -> list[int]:
@@ -197,7 +200,7 @@ class ServerHarness:
             ],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 1
@@ -207,7 +210,7 @@ class ServerHarness:
         """Start a server that exits before it is ready. Returns its exit status."""
         command = [sys.executable, "-m", *program, "--home", str(self.made.home), "--port", "0"]
         environ = os.environ | QUICK
-        done = subprocess.run(command, capture_output=True, timeout=60, env=environ, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=120, env=environ, check=False)
         return done.returncode
 
     @contextmanager

@@ -48,10 +48,10 @@ from queryrun.runs.usage import AttemptUsage
 from queryrun.services.catalog.frames import TableShape
 from queryrun.services.preview.client import PreviewClient
 from queryrun.settings import Settings
-from queryrun.sql.guard import Refusal, Verdict
+from queryrun.sql.guard.validate import validate_trino
+from queryrun.sql.guard.validation import TableColumns, Validation
+from queryrun.sql.guard.verdict import Refusal, Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import validate_trino
-from queryrun.sql.validation import TableColumns, Validation
 from queryrun.webhooks.secrets import Sealer
 from queryrun.webhooks.target import Wall, parse_networks
 from queryrun.wiring.child_roles import CHILD_ROLES

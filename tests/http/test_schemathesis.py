@@ -49,9 +49,9 @@ from queryrun.runs.store import (
     Freed,
     QueueLimits,
 )
-from queryrun.sql.guard import Verdict
+from queryrun.sql.guard.validation import TableColumns, Validation
+from queryrun.sql.guard.verdict import Verdict
 from queryrun.sql.parameters import MAX_PARAMETERS, MAX_VALUE_CHARS, NAME, Parameter
-from queryrun.sql.validation import TableColumns, Validation
 from queryrun.webhooks.target import MAX_URL_CHARS
 from tests.conftest import Clock
 from tests.http.app_harness import (

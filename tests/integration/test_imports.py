@@ -49,7 +49,7 @@ def test_a_node_that_records_no_traces_imports_nothing_of_it() -> None:
 
 def test_a_node_imports_no_compiler_no_engine_and_nothing_for_logins_it_does_not_take() -> None:
     """Statements are read in other processes: half of a start was the import of all that."""
-    heavy = ("queryrun.sql.trino", "duckdb", "joserfc", "httpx2")
+    heavy = ("queryrun.sql.trino", "queryrun.sql.compile", "duckdb", "joserfc", "httpx2")
     code = f"import sys, queryrun.cli.serve; print([n for n in {heavy!r} if n in sys.modules])"
     assert output_of(code) == "[]"
 

@@ -175,8 +175,8 @@ class OutboxMachine(RuleBasedStateMachine):
         webhook: Webhook = self.webhooks[index]
         is_paused = webhook.id not in self.paused
         self.paused ^= {webhook.id}
-        changed = replace(webhook, is_paused=is_paused)
-        assert self.run(self.stores.webhooks.change_webhook(changed))
+        before, changed = (replace(webhook, is_paused=one) for one in (not is_paused, is_paused))
+        assert self.run(self.stores.webhooks.change_webhook(changed, before=before))
 
     def teardown(self) -> None:
         """Everything is delivered in the end, in order; the ledger is the sum of the attempts."""

@@ -11,7 +11,7 @@ from queryrun.errors import ConfigurationError
 from queryrun.settings import CONFIG_NAME
 from queryrun.settings.checks import size_bytes
 from queryrun.settings.file import load
-from queryrun.sql.guard import BEYOND_THE_CONTRACT
+from queryrun.sql.guard.verdict import BEYOND_THE_CONTRACT
 from queryrun.wiring.options import source_policies
 
 

@@ -19,7 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from queryrun.auth.oidc_rules import KEY_KINDS, MAX_SUBJECT_CHARS
-from queryrun.errors import Unauthenticated
+from queryrun.errors import Unauthenticated, Unavailable
 from queryrun.texts import is_storable
 
 MAX_TOKEN_CHARS = 8192
@@ -69,9 +69,12 @@ def read_header(token: str, algorithms: Collection[str]) -> Header:
 
 
 def keys_of(document: object) -> list[Mapping[str, Any]]:
-    """The public signing keys of a JWKS document; others are passed over."""
+    """The public signing keys of a JWKS document; others are passed over. `Unavailable` for what is
+    no such document: it says nothing of the keys, and those that are known go on."""
     listed = document.get("keys") if isinstance(document, Mapping) else None
-    found = [one for one in listed or [] if isinstance(one, Mapping)]
+    if not isinstance(listed, list):
+        raise Unavailable("the issuer of logins sends something else than its keys")
+    found = [one for one in listed if isinstance(one, Mapping)]
     kinds = set(KEY_KINDS.values())
     return [one for one in found[:MAX_KEYS] if one.get("kty") in kinds and one.get("use") != "enc"]
 

@@ -41,9 +41,11 @@ class AuthStore(Protocol):
         this id."""
         ...
 
-    async def change_client(self, client: Client) -> bool:
+    async def change_client(self, client: Client, *, before: Client) -> bool:
         """Write its scopes, orgs and expiry. Its tokens follow at once (on other nodes of a cluster
-        within a second). False for a client that is unknown or revoked."""
+        within a second). False, and nothing is written, for a client that is unknown or revoked, or
+        whose scopes, orgs and expiry are not those of `before` any more: somebody else was first.
+        """
         ...
 
     async def clients(self) -> list[Client]:

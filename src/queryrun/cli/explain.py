@@ -23,9 +23,16 @@ _WHAT_TO_DO = {
 }
 
 
+_RESTORE = "To do: restore a backup"
+_OTHER_TABLES = ("42P01", "42703")
+"""PostgreSQL's codes of a table and of a column that is not there."""
+
+
 def explain(error: Exception) -> str | None:
-    """One line for an error of SQLite; None for any other. The system's own errors are the
+    """One line for an error of a database; None for any other. The system's own errors are the
     command line's."""
+    if _has_other_tables(error):
+        return f"the database was changed by somebody: {_first_line(error)}. {_RESTORE}"
     if not isinstance(error, sqlite3.Error | Unavailable):
         return None
     cause = cause_of(error)
@@ -38,3 +45,14 @@ def explain(error: Exception) -> str | None:
         return None
     sentence = f"the database {DATABASE_NAME} of the home cannot be used: {cause.sentence}"
     return f"{sentence}. To do: {advice}" if advice else sentence
+
+
+def _has_other_tables(error: Exception) -> bool:
+    """Somebody has removed a table or a column."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith("no such ")
+    return getattr(error, "sqlstate", None) in _OTHER_TABLES
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -25,6 +25,13 @@ def client_values(client: Client) -> Values:
     }
 
 
+def changed_client_values(client: Client, before: Client) -> Values:
+    """A client that is being changed, and what it was."""
+    names = ("scopes", "org_ids", "expires_ms")
+    known = client_values(before)
+    return client_values(client) | {f"{name}_before": known[name] for name in names}
+
+
 def entity_values(entity: Entity) -> Values:
     """An entity."""
     return {"id": entity.id, "tenant_id": entity.tenant_id, "name": entity.name}

@@ -32,7 +32,7 @@ from queryrun.engines.base import (
     SessionOpener,
 )
 from queryrun.engines.estimates import Estimator, EstimatorOpener
-from queryrun.sql.guard import GuardName
+from queryrun.sql.guard.verdict import GuardName
 from queryrun.tables.text.requests import CopiesRequest
 
 TRINO_DIALECT = "trino"

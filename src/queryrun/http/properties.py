@@ -13,7 +13,7 @@ from itertools import islice
 from queryrun.errors import MAX_PROBLEMS, Problem
 from queryrun.results.separator import parse_separator
 from queryrun.runs.model import Output
-from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS
 
 MAX_KEY_CHARS = 16_384
 

@@ -33,9 +33,9 @@ from queryrun.runs.sources import SourceHealth
 from queryrun.runs.store import RunStore
 from queryrun.runs.trace import Tracer
 from queryrun.runs.usage import UsageStore
-from queryrun.sql.guard import Verdict
+from queryrun.sql.guard.validation import TableColumns, Validation
+from queryrun.sql.guard.verdict import Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validation import TableColumns, Validation
 from queryrun.worker.frames import WorkerConfig
 from queryrun.worker.pool import Stopped
 from queryrun.worker.worker import Worker

@@ -12,7 +12,7 @@ from queryrun.runs.context import RequestContext
 from queryrun.runs.limits import LimitReached, LimitState
 from queryrun.runs.model import RunRequest
 from queryrun.runs.submit import refused, row_filter
-from queryrun.sql.guard import within
+from queryrun.sql.guard.verdict import within
 from queryrun.sql.parameters import Parameter
 
 

@@ -28,7 +28,7 @@ async def read_one(context: RequestContext, principal: Principal, run_id: str) -
     Otherwise `NotFound`, which is the same for an unknown id, a malformed id and another
     client's run.
     """
-    run = await context.store.get(run_id) if is_run_id(run_id) else None
+    run = await context.store.get(run_id.lower()) if is_run_id(run_id) else None
     if run is None or not can_view(principal, run):
         raise not_found(run_id)
     return run

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from queryrun.auth.model import Principal
 from queryrun.errors import Forbidden, InvalidRequest, NotFound
-from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS
 
 MAX_NAME_CHARS = 200
 MAX_FOLDER_CHARS = 200

@@ -16,7 +16,7 @@ from queryrun.runs.limits import Level, LimitReached, LimitState, LimitValue
 from queryrun.runs.model import IdempotentWrite, RunRequest
 from queryrun.runs.source_policy import SourcePolicy
 from queryrun.runs.store import Accepted, QueueLimits
-from queryrun.sql.guard import Refusal, Verdict, within
+from queryrun.sql.guard.verdict import Refusal, Verdict, within
 
 
 async def submit(

@@ -7,9 +7,9 @@ from queryrun.errors import InvalidRequest, Unavailable
 from queryrun.runs.context import RequestContext
 from queryrun.runs.tables import TableCatalog
 from queryrun.services.catalog.frames import TableShape
-from queryrun.sql.guard import within
+from queryrun.sql.guard.validation import NamedType, TableColumns, Validation
+from queryrun.sql.guard.verdict import within
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validation import NamedType, TableColumns, Validation
 
 MAX_TABLES = 500
 """With more tables a statement is only parsed: their columns would have to be sent every time."""

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from queryrun.engines.registry import DEFAULT_ENGINE, ENGINES, EngineKind
-from queryrun.sql.guard import BEYOND_THE_CONTRACT
+from queryrun.sql.guard.verdict import BEYOND_THE_CONTRACT
 
 CONFIG_NAME = "queryrun.toml"
 DATABASE_NAME = "queryrun.db"

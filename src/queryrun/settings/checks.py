@@ -22,7 +22,7 @@ from queryrun.settings import (
     WebhookSettings,
 )
 from queryrun.settings.ranges import MAX_SIZE_BYTES, MIN_MEMORY_BYTES, check_ranges
-from queryrun.sql.guard import BEYOND_THE_CONTRACT
+from queryrun.sql.guard.verdict import BEYOND_THE_CONTRACT
 from queryrun.webhooks.target import parse_networks
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

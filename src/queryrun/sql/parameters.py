@@ -1,7 +1,7 @@
 """The values that a request gives a statement's `?` and `:name`: each a type and a text.
 
 A value is never a part of the statement's text. It is checked here when the run is submitted, and
-stands in the syntax tree as a literal of its type (`sql/trino/markers.py`).
+stands in the syntax tree as a literal of its type (`trino/markers.py`).
 """
 
 from __future__ import annotations

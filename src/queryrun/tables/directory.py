@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.engine_names import ENGINE_RELATIONS, OF_THE_ENGINE
+from queryrun.sql.guard.engine_names import ENGINE_RELATIONS, OF_THE_ENGINE
 from queryrun.tables.defined import defined_table
 from queryrun.tables.definition import ALL_TABLES, FILE_NAME, read_definitions
 from queryrun.tables.folder import (

@@ -12,7 +12,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from queryrun.sql.trino.types import from_duckdb
+from queryrun.sql.duckdb.types import from_duckdb
 from queryrun.tables.sql import quoted_name, quoted_text
 from queryrun.tables.text.faults import COLUMN_FAULT, cut
 

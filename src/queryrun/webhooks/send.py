@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from queryrun.webhooks.target import RefusedTargetError, Resolver, Target
 
@@ -118,7 +120,7 @@ class Sender:
             raise SendError(f"headers of more than {MAX_HEAD_BYTES} bytes") from error
         except (OSError, ssl.SSLError) as error:
             raise SendError(f"the connection broke: {_words(error)}") from error
-        return Reply(code, _retry_after_s(fields), await _beginning(reader))
+        return Reply(code, _retry_after_s(fields, datetime.now(UTC)), await _beginning(reader))
 
 
 def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
@@ -150,9 +152,16 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     raise SendError("interim responses alone")
 
 
-def _retry_after_s(fields: Mapping[str, str]) -> float:
+def _retry_after_s(fields: Mapping[str, str], now: datetime) -> float:
+    """Seconds from now, of a number of seconds or of a date (RFC 9110); 0 for anything else."""
     text = fields.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0.0
+    if text.isascii() and text.isdigit():
+        return float(text) if len(text) < 7 else 0.0
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, IndexError, OverflowError):
+        return 0.0
+    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
 
 
 async def _beginning(reader: asyncio.StreamReader) -> str:

@@ -48,12 +48,16 @@ class WebhookStore(Protocol):
         """Those of an entity, oldest first."""
         ...
 
-    async def change_webhook(self, webhook: Webhook) -> bool:
-        """Write its URL, events, description and pause. False when it is gone."""
+    async def change_webhook(self, webhook: Webhook, *, before: Webhook) -> bool:
+        """Write its URL, events, description and pause. False, and nothing is written, when it is
+        gone, or when these are not those of `before` any more: somebody else was first."""
         ...
 
-    async def change_secrets(self, webhook_id: str, secrets: SealedSecrets) -> bool:
-        """Write its secrets, durably. False when it is gone."""
+    async def change_secrets(
+        self, webhook_id: str, secrets: SealedSecrets, *, before: SealedSecrets
+    ) -> bool:
+        """Write its secrets, durably. False, and nothing is written, when it is gone, or when they
+        are not those of `before` any more: somebody else was first."""
         ...
 
     async def remove_webhook(self, webhook_id: str) -> bool:

@@ -29,9 +29,10 @@ from queryrun.results.local import LocalResultStore
 from queryrun.results.request import WriteRequest
 from queryrun.results.store import ResultStore
 from queryrun.results.write import write_result
+from queryrun.sql.compile.types import signature
+from queryrun.sql.duckdb.types import from_duckdb
 from queryrun.sql.parameters import Parameter
 from queryrun.sql.trino.immediate import Opened
-from queryrun.sql.trino.types import from_duckdb, signature
 from queryrun.worker.frames import Done, Execute, ResultsSpec, WorkerConfig
 from queryrun.worker.main import run_worker
 from queryrun.worker.relay_targets import RESULTS

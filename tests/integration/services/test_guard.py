@@ -14,8 +14,8 @@ import pytest
 from queryrun.errors import Unavailable
 from queryrun.processes.fork_client import ForkClient
 from queryrun.services.guard.client import SMALL_CHARS, GuardClient, GuardOptions
-from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
-from queryrun.sql.validation import NamedType, TableColumns
+from queryrun.sql.guard.validation import NamedType, TableColumns
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS, Refusal
 from queryrun.wiring.child_roles import CHILD_ROLES
 from tests.integration.worker.pool_harness import SCRIPTED, children
 
@@ -156,7 +156,7 @@ async def test_a_deeply_nested_statement_gets_a_verdict(real_guard: GuardClient,
 def test_the_guard_survives_nesting_with_the_stack_of_a_fresh_process() -> None:
     """Main threads have the small stack of the system; a crash here would end the guard process."""
     program = (
-        "from queryrun.sql.check import check_statement as c\n"
+        "from queryrun.sql.guard.duckdb import check_statement as c\n"
         "for n in (900, 10_000, 400_000):\n"
         "    for left, right in (('(', ')'), ('[', ']'), ('NOT ', '')):\n"
         "        c('SELECT ' + left * n + '1' + right * n)\n"

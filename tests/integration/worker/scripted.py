@@ -14,7 +14,7 @@ from typing import NoReturn
 from queryrun.engines.base import EngineProgress, EngineUsage
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.services.guard.process import run_guard
-from queryrun.sql.guard import Verdict
+from queryrun.sql.guard.verdict import Verdict
 from queryrun.sql.parameters import Parameter
 from queryrun.worker.frames import Done, Execute, WorkerConfig
 from queryrun.worker.main import run_worker

@@ -91,6 +91,27 @@ def test_a_locked_database_is_a_sentence(
 
 
 @pytest.mark.parametrize(
+    ("change", "arguments"),
+    [
+        ("DROP TABLE audit_log", ("audit", "verify")),
+        ("DROP TABLE audit_head", ("audit", "export")),
+        ("DROP TABLE clients", ("clients", "ls")),
+        ("ALTER TABLE clients RENAME COLUMN name TO title", ("clients", "ls")),
+    ],
+)
+def test_a_table_or_column_that_somebody_removed_is_a_sentence(
+    command: Command, tmp_path: Path, made: MadeHome, change: str, arguments: tuple[str, ...]
+) -> None:
+    home = home_with(tmp_path, made, "other", b"")
+    with closing(sqlite3.connect(home / "queryrun.db")) as other:
+        other.execute(change)
+        other.commit()
+    status, stderr = command(*arguments, "--home", home)
+    assert (status, stderr.count("\n")) == (1, 1)
+    assert "restore a backup" in stderr
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
         ("QUERYRUN_DEBUG", "1", "there is no setting 'debug'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun_cli.statements import statements_of, without_comments
+from queryrun_cli.statements import split_statements, statements_of, without_comments
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,23 @@ def test_a_statement_knows_its_line_of_the_script() -> None:
 def test_a_comment_does_not_swallow_the_statement_on_one_line() -> None:
     found = " ".join(without_comments("SELECT '--' -- why\n, 1 /* and */ AS a").split())
     assert found == "SELECT '--' , 1 AS a"
+
+
+ROUTINE = """WITH FUNCTION grade(n bigint) RETURNS varchar
+BEGIN
+  DECLARE found varchar DEFAULT CASE WHEN n > 1 THEN 'many;' ELSE 'few' END;
+  IF n = 0 THEN RETURN 'none'; END IF;
+  CASE n WHEN 7 THEN SET found = 'lucky'; ELSE SET found = found || ''; END CASE;
+  RETURN found;
+END
+SELECT grade(7)"""
+
+
+def test_the_semicolons_of_a_routine_separate_no_statements() -> None:
+    script = f"SELECT 1;\n{ROUTINE};\nSELECT 2"
+    assert [part.text for part in statements_of(script)] == ["SELECT 1", ROUTINE, "SELECT 2"]
+
+
+def test_a_routine_that_has_not_ended_is_no_statement_yet() -> None:
+    begun = ROUTINE[: ROUTINE.index("RETURN found;") + len("RETURN found;")]
+    assert split_statements(begun) == ([], begun)

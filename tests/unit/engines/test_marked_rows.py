@@ -17,8 +17,8 @@ from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.statement import BARRIER, prepare
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.restrict import RowRules
+from queryrun.sql.guard.restrict import RowRules
+from queryrun.sql.trino.records import ast
 
 Sent = Callable[[str, RowFilter], str]
 EXCLUDED = RowFilter("exclude", marks_deleted=True)

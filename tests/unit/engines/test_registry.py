@@ -13,7 +13,7 @@ import pytest
 import queryrun
 from queryrun.engines.base import CatalogOpener, SessionOpener
 from queryrun.engines.registry import ENGINES, EngineKind
-from queryrun.sql.guard import GuardName
+from queryrun.sql.guard.verdict import GuardName
 
 SOURCES = Path(queryrun.__file__).parent
 ALL = pytest.mark.parametrize("kind", ENGINES.values(), ids=lambda kind: kind.name)

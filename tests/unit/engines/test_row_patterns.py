@@ -12,8 +12,8 @@ from queryrun.engines.duckdb.functions import row_patterns
 from queryrun.engines.duckdb.functions.registry import FUNCTIONS, InputError, UnsupportedError
 from queryrun.engines.duckdb.session import DuckDBSession
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino import routines
-from queryrun.sql.trino.pattern_direct import DirectConditions
+from queryrun.sql.compile import routines
+from queryrun.sql.duckdb.patterns.direct import DirectConditions
 from tests.unit.engines.conftest import Open
 
 

@@ -10,7 +10,8 @@ import pytest
 from queryrun.engines.spark.error_details import SparkErrorDetails
 from queryrun.engines.spark.failures import BY_SQL_STATE, ErrorContext, code_of, failure_of
 from queryrun.errors import Failure, FailureCode
-from queryrun.sql.trino.translate import explained_at_engine, read
+from queryrun.sql.compile.reading import read
+from queryrun.sql.duckdb.translate import explained_at_engine
 from tests.unit.engines.spark_sql_states import COMMITTED
 
 STATES = COMMITTED.read_text().split()

@@ -11,9 +11,9 @@ from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.statement import prepare
 from queryrun.errors import Failure, FailureCode, RunFailed
+from queryrun.sql.guard.restrict import RowRules
 from queryrun.sql.position import SourcePosition
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.restrict import RowRules
+from queryrun.sql.trino.records import ast
 
 ENDPOINT = TrinoEndpoint("http://localhost:8080", catalog="Sales", schema="Acme")
 

@@ -21,9 +21,10 @@ from queryrun.http.files import RANGE
 from queryrun.http.prefer import PREFERENCE
 from queryrun.http.server import body, head
 from queryrun.http.v2.filters import CLAUSE
+from queryrun.sql.compile import show
+from queryrun.sql.compile.moments import ZONED
+from queryrun.sql.duckdb import translate
 from queryrun.sql.parameters import BadParameterError, Parameter, check
-from queryrun.sql.trino import metadata, translate
-from queryrun.sql.trino.casts_time import ZONED
 from queryrun.sql.trino.immediate import is_immediate
 
 LENGTH = 65_000
@@ -40,7 +41,7 @@ def refused(kind: str, value: str) -> None:
 
 def like(pattern: str, value: str, escape: str | None = None) -> bool:
     """As SHOW TABLES LIKE has it."""
-    return metadata._matches(metadata._like_tokens(pattern, escape), value)
+    return show._matches(show._like_tokens(pattern, escape), value)
 
 
 READINGS: dict[str, Callable[[], object]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from queryrun.sql.check import check_statement
-from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal
+from queryrun.sql.guard.duckdb import check_statement
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS, Refusal
 from queryrun.sql.nesting import MAX_NESTING
 
 READS = [
@@ -215,6 +215,6 @@ def test_a_process_that_cannot_parse_accepts_nothing(monkeypatch: pytest.MonkeyP
     def unable() -> duckdb.DuckDBPyConnection:
         raise duckdb.IOException("no memory, no descriptors, no anything")
 
-    monkeypatch.setattr("queryrun.sql.check._connection", unable)
+    monkeypatch.setattr("queryrun.sql.guard.duckdb._connection", unable)
     with pytest.raises(duckdb.IOException):
         check_statement("DROP TABLE account")

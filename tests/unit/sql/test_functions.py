@@ -9,16 +9,16 @@ import duckdb
 import pytest
 
 from queryrun.engines.duckdb.functions.install import names
-from queryrun.sql.check import check_statement
-from queryrun.sql.functions import (
+from queryrun.sql.guard.duckdb import check_statement
+from queryrun.sql.guard.functions import (
     OF_A_TABLE,
     classified,
     judgement_of,
     known_functions,
     may_read_from,
 )
-from queryrun.sql.guard import Refusal
-from queryrun.sql.tree import Tree, read_tree
+from queryrun.sql.guard.tree import Tree, read_tree
+from queryrun.sql.guard.verdict import Refusal
 
 Function = tuple[str, str, str | None]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from queryrun.sql.guard.validate import validate_trino
 from queryrun.sql.json_text import NotJsonError, parsed
-from queryrun.sql.validate import validate_trino
 
 
 @pytest.mark.parametrize(

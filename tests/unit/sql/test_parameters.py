@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.sql.parameters import (
-    MAX_ALL_CHARS,
-    MAX_PARAMETERS,
-    Parameter,
-    parameters_problem,
-)
+from queryrun.sql.parameters import MAX_ALL_CHARS, MAX_PARAMETERS, Parameter, parameters_problem
 
 GOOD = [
     ("varchar", ""),

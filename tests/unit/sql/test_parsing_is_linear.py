@@ -11,11 +11,11 @@ import pytest
 from benchmarks.shapes import SHAPES
 
 from queryrun.errors import RunFailed
-from queryrun.sql.check import check_statement
-from queryrun.sql.guard import Refusal
+from queryrun.sql.compile.reading import read
+from queryrun.sql.guard.duckdb import check_statement
+from queryrun.sql.guard.validate import validate_trino
+from queryrun.sql.guard.verdict import Refusal
 from queryrun.sql.nesting import MAX_NESTING, TOO_DEEP
-from queryrun.sql.trino.translate import read
-from queryrun.sql.validate import validate_trino
 
 
 def lines_executed(statement: str, handle: Callable[[str], object] = read) -> int:

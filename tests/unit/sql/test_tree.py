@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from queryrun.sql.tree import NotSerializableError, read_tree
+from queryrun.sql.guard.tree import NotSerializableError, read_tree
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
-from queryrun.webhooks.send import MAX_HEAD_BYTES, SendError, _head
+from queryrun.webhooks.send import MAX_HEAD_BYTES, SendError, _head, _retry_after_s
 
 
 async def _read(raw: bytes) -> int:
@@ -47,3 +48,25 @@ def test_a_status_that_is_none_is_an_error_that_can_be_recorded(status: bytes) -
 def test_interim_responses_without_end_are_an_error() -> None:
     with pytest.raises(SendError, match="interim"):
         head(b"\r\n\r\n".join([b"HTTP/1.1 103 Early Hints"] * 50))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120.0),
+        ("Mon, 30 Nov 2026 07:10:30 GMT", 30.0),
+        ("Monday, 30-Nov-26 07:10:30 GMT", 30.0),
+        ("Mon Nov 30 07:10:30 2026", 30.0),
+        ("Mon, 30 Nov 2026 07:09:00 GMT", 0.0),
+        ("9999999", 0.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("Mon, 99 Nov 2026 99:99:99 GMT", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_a_receiver_says_when_to_try_again_in_seconds_or_as_a_date(
+    text: str, seconds: float
+) -> None:
+    now = datetime(2026, 11, 30, 7, 10, tzinfo=UTC)
+    assert _retry_after_s({"retry-after": text}, now) == seconds

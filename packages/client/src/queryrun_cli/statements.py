@@ -19,6 +19,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_TOKEN_OR_WORD = re.compile(rf"{_TOKEN.pattern} | [A-Za-z_]\w*", _TOKEN.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class Part:
 def statements_of(script: str) -> list[Part]:
     """The statements, without the semicolons between them and without empty ones.
 
-    A semicolon in a text, a quoted name or a comment separates nothing.
+    A semicolon in a text, a quoted name, a comment or a routine (WITH FUNCTION … BEGIN … END)
+    separates nothing.
     """
     found, rest = split_statements(script)
     return list(numbered([*found, rest.strip()] if has_content(rest) else found, script))
@@ -50,11 +52,27 @@ def numbered(statements: list[str], chunk: str, first: int = 1) -> Iterator[Part
 def split_statements(script: str) -> tuple[list[str], str]:
     """The statements that end with a semicolon, and what follows the last one, as it is."""
     found, start = [], 0
-    for token in _TOKEN.finditer(script):
-        if token[0] == ";":
+    words: list[str] = []
+    for token in _TOKEN_OR_WORD.finditer(script):
+        if token[0] == ";" and not _is_in_routine(words):
             found.append(script[start : token.start()])
-            start = token.end()
+            start, words = token.end(), []
+        elif token[0] == ";" or token[0].isidentifier():
+            words.append(token[0].upper())
     return [text.strip() for text in found if has_content(text)], script[start:]
+
+
+def _is_in_routine(words: list[str]) -> bool:
+    """Whether these words have begun a routine, which has semicolons of its own."""
+    if words[:2] != ["WITH", "FUNCTION"]:
+        return False
+    depth = 0
+    for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+        if word == "BEGIN" or (word == "CASE" and before != "END"):
+            depth += 1
+        elif word == "END" and after not in {"IF", "LOOP", "WHILE", "REPEAT"}:
+            depth -= 1
+    return depth > 0
 
 
 _PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")

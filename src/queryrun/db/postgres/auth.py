@@ -14,7 +14,14 @@ from datetime import datetime
 
 from queryrun.auth.model import Client, Entity, RevokedLogin, Tenant
 from queryrun.auth.store import MAX_ROTATED
-from queryrun.db.auth_rows import client_values, clients_of, entity_values, login_of, login_values
+from queryrun.db.auth_rows import (
+    changed_client_values,
+    client_values,
+    clients_of,
+    entity_values,
+    login_of,
+    login_values,
+)
 from queryrun.db.postgres.connect import Connection
 from queryrun.db.postgres.connections import Connections
 from queryrun.db.rows import Row, Values
@@ -80,9 +87,9 @@ class PostgresAuthStore:
 
         return await self._connections.write(unit, durable=True)
 
-    async def change_client(self, client: Client) -> bool:
-        """Write its scopes, orgs and expiry."""
-        changed = await self._change("change_client", client_values(client))
+    async def change_client(self, client: Client, *, before: Client) -> bool:
+        """Write its scopes, orgs and expiry, unless somebody else was first."""
+        changed = await self._change("change_client", changed_client_values(client, before))
         self._tokens.clear()
         return changed == 1
 

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
+from queryrun.causes import chain_of
 from queryrun.errors import ConfigurationError, Unavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -141,9 +142,7 @@ def server_words(error: BaseException) -> str | None:
     They name host, role and database, never a password and never a statement: errors that
     quote values have other types.
     """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, _UNAVAILABLE):
-        cause = cause.__cause__
+    cause = next((one for one in chain_of(error) if isinstance(one, _UNAVAILABLE)), None)
     text = "" if cause is None else str(cause).strip()
     return text.splitlines()[0][:300] if text else None
 

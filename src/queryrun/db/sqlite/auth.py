@@ -8,7 +8,14 @@ from datetime import datetime
 
 from queryrun.auth.model import Client, Entity, RevokedLogin, Tenant
 from queryrun.auth.store import MAX_ROTATED
-from queryrun.db.auth_rows import client_values, clients_of, entity_values, login_of, login_values
+from queryrun.db.auth_rows import (
+    changed_client_values,
+    client_values,
+    clients_of,
+    entity_values,
+    login_of,
+    login_values,
+)
 from queryrun.db.rows import Row, Values
 from queryrun.db.sqlite.reader import Reader
 from queryrun.db.sqlite.statements import SQL
@@ -81,9 +88,9 @@ class SqliteAuthStore:
 
         return await self._writer.write(unit, durable=True)
 
-    async def change_client(self, client: Client) -> bool:
-        """Write its scopes, orgs and expiry."""
-        return await self._change("change_client", client_values(client)) == 1
+    async def change_client(self, client: Client, *, before: Client) -> bool:
+        """Write its scopes, orgs and expiry, unless somebody else was first."""
+        return await self._change("change_client", changed_client_values(client, before)) == 1
 
     async def clients(self) -> list[Client]:
         """Every client, newest last, revoked ones included."""

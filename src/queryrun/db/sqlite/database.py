@@ -97,7 +97,8 @@ def open_sqlite(
     try:
         connection = _connect(path)
     except sqlite3.OperationalError as error:
-        raise machine_error(path, cause_of(error)) or error from error
+        _raise_machine_error(path, error)
+        raise
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         migrate_sqlite(connection, on_open)
@@ -106,7 +107,8 @@ def open_sqlite(
         files = _files_of(path, connection, reader)
     except sqlite3.OperationalError as error:
         connection.close()
-        raise machine_error(path, cause_of(error)) or error from error
+        _raise_machine_error(path, error)
+        raise
     except BaseException:
         connection.close()
         raise
@@ -126,6 +128,13 @@ def open_sqlite(
         webhooks=SqliteWebhookStore(writer, reader, now),
         clock=OwnClock(now),
     )
+
+
+def _raise_machine_error(path: Path, error: sqlite3.OperationalError) -> None:
+    """Nothing is raised when the machine has no better word for it."""
+    found = machine_error(path, cause_of(error))
+    if found is not None:
+        raise found from error
 
 
 def _files_of(path: Path, connection: sqlite3.Connection, reader: Reader) -> DatabaseFiles:

@@ -58,4 +58,7 @@ class Reader:
         try:
             return unit(connection)
         except sqlite3.Error as error:
-            raise translated(error) from error
+            unavailable = translated(error)
+            if unavailable is error:
+                raise
+            raise unavailable from error

@@ -15,6 +15,8 @@ from queryrun.db.sqlite.writer import Writer
 from queryrun.db.times import to_ms
 from queryrun.db.webhook_rows import (
     attempt_values,
+    changed_secret_values,
+    changed_webhook_values,
     claimed_of,
     delivery_attempt_of,
     delivery_of,
@@ -22,7 +24,6 @@ from queryrun.db.webhook_rows import (
     limit_notice_values,
     page_of,
     query_sql,
-    secret_values,
     webhook_of,
     webhook_values,
 )
@@ -91,13 +92,15 @@ class SqliteWebhookStore:
         )
         return [webhook_of(row) for row in rows]
 
-    async def change_webhook(self, webhook: Webhook) -> bool:
-        """Write what can be changed."""
-        return await self._change("change_webhook", webhook_values(webhook))
+    async def change_webhook(self, webhook: Webhook, *, before: Webhook) -> bool:
+        """Write what can be changed, unless somebody else was first."""
+        return await self._change("change_webhook", changed_webhook_values(webhook, before))
 
-    async def change_secrets(self, webhook_id: str, secrets: SealedSecrets) -> bool:
-        """Write its secrets, durably."""
-        values = secret_values(webhook_id, secrets)
+    async def change_secrets(
+        self, webhook_id: str, secrets: SealedSecrets, *, before: SealedSecrets
+    ) -> bool:
+        """Write its secrets, durably, unless somebody else was first."""
+        values = changed_secret_values(webhook_id, secrets, before)
         return await self._change("change_webhook_secrets", values)
 
     async def remove_webhook(self, webhook_id: str) -> bool:

@@ -21,7 +21,7 @@ from queryrun.engines.duckdb.config import ATTACHED
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.tables import OfferedTable
-from queryrun.sql.tree import Tree
+from queryrun.sql.guard.tree import Tree
 from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.sql import quoted_name
 

@@ -10,8 +10,8 @@ from queryrun.engines.base import ColumnInfo, EngineLimits, TableFacts
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.engines.duckdb.tables import Tables
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.information import described
-from queryrun.sql.trino.types import signature
+from queryrun.sql.compile.information import described
+from queryrun.sql.compile.types import signature
 from queryrun.tables.faults import ABOUT_DATA
 
 MEMORY_BYTES = 256 * 1024**2

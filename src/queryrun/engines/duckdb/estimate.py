@@ -20,8 +20,9 @@ from queryrun.engines.duckdb.scan_memory import (
 from queryrun.engines.duckdb.scan_sizes import ScanMemory, tables_read
 from queryrun.engines.duckdb.session import open_session
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
+from queryrun.sql.compile.types import signature
+from queryrun.sql.duckdb.types import from_duckdb
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.types import from_duckdb, signature
 from queryrun.tables.text.requests import RequestCopies
 
 MEMORY_BYTES = 256 * 1024**2

@@ -12,7 +12,7 @@ from typing import Any
 
 from queryrun.engines.io_plan import COLUMN
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.typed import text
+from queryrun.sql.trino.spelling import text
 
 _HIDDEN = {"Filename(s)", "Text", "File Filters"}
 """What a plan says of paths on this machine."""

@@ -13,7 +13,7 @@ from queryrun.engines.base import CheckedTable, EngineLimits, ListedTable
 from queryrun.engines.duckdb.catalog import MEMORY_BYTES
 from queryrun.engines.duckdb.session import DuckDBSession, open_session
 from queryrun.errors import ConfigurationError, RunFailed
-from queryrun.sql.trino.types import from_duckdb
+from queryrun.sql.duckdb.types import from_duckdb
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.formats import FORMATS
 from queryrun.tables.model import Table, table_key

@@ -1,7 +1,7 @@
 """The embedded engine: one DuckDB connection over one entity's files, read-only and locked.
 
 The defences, in the order in which a hostile statement meets them: the rules on its parse tree
-(`sql/policy.py`); it is only ever bound inside `FROM (…)`, where DuckDB refuses anything that
+(`sql/guard/policy.py`); it is only ever bound inside `FROM (…)`, where DuckDB refuses anything that
 writes; external access is off except for the entity's own directory; the configuration is locked.
 """
 
@@ -48,12 +48,13 @@ from queryrun.engines.duckdb.usage import usage_of
 from queryrun.engines.estimates import StatementEstimate, unknown_tables
 from queryrun.engines.io_plan import io_plan
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.policy import objection_to
+from queryrun.sql.compile.reading import Parsed, read
+from queryrun.sql.compile.scope import LOCATION, Location, Output
+from queryrun.sql.duckdb.translate import Request, placed, translate
+from queryrun.sql.guard.policy import objection_to
+from queryrun.sql.guard.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.position import position_after
-from queryrun.sql.tree import NotSerializableError, Tree, read_tree
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.scope import LOCATION, Location, Output
-from queryrun.sql.trino.translate import Parsed, Request, placed, read, translate
 from queryrun.tables.database import AttachedDatabase
 from queryrun.tables.database_faults import fault_of_file, fault_of_view, problem_of_view
 from queryrun.tables.directory import DataDirectory

@@ -5,8 +5,8 @@ from __future__ import annotations
 from queryrun.engines.base import RowFilter
 from queryrun.engines.duckdb.tables import DELETED, Tables
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.tree import Tree
-from queryrun.sql.trino.translate import Parsed
+from queryrun.sql.compile.reading import Parsed
+from queryrun.sql.guard.tree import Tree
 
 _ABOUT_DATA = {FailureCode.DATA_INVALID, FailureCode.DATA_UNREADABLE}
 _PLAIN_SCHEMAS = {"", "information_schema"}

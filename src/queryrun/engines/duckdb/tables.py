@@ -11,8 +11,8 @@ import duckdb
 
 from queryrun.engines.base import RowFilter, TableFacts
 from queryrun.errors import RunFailed
-from queryrun.sql.trino.scope import TableColumn
-from queryrun.sql.trino.types import from_duckdb
+from queryrun.sql.compile.scope import TableColumn
+from queryrun.sql.duckdb.types import from_duckdb
 from queryrun.tables.database_faults import problem_of_definition
 from queryrun.tables.facts import describe_cost, known_rows
 from queryrun.tables.formats import FORMATS

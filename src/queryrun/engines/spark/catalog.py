@@ -14,9 +14,9 @@ from queryrun.engines.spark.error_details import SparkError
 from queryrun.engines.spark.failures import ErrorContext, failure_of
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
+from queryrun.sql.compile.information import described
+from queryrun.sql.compile.types import signature
 from queryrun.sql.spark.translate import table_column
-from queryrun.sql.trino.information import described
-from queryrun.sql.trino.types import signature
 
 _T = TypeVar("_T")
 

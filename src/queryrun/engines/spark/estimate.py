@@ -20,10 +20,10 @@ from queryrun.engines.spark.failures import failure_of
 from queryrun.engines.spark.plan_costs import tables_of
 from queryrun.engines.spark.preparing import Preparing
 from queryrun.engines.spark.types import spark_text
+from queryrun.sql.compile.information import described
+from queryrun.sql.compile.types import signature
 from queryrun.sql.spark.translate import table_column
-from queryrun.sql.trino.information import described
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.types import signature
 
 
 def open_estimator(

@@ -14,9 +14,10 @@ from queryrun.engines.spark.failures import ErrorContext
 from queryrun.engines.spark.plan_costs import tables_of
 from queryrun.engines.spark.tables import BEFORE, Tables, in_parentheses, literal, quoted
 from queryrun.errors import Failure
+from queryrun.sql.compile.reading import read
+from queryrun.sql.duckdb.translate import explained_at_engine
 from queryrun.sql.spark.session import SETTINGS as TRANSLATED_SETTINGS
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.translate import explained_at_engine, read
 
 _SETTINGS = {
     "spark.sql.ansi.enabled": "true",

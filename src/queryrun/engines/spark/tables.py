@@ -12,7 +12,7 @@ from queryrun.engines.spark.failures import code_of
 from queryrun.engines.spark.guard import UnreadableError, read_native
 from queryrun.engines.spark.stream import rows_of
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.scope import Location
+from queryrun.sql.compile.scope import Location
 
 if TYPE_CHECKING:
     from queryrun.engines.base import RowFilter

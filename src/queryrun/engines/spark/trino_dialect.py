@@ -9,15 +9,15 @@ from queryrun.engines.base import RowFilter
 from queryrun.engines.spark.tables import Tables
 from queryrun.engines.spark.types import spark_text
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.guard import Refusal
+from queryrun.sql.compile.reading import Needs, read
+from queryrun.sql.compile.scope import TableColumn
+from queryrun.sql.guard.restrict import Facts, RowRules, restricted
+from queryrun.sql.guard.trino import check_trino
+from queryrun.sql.guard.verdict import Refusal
 from queryrun.sql.position import SourcePosition
 from queryrun.sql.spark.translate import SparkTables, table_column, to_spark
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.markers import ParameterMismatchError, Value
-from queryrun.sql.trino.restrict import Facts, RowRules, restricted
-from queryrun.sql.trino.scope import TableColumn
-from queryrun.sql.trino.translate import Needs, read
+from queryrun.sql.trino.records import ast
 
 
 def translated(

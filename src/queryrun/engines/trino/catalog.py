@@ -11,7 +11,7 @@ from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.engines.trino.failures import failure_of
 from queryrun.engines.trino.query import Query, QueryRequest
 from queryrun.errors import RunFailed
-from queryrun.sql.trino.typed import name as quoted
+from queryrun.sql.trino.spelling import name as quoted
 
 _NAME = "queryrun"
 _MISSING = "TABLE_NOT_FOUND"

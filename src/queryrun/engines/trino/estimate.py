@@ -27,11 +27,11 @@ from queryrun.engines.trino.name_scope import NameScope
 from queryrun.engines.trino.query import Query, QueryRequest
 from queryrun.engines.trino.statement import BARRIER, PreparedStatement, prepare
 from queryrun.engines.trino.tables import columns_of_tables
+from queryrun.sql.compile.reading import Parsed, read
+from queryrun.sql.guard.restrict import RowRules
 from queryrun.sql.position import SourcePosition
-from queryrun.sql.trino import ast
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.restrict import RowRules
-from queryrun.sql.trino.translate import Parsed, read
+from queryrun.sql.trino.records import ast
 
 _NAME = "queryrun"
 """Of the queries: no attempt's name, so that nobody takes them for work without an owner."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from queryrun.engines.trino.endpoint import TrinoEndpoint
 from queryrun.errors import FailureCode
-from queryrun.sql.trino import ast
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.spelling import text
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import text
 
 _ABOUT_THE_ENGINE = "system"
 """The catalog with everyone's queries, sessions and nodes."""

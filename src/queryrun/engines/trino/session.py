@@ -31,10 +31,10 @@ from queryrun.engines.trino.tables import columns_of_tables
 from queryrun.engines.trino.types import ResultColumn, columns_of
 from queryrun.engines.trino.values import batches, schema_of
 from queryrun.errors import RunFailed
-from queryrun.sql.trino import ast
+from queryrun.sql.guard.restrict import RowRules
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.restrict import RowRules
-from queryrun.sql.trino.typed import name as quoted
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.spelling import name as quoted
 
 _BATCHES = "rows_of_trino"
 _NAMELESS = "queryrun"

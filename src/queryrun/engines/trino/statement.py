@@ -13,16 +13,17 @@ from functools import partial
 
 from queryrun.engines.trino.name_scope import INFORMATION, NameScope
 from queryrun.errors import Failure, FailureCode, RunFailed
-from queryrun.sql.guard import Refusal
+from queryrun.sql.compile.reading import Parsed, read
+from queryrun.sql.compile.show import HEADINGS
+from queryrun.sql.duckdb.translate import explained_at_engine
+from queryrun.sql.guard.restrict import Facts, RowRules, restricted
+from queryrun.sql.guard.trino import check_trino
+from queryrun.sql.guard.verdict import Refusal
 from queryrun.sql.position import SourcePosition
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.check import check_trino
 from queryrun.sql.trino.markers import ParameterMismatchError, Value
-from queryrun.sql.trino.metadata import HEADINGS
-from queryrun.sql.trino.restrict import Facts, RowRules, restricted
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.spelling import name, text
 from queryrun.sql.trino.tokens import failure_at, statements_in, tokens_of
-from queryrun.sql.trino.translate import Parsed, explained_at_engine, read
-from queryrun.sql.trino.typed import name, text
 
 _PASSED_ON = {"tables", "columns", "functions", "schemas", "catalogs"}
 """What SHOW lists there. More would tell of other people's sessions and roles, and of where tables

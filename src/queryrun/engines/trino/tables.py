@@ -9,8 +9,8 @@ from trino.exceptions import TrinoQueryError
 
 from queryrun.engines.trino.failures import ErrorContext, failure_of
 from queryrun.sql.position import SourcePosition
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.typed import name
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.spelling import name
 
 _BORDER = "queryrun:table"
 """A column between two tables' columns. One of a table's own may be called so: see below."""

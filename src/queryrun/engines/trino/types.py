@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.trino.typed import name
+from queryrun.sql.trino.spelling import name
 
 FINEST = 6
 """Digits of a second that DuckDB's times hold."""

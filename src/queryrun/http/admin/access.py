@@ -32,7 +32,7 @@ async def tenant_of(app: AppContext, request: ApiRequest, named: str | None) -> 
 async def client_for(app: AppContext, request: ApiRequest) -> Client:
     """The client in the path. One that it may not see does not exist."""
     client_id = request.path_params["client_id"]
-    client = await app.auth.client(client_id)
+    client = await app.auth.client(client_id.lower())
     if client is None or not _is_own(request.principal, client.tenant_id):
         raise NotFound("client_id", f"Client {client_id[:64]!r} could not be found")
     return client

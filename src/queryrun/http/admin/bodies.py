@@ -18,6 +18,8 @@ from queryrun.http.signed_cursor import BadCursorError, read_signed, write_signe
 from queryrun.http.v2.view import MAX_PAGE_SIZE
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_ATTEMPTS = 5
+"""Of a change, while others change the same."""
 DEFAULT_PAGE_SIZE = 30
 MAX_NAME_CHARS = 200
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
@@ -89,6 +91,12 @@ def check_id(text: str) -> str:
     except ValueError:
         pass
     raise InvalidRequest.of("id", "'id' must be a UUID of 36 characters")
+
+
+def id_filter(request: ApiRequest, name: str) -> str | None:
+    """The id that a list is restricted to, as it is stored; None when there is none."""
+    text = request.query_value(name)
+    return None if text is None else text.lower()
 
 
 def paged(

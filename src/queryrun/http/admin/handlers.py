@@ -20,7 +20,7 @@ from queryrun.auth.clients import (
     rotate_secret,
 )
 from queryrun.auth.model import Client, Entity, IssuedSecret, Principal, Scope, Tenant
-from queryrun.errors import Forbidden, InvalidRequest, NotFound
+from queryrun.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from queryrun.http.admin import bodies as b
 from queryrun.http.admin.access import (
     changeable_client,
@@ -96,7 +96,7 @@ async def create_entity(app: AppContext, request: ApiRequest) -> Response:
 async def list_clients(app: AppContext, request: ApiRequest) -> Response:
     """The tenant's clients, oldest first; revoked ones too."""
     tenant_id = await tenant_of(app, request, request.query_value("tenant_id"))
-    entity_id = request.query_value("entity_id")
+    entity_id = b.id_filter(request, "entity_id")
     found = [
         one
         for one in await app.auth.clients()
@@ -167,36 +167,43 @@ async def rotate_client(app: AppContext, request: ApiRequest) -> Response:
 
 
 async def change_client(app: AppContext, request: ApiRequest) -> Response:
-    """Change scopes, orgs and expiry. Its tokens follow at once. A repeat changes nothing."""
+    """Change scopes, orgs and expiry. Its tokens follow at once. A repeat changes nothing, and of
+    changes at the same time none is lost."""
     body = await b.body_of(app, request, b.ChangeBody)
-    client = await changeable_client(app, request)
-    changed = client
+    for _ in range(b.MAX_ATTEMPTS):
+        client = await changeable_client(app, request)
+        changed = _changed(request, client, body)
+        if changed == client:
+            return JsonResponse(_client(client))
+        if client.revoked_time is not None:
+            raise NotFound("client_id", "the client was revoked, for good; create another")
+        check_orgs(changed)
+        await record(
+            app,
+            request,
+            AuditEvent.CLIENT_CHANGED,
+            client.id,
+            scopes=sorted(changed.scopes),
+            orgs=list(changed.org_ids),
+            expires_time=None if changed.expires_time is None else iso(changed.expires_time),
+        )
+        if await app.auth.change_client(changed, before=client):
+            return JsonResponse(_client(await client_for(app, request)))
+    raise Unavailable("others change this client at the same time; try again")
+
+
+def _changed(request: ApiRequest, client: Client, body: b.ChangeBody) -> Client:
+    """The client with what the body names."""
     if not isinstance(body.scopes, UnsetType):
         scopes = frozenset(body.scopes)
         _check_scopes(request.principal, scopes)
-        changed = replace(changed, scopes=scopes)
+        client = replace(client, scopes=scopes)
     if not isinstance(body.org_ids, UnsetType):
-        changed = replace(changed, org_ids=_orgs(body.org_ids))
+        client = replace(client, org_ids=_orgs(body.org_ids))
     if not isinstance(body.expires_time, UnsetType):
         until = body.expires_time
-        changed = replace(
-            changed, expires_time=None if until is None else utc(until, "expires_time")
-        )
-    if changed == client:
-        return JsonResponse(_client(client))
-    check_orgs(changed)
-    await record(
-        app,
-        request,
-        AuditEvent.CLIENT_CHANGED,
-        client.id,
-        scopes=sorted(changed.scopes),
-        orgs=list(changed.org_ids),
-        expires_time=None if changed.expires_time is None else iso(changed.expires_time),
-    )
-    if not await app.auth.change_client(changed):
-        raise NotFound("client_id", "the client was revoked, for good; create another")
-    return JsonResponse(_client(await client_for(app, request)))
+        client = replace(client, expires_time=None if until is None else utc(until, "expires_time"))
+    return client
 
 
 async def revoke(app: AppContext, request: ApiRequest) -> Response:
@@ -246,8 +253,8 @@ async def list_running(app: AppContext, request: ApiRequest) -> Response:
     states = frozenset({RunState.ACCEPTED, *HELD})
     query = RunQuery(
         tenant_id,
-        entity_id=request.query_value("entity_id"),
-        client_id=request.query_value("client_id"),
+        entity_id=b.id_filter(request, "entity_id"),
+        client_id=b.id_filter(request, "client_id"),
         states=states,
         oldest_first=True,
         limit=b.page_size(request),
@@ -268,7 +275,7 @@ async def stop_run(app: AppContext, request: ApiRequest) -> Response:
     """Cancel a run of any client of the tenant, with the reason `admin`. One that has finished is
     returned as it is: a repeat changes nothing."""
     run_id = request.path_params["query_run_id"]
-    run = await app.runs.store.get(run_id)
+    run = await app.runs.store.get(run_id.lower())
     who = request.principal
     is_own = run is not None and (has_all(who) or run.request.tenant_id == who.tenant_id)
     if run is None or not is_own:
@@ -281,7 +288,7 @@ async def stop_run(app: AppContext, request: ApiRequest) -> Response:
         run.request.entity_id,
         frozenset({Scope.TENANT_ADMIN}),
     )
-    return JsonResponse(_running(await cancel(app.runs, acting, run_id, origin=request.origin)))
+    return JsonResponse(_running(await cancel(app.runs, acting, run.id, origin=request.origin)))
 
 
 # --- what is given --------------------------------------------------------------------------

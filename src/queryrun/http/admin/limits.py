@@ -54,6 +54,8 @@ async def set_limit(app: AppContext, request: ApiRequest) -> Response:
             "name", f"'name' of a limit of level {body.level} must be one of {names}"
         )
     value = _whole(body.value, kind)
+    if body.level in (Level.ENTITY, Level.CLIENT):
+        body.subject = body.subject.lower()  # ids, as they are stored
     await _check_subject(app, request, body)
     await record(
         app,

@@ -28,7 +28,7 @@ from queryrun.runs.model import (
     DeletedRows,
     Output,
 )
-from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS
 
 FORMATS = {one.value.upper(): one for one in ContentType if not one.spec.is_extension}
 COMPRESSIONS = {one.value.upper(): one for one in ContentEncoding if not one.spec.is_extension}

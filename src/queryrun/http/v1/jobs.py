@@ -171,7 +171,7 @@ async def _read_job(context: RequestContext, request: ApiRequest, job_id: str) -
     try:
         return await read_one(context, request.principal, job_id)
     except NotFound:
-        run = await context.store.get(job_id) if is_run_id(job_id) else None
+        run = await context.store.get(job_id.lower()) if is_run_id(job_id) else None
     if run is not None and run.request.tenant_id == request.principal.tenant_id:
         raise Forbidden(f"Job {job_id} belongs to somebody else")
     raise NotFound("job_id", f"Job {job_id[:64]} could not be found")

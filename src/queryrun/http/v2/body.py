@@ -23,7 +23,7 @@ from queryrun.http.v2.parameters import parameters_fault, parsed_parameters
 from queryrun.results.formats import ContentEncoding, ContentType, format_names, names_of
 from queryrun.results.separator import SEPARATOR_PATTERN, parse_separator
 from queryrun.runs.model import DeletedRows, Output, RunRequest
-from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS
 from queryrun.sql.parameters import MAX_PARAMETERS, Parameter
 from queryrun.webhooks.target import MAX_URL_CHARS
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from queryrun.sql.parameters import (
-    MAX_VALUE_CHARS,
-    NAME,
-    TYPES,
-    Parameter,
-    parameters_problem,
-)
+from queryrun.sql.parameters import MAX_VALUE_CHARS, NAME, TYPES, Parameter, parameters_problem
 
 DEFAULT_TYPE = "varchar"
 """Of a value without a type."""

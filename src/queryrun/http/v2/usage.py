@@ -13,6 +13,7 @@ import msgspec
 from starlette.responses import Response
 
 from queryrun.errors import InvalidRequest, Problem
+from queryrun.http.admin.bodies import id_filter
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
 from queryrun.http.responses import JsonResponse
@@ -80,8 +81,8 @@ def _query(app: AppContext, request: ApiRequest, problems: list[Problem]) -> Usa
         request.principal.tenant_id,
         first,
         last,
-        entity_id=request.query_value("entity_id"),
-        client_id=request.query_value("client_id"),
+        entity_id=id_filter(request, "entity_id"),
+        client_id=id_filter(request, "client_id"),
         source=request.query_value("source"),
         group_by=group_by,
         tag=tag,

@@ -14,7 +14,7 @@ from queryrun.http.responses import JsonResponse
 from queryrun.http.v2.parameters import parameters_fault, parsed_parameters
 from queryrun.results.formats import ContentEncoding, ContentType
 from queryrun.runs.validate import validate
-from queryrun.sql.guard import MAX_STATEMENT_CHARS
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS
 
 
 class Draft(msgspec.Struct, forbid_unknown_fields=True):

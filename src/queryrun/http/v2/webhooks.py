@@ -11,8 +11,8 @@ import msgspec
 from starlette.responses import Response
 
 from queryrun.audit.model import AuditEvent
-from queryrun.errors import Forbidden, InvalidRequest, NotFound
-from queryrun.http.admin.bodies import body_of, check_id, page_size
+from queryrun.errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from queryrun.http.admin.bodies import MAX_ATTEMPTS, body_of, check_id, page_size
 from queryrun.http.audit import record
 from queryrun.http.context import AppContext
 from queryrun.http.request import ApiRequest
@@ -43,6 +43,7 @@ MAX_SIGNATURES = 4
 """Of secrets from before a rotation, on one message."""
 MAX_REPLAYED_IDS = 100
 _LISTED = "webhook deliveries"
+_OTHERS = "others change this webhook at the same time; try again"
 
 
 class NewWebhook(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,10 +146,24 @@ async def create_webhook(app: AppContext, request: ApiRequest) -> Response:
 
 
 async def change_webhook(app: AppContext, request: ApiRequest) -> Response:
-    """Change where it leads, what it is told, or whether it is paused."""
+    """Change where it leads, what it is told, or whether it is paused. Of changes at the same time
+    none is lost."""
     body = await body_of(app, request, ChangedWebhook)
-    known = await _find(app, request)
-    changed = replace(
+    for _ in range(MAX_ATTEMPTS):
+        known = await _find(app, request)
+        changed = _changed(app, known, body)
+        await record(
+            app, request, AuditEvent.WEBHOOK_CHANGED, known.id,
+            url=changed.url, paused=changed.is_paused, events=list(changed.events),
+        )  # fmt: skip
+        if await app.webhooks.store.change_webhook(changed, before=known):
+            return JsonResponse(_webhook(changed))
+    raise Unavailable(_OTHERS)
+
+
+def _changed(app: AppContext, known: Webhook, body: ChangedWebhook) -> Webhook:
+    """The webhook with what the body names."""
+    return replace(
         known,
         url=known.url if body.url is None else _url(app, known.kind, body.url),
         events=known.events if body.events is None else _events(known.kind, body.events),
@@ -158,36 +173,34 @@ async def change_webhook(app: AppContext, request: ApiRequest) -> Response:
         is_paused=known.is_paused if body.paused is None else body.paused,
         updated_time=app.now(),
     )
-    await record(
-        app, request, AuditEvent.WEBHOOK_CHANGED, known.id,
-        url=changed.url, paused=changed.is_paused, events=list(changed.events),
-    )  # fmt: skip
-    if not await app.webhooks.store.change_webhook(changed):
-        raise _not_found(known.id)
-    return JsonResponse(_webhook(changed))
 
 
 async def rotate_webhook(app: AppContext, request: ApiRequest) -> Response:
-    """A new secret, shown only here. Messages carry two signatures while the grace lasts."""
+    """A new secret, shown only here. Messages carry two signatures while the grace lasts. Of
+    rotations at the same time each secret counts, as if one had come after the other."""
     body = await body_of(app, request, Rotation, default="{}")
     if not 0 <= body.grace_s <= MAX_GRACE_S:
         message = f"'grace_s' must be from 0 to {MAX_GRACE_S:.0f} seconds"
         raise InvalidRequest.of("grace_s", message)
-    known = await _find(app, request)
-    secret = new_secret()
-    before = _before(app, known) if body.grace_s else None
-    rotated = SealedSecrets(
+    event, secret = AuditEvent.WEBHOOK_SECRET_ROTATED, new_secret()
+    for _ in range(MAX_ATTEMPTS):
+        known = await _find(app, request)
+        rotated = _rotated(app, known, secret, body.grace_s)
+        await record(app, request, event, known.id, grace_s=body.grace_s)
+        if await app.webhooks.store.change_secrets(known.id, rotated, before=known.secrets):
+            changed = replace(known, secrets=rotated)
+            return JsonResponse(_webhook(changed) | {"secret": secret}, headers=NO_STORE)
+    raise Unavailable(_OTHERS)
+
+
+def _rotated(app: AppContext, known: Webhook, secret: str, grace_s: float) -> SealedSecrets:
+    before = _before(app, known) if grace_s else None
+    return SealedSecrets(
         app.webhooks.sealer.seal(secret, known.id),
         before,
-        None if before is None else app.now() + timedelta(seconds=body.grace_s),
+        None if before is None else app.now() + timedelta(seconds=grace_s),
         known.secrets.credentials,
     )
-    event = AuditEvent.WEBHOOK_SECRET_ROTATED
-    await record(app, request, event, known.id, grace_s=body.grace_s)
-    if not await app.webhooks.store.change_secrets(known.id, rotated):
-        raise _not_found(known.id)
-    changed = replace(known, secrets=rotated)
-    return JsonResponse(_webhook(changed) | {"secret": secret}, headers=NO_STORE)
 
 
 def _before(app: AppContext, known: Webhook) -> str | None:
@@ -294,7 +307,7 @@ async def check_notify_url(app: AppContext, request: ApiRequest, url: str | None
 async def _find(app: AppContext, request: ApiRequest) -> Webhook:
     """The webhook in the path. One that the client may not see does not exist."""
     webhook_id = request.path_params["webhook_id"]
-    found = None if "\0" in webhook_id else await app.webhooks.store.webhook(webhook_id)
+    found = None if "\0" in webhook_id else await app.webhooks.store.webhook(webhook_id.lower())
     if found is None or not _is_own(request, found):
         raise _not_found(webhook_id)
     return found

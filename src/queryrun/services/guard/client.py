@@ -25,9 +25,9 @@ from queryrun.services.guard.frames import (
     ValidateResponse,
 )
 from queryrun.services.turns import TurnSlots
-from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict
+from queryrun.sql.guard.validation import TableColumns, Validation
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS, Refusal, Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validation import TableColumns, Validation
 
 _log = structlog.get_logger(__name__)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from queryrun.processes.frames import Frame
-from queryrun.sql.guard import Verdict
+from queryrun.sql.guard.validation import TableColumns, Validation
+from queryrun.sql.guard.verdict import Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validation import TableColumns, Validation
 
 
 class CheckRequest(Frame, frozen=True, tag="check"):

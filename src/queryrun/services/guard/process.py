@@ -18,10 +18,10 @@ from queryrun.services.guard.frames import (
     ValidateRequest,
     ValidateResponse,
 )
-from queryrun.sql.check import check_statement
-from queryrun.sql.guard import Verdict
+from queryrun.sql.guard.duckdb import check_statement
+from queryrun.sql.guard.validate import validate_trino
+from queryrun.sql.guard.verdict import Verdict
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.validate import validate_trino
 
 MEMORY_BYTES = 2 * 1024**3
 """Parsing a statement of 1,000,000 characters takes at most a few hundred megabytes."""

@@ -1,1 +1,1 @@
-"""Trino's SQL for Spark: the compiler of `sql/trino` with Spark's spelling and semantics."""
+"""Trino's SQL for Spark: what the compiler leaves to an engine, in Spark's spelling."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import PATTERNS, CastSite
+from queryrun.sql.compile.moments import read_moment
+from queryrun.sql.compile.typed import Typed, UnsupportedCastError
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark import clocks, fine, intervals, moments
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import FINE, missing_type, quoted, spark_name, text
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import PATTERNS, CastSite
-from queryrun.sql.trino.fine import read_moment
-from queryrun.sql.trino.typed import Typed, UnsupportedCastError
-from queryrun.sql.trino.types import Type
 
 _CLOCKS = frozenset(["time", t.TIMETZ])
 _MICROS = 6

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.moments import DAY, PATTERN, clock_picos, zone_literal
+from queryrun.sql.compile.moments import UNITS as _MICROS
+from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.spark import fine
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.clocks import PATTERN
-from queryrun.sql.trino.clocks import UNITS as _MICROS
-from queryrun.sql.trino.fine import DAY, clock_picos, zone_literal
-from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 __all__ = ["DAY", "UNITS"]
 

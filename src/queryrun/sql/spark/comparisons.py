@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.comparisons import orderable
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.binding import all_bound
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.comparisons import orderable
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.statement import StatementCompiler
 
 NESTED = frozenset(["array", "map", "row", "json"])
 
 
-def compared(c: CallCompiler, op: str, left: Typed, right: Typed, at: int) -> str:
+def compared(c: StatementCompiler, op: str, left: Typed, right: Typed, at: int) -> str:
     """A comparison of nested values."""
     if op in {"=", "<>"}:
         found = _equal(c, left, right, at)
@@ -34,7 +34,7 @@ def compared(c: CallCompiler, op: str, left: Typed, right: Typed, at: int) -> st
     return f"({ordered(c, left, at)} {op} {ordered(c, right, at)})"
 
 
-def _equal(c: CallCompiler, left: Typed, right: Typed, at: int) -> str:
+def _equal(c: StatementCompiler, left: Typed, right: Typed, at: int) -> str:
     """Whether two values are equal: true, false or unknown. Their types may differ inside."""
     if "unknown" in {left.type.name, right.type.name}:
         return "CAST(NULL AS BOOLEAN)"
@@ -55,35 +55,35 @@ def _equal(c: CallCompiler, left: Typed, right: Typed, at: int) -> str:
     return all_bound({"a": left.sql, "b": right.sql}, test, names)
 
 
-def _no_query(c: CallCompiler, left: Typed, right: Typed, at: int) -> None:
+def _no_query(c: StatementCompiler, left: Typed, right: Typed, at: int) -> None:
     if "SELECT " in left.sql or "SELECT " in right.sql:
         c.refuse(f"Comparing values of type {left.type} that are subqueries", at)
 
 
-def _equal_arrays(c: CallCompiler, a: Typed, b: Typed, at: int) -> str:
+def _equal_arrays(c: StatementCompiler, a: Typed, b: Typed, at: int) -> str:
     one, other = c.fresh("p"), c.fresh("p")
     test = _equal(c, Typed(one, a.type.parts[0]), Typed(other, b.type.parts[0]), at)
     tests = f"zip_with({a.sql}, {b.sql}, ({one}, {other}) -> {test})"
     return f"CASE WHEN size({a.sql}) <> size({b.sql}) THEN false ELSE {_all(c, tests)} END"
 
 
-def _all(c: CallCompiler, tests: str) -> str:
+def _all(c: StatementCompiler, tests: str) -> str:
     found = c.fresh("p")
     return f"forall({tests}, {found} -> {found})"
 
 
-def field(c: CallCompiler, value: Typed, number: int) -> Typed:
+def field(c: StatementCompiler, value: Typed, number: int) -> Typed:
     """A row's field, from 0, whether the row was written out or not."""
     return value.fields[number] if value.fields else c.row_field(value, number)
 
 
-def _equal_rows(c: CallCompiler, a: Typed, b: Typed, at: int) -> str:
+def _equal_rows(c: StatementCompiler, a: Typed, b: Typed, at: int) -> str:
     count = len(a.type.parts)
     tests = [_equal(c, field(c, a, n), field(c, b, n), at) for n in range(count)]
     return "(" + " AND ".join(tests) + ")"
 
 
-def _equal_maps(c: CallCompiler, a: Typed, b: Typed, at: int) -> str:
+def _equal_maps(c: StatementCompiler, a: Typed, b: Typed, at: int) -> str:
     if a.type.parts[0] != b.type.parts[0]:
         c.refuse(f"Comparing values of types {a.type} and {b.type}", at)
     key = c.fresh("p")
@@ -95,7 +95,7 @@ def _equal_maps(c: CallCompiler, a: Typed, b: Typed, at: int) -> str:
     return f"CASE WHEN size({a.sql}) <> size({b.sql}) THEN false ELSE {_all(c, tests)} END"
 
 
-def ordered(c: CallCompiler, value: Typed, at: int) -> str:
+def ordered(c: StatementCompiler, value: Typed, at: int) -> str:
     """A value to sort by, which fails where a NULL or a NaN inside would decide."""
     _no_query(c, value, value, at)
     what = "Ordering arrays or rows with NULL or NaN inside is not supported"
@@ -108,7 +108,7 @@ def ordered(c: CallCompiler, value: Typed, at: int) -> str:
     return all_bound({"a": value.sql}, checked, name)
 
 
-def unorderable(c: CallCompiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
+def unorderable(c: StatementCompiler, sql: str, kind: Type, *, is_inside: bool = False) -> str:
     """A condition for a value that has no place in Trino's order; empty where each has one."""
     found = [f"{sql} IS NULL"] if is_inside else []
     if is_inside and t.is_floating(kind):
@@ -128,7 +128,7 @@ def unorderable(c: CallCompiler, sql: str, kind: Type, *, is_inside: bool = Fals
 
 
 def row_among(
-    c: CallCompiler, value: Typed, sql: str, kinds: Sequence[Type], given: Sequence[Type]
+    c: StatementCompiler, value: Typed, sql: str, kinds: Sequence[Type], given: Sequence[Type]
 ) -> str:
     """Whether a row is one of a subquery's rows, where a NULL inside is like any value."""
     alias = c.fresh("r")

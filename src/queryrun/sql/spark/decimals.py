@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.binding import all_bound, bound
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 MAX_DIGITS = 38
 _WHOLE_DIGITS = 20

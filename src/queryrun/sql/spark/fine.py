@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import DAY, offset_minutes, offset_name
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.types import FINE
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.fine import DAY, offset_minutes, offset_name
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 _MICRO = 10**6
 """Picoseconds."""

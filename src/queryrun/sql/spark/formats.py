@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.trino.formats import UntranslatableError, json_path
+from queryrun.sql.compile.pattern_texts import UntranslatableError, json_path
 
 _MYSQL = {
     "a": "EEE", "b": "MMM", "c": "M", "d": "dd", "e": "d", "f": "SSSSSS", "H": "HH", "h": "hh",

@@ -6,10 +6,10 @@ here has whole milliseconds.
 
 from __future__ import annotations
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.binding import bound
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 _EPOCH = "TIMESTAMP_NTZ '1970-01-01 00:00:00'"
 FIELDS = {

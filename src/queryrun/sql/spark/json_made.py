@@ -7,24 +7,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.type_names import type_of
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.json_text import formatted_text, in_java_order
 from queryrun.sql.spark import casts
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
-from queryrun.sql.trino import ast_json
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.casts import type_of
-from queryrun.sql.trino.typed import Typed
+from queryrun.sql.trino.records import json as ast_json
 
 _MAX_KEYS = 12
 """With more keys the order of those that stay depends on how many are left out."""
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.statement import StatementCompiler
 
 
-def made(c: CallCompiler, node: ast_json.JsonMade) -> Typed:
+def made(c: StatementCompiler, node: ast_json.JsonMade) -> Typed:
     """The document. A value that is NULL is `null` in it, or is left out."""
     if node.is_unique or any(one.is_json for one in node.values):
         c.refuse(f"{node.name} with FORMAT JSON or UNIQUE KEYS", node.at)
@@ -69,7 +69,7 @@ def quoted_json(sql: str) -> str:
     return f"regexp_extract(to_json(named_struct('v', {sql})), '(?s)^.{{5}}(.*)[}}]\\\\z', 1)"
 
 
-def _document(c: CallCompiler, one: ast_json.JsonInput, node: ast_json.JsonMade) -> str:
+def _document(c: StatementCompiler, one: ast_json.JsonInput, node: ast_json.JsonMade) -> str:
     given = c.expr(one.value)
     if isinstance(one.value, ast_json.JsonMade | ast_json.JsonQuery):
         return given.sql
@@ -83,7 +83,7 @@ def _document(c: CallCompiler, one: ast_json.JsonInput, node: ast_json.JsonMade)
     c.refuse(f"A value of type {given.type} in {node.name}", node.at)
 
 
-def _output(c: CallCompiler, document: str, node: ast_json.JsonMade) -> Typed:
+def _output(c: StatementCompiler, document: str, node: ast_json.JsonMade) -> Typed:
     if node.output.type is None:
         return Typed(document, t.VARCHAR)
     kind, length = type_of(node.output.type)

@@ -1,12 +1,12 @@
-"""SHOW and DESCRIBE: the rows that `sql/trino` finds, as constants in Spark's SQL."""
+"""SHOW and DESCRIBE: what there is to list, as constants in Spark's SQL."""
 
 from __future__ import annotations
 
-from queryrun.sql.spark.functions import SPARK
+from queryrun.sql.compile.scope import Location, Output, Schema
+from queryrun.sql.compile.show import rows_of
+from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.types import quoted, spark_name, text, trino_type
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.metadata import rows_of
-from queryrun.sql.trino.scope import Location, Output, Schema
+from queryrun.sql.trino.records import ast
 
 __all__ = ["show", "trino_type"]
 

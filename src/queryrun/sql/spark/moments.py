@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.moments import Written, read_zoned
+from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.spark import fine
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import text
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.casts_time import read_zoned
-from queryrun.sql.trino.fine import Written
-from queryrun.sql.trino.typed import Typed, UnsupportedCastError
 
 UTC = "UTC"
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.interval_texts import WHOLE_DAYS
+from queryrun.sql.compile.typed import Typed
 from queryrun.sql.spark import clocks, fine, intervals
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.typed import Typed
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
-
-WHOLE_DAYS = "whole days"
-"""What is known of an interval that may be added to a date."""
+    from queryrun.sql.compile.statement import StatementCompiler
 
 
-def shift_clock(c: CallCompiler, op: str, left: Typed, right: Typed, at: int) -> Typed:
+def shift_clock(c: StatementCompiler, op: str, left: Typed, right: Typed, at: int) -> Typed:
     """A time and an interval, which wraps around midnight; or two times."""
     names = {"time", t.TIMETZ}
     if op == "-" and left.type.name in names and right.type.name in names:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from queryrun.errors import FailureCode
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.scope import Output
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark import casts, clocks, intervals
 from queryrun.sql.spark.types import quoted
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.scope import Output
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 _AS_TEXT = frozenset([t.DAYS.name, t.MONTHS.name, "char"])
 _OWN = _AS_TEXT | {"time", t.TIMETZ}

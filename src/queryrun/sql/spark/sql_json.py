@@ -11,20 +11,20 @@ import re
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode
-from queryrun.sql.json_path import Node, PathError, read_path
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.cast_site import CastSite
+from queryrun.sql.compile.type_names import type_of
+from queryrun.sql.compile.typed import Typed
+from queryrun.sql.compile.types import Type
 from queryrun.sql.spark import casts
 from queryrun.sql.spark.binding import all_bound, bound
 from queryrun.sql.spark.types import spark_name, text
-from queryrun.sql.trino import ast_json
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.cast_checks import CastSite
-from queryrun.sql.trino.casts import type_of
+from queryrun.sql.trino.json_path import Node, PathError, read_path
+from queryrun.sql.trino.records import json as ast_json
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.typed import Typed
-from queryrun.sql.trino.types import Type
 
 if TYPE_CHECKING:
-    from queryrun.sql.trino.compile_calls import CallCompiler
+    from queryrun.sql.compile.statement import StatementCompiler
 
 _KEY = re.compile(r"[\w -]+", re.ASCII)
 
@@ -44,7 +44,7 @@ def _is(kind: str, item: str) -> str:
 # --- paths ----------------------------------------------------------------------------------
 
 
-def _items(c: CallCompiler, node: Node, root: str, at: int, *, is_lax: bool) -> str:
+def _items(c: StatementCompiler, node: Node, root: str, at: int, *, is_lax: bool) -> str:
     """The items of a path."""
     if node.kind == "root":
         return f"array({root})"
@@ -64,7 +64,7 @@ def _items(c: CallCompiler, node: Node, root: str, at: int, *, is_lax: bool) -> 
     return _all_there(f"transform({base}, u -> variant_get(u, {key}, 'variant'))")
 
 
-def _index(c: CallCompiler, node: Node, at: int) -> int:
+def _index(c: StatementCompiler, node: Node, at: int) -> int:
     ranges = node.args[1]
     first, last = ranges[0]
     number = first.args[0] if first.kind == "literal" else None
@@ -91,7 +91,7 @@ def _all_there(found: str) -> str:
     return bound(found, lambda w: f"if(exists({w}, u -> u IS NULL), NULL, {w})", "w")
 
 
-def _found(c: CallCompiler, path: ast_json.JsonPath) -> dict[str, str]:
+def _found(c: StatementCompiler, path: ast_json.JsonPath) -> dict[str, str]:
     """The document, and its items at the path."""
     if path.passing or path.input.encoding:
         c.refuse("A JSON path with PASSING or ENCODING", path.at)
@@ -116,7 +116,7 @@ def _found(c: CallCompiler, path: ast_json.JsonPath) -> dict[str, str]:
 # --- functions ------------------------------------------------------------------------------
 
 
-def exists(c: CallCompiler, node: ast_json.JsonExists) -> Typed:
+def exists(c: StatementCompiler, node: ast_json.JsonExists) -> Typed:
     """JSON_EXISTS."""
     error = {
         "": "false", "FALSE": "false", "TRUE": "true", "UNKNOWN": "CAST(NULL AS BOOLEAN)",
@@ -130,7 +130,7 @@ def exists(c: CallCompiler, node: ast_json.JsonExists) -> Typed:
     return Typed(all_bound(_found(c, node.path), made, "j"), t.BOOLEAN)
 
 
-def value(c: CallCompiler, node: ast_json.JsonValue) -> Typed:
+def value(c: StatementCompiler, node: ast_json.JsonValue) -> Typed:
     """JSON_VALUE."""
     kind, length = t.VARCHAR, None
     if node.output.type is not None:
@@ -174,7 +174,7 @@ def _scalar(item: str, kind: Type, error: str) -> str:
     return f"CASE WHEN {own} = 'BIGINT' THEN coalesce({whole}, {error}) ELSE {unlike} END"
 
 
-def _instead(c: CallCompiler, behavior: ast_json.JsonBehavior, kind: Type, at: int) -> str:
+def _instead(c: StatementCompiler, behavior: ast_json.JsonBehavior, kind: Type, at: int) -> str:
     if behavior.what == "ERROR":
         return c.failing("JSON_VALUE finds no scalar, or several")
     if behavior.default is None:
@@ -185,7 +185,7 @@ def _instead(c: CallCompiler, behavior: ast_json.JsonBehavior, kind: Type, at: i
     return c.exact(c.cast_to(default, kind))
 
 
-def query(c: CallCompiler, node: ast_json.JsonQuery) -> Typed:
+def query(c: StatementCompiler, node: ast_json.JsonQuery) -> Typed:
     """JSON_QUERY."""
     if node.quotes == "OMIT" or node.wrapper not in {"WITHOUT", "UNCONDITIONAL"}:
         c.refuse("JSON_QUERY with such a wrapper, or with OMIT QUOTES", node.at)

@@ -6,25 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from queryrun.errors import FailureCode
-from queryrun.sql.spark import (
-    functions_aggregate,
-    functions_format,
-    functions_json,
-    functions_nested,
-    functions_numbers,
-    functions_special,
-    functions_text,
-    functions_time,
-    metadata,
-    printing,
-)
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.reading import Needs, bounded, named, read
+from queryrun.sql.compile.scope import Location, Output, Schema, Scope, TableColumn
+from queryrun.sql.spark import metadata, printing
 from queryrun.sql.spark.compiler import SparkCompiler
-from queryrun.sql.trino import ast
-from queryrun.sql.trino import types as t
+from queryrun.sql.spark.functions import aggregate as functions_aggregate
+from queryrun.sql.spark.functions import format as functions_format
+from queryrun.sql.spark.functions import json as functions_json
+from queryrun.sql.spark.functions import nested as functions_nested
+from queryrun.sql.spark.functions import numbers as functions_numbers
+from queryrun.sql.spark.functions import special as functions_special
+from queryrun.sql.spark.functions import text as functions_text
+from queryrun.sql.spark.functions import time as functions_time
 from queryrun.sql.trino.markers import Value
-from queryrun.sql.trino.scope import Location, Output, Schema, Scope, TableColumn
+from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.tokens import failure_at
-from queryrun.sql.trino.translate import Needs, bounded, named, read
 
 REGISTERED = (
     functions_aggregate,

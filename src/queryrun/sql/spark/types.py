@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.typed import UnsupportedCastError
-from queryrun.sql.trino.types import Type
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.typed import UnsupportedCastError
+from queryrun.sql.compile.types import Type
 
 _SPARK = {
     "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "integer": "INT",

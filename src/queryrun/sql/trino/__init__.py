@@ -1,1 +1,1 @@
-"""Trino's SQL: its grammar, its types, its functions, and what each is in DuckDB's SQL."""
+"""Trino's language: tokens, grammar and records. It knows no types, no compiler and no engine."""

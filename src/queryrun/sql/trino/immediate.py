@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.trino.grammar.queries import QueryParser
 from queryrun.sql.trino.markers import Value, moved_to
-from queryrun.sql.trino.queries import QueryParser
 from queryrun.sql.trino.tokens import failure_at, statements_in, tokens_of
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.parameters import Parameter, ParameterType, array_items, parsed_type
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.typed import text as quoted
+from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.spelling import text as quoted
 
 HOW = "give its value in `parameters`"
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from queryrun.tables.definition import TableDefinition
@@ -53,6 +54,11 @@ class Header:
     names: tuple[str, ...]
     layout: Layout
 
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether a row that repeats the names is a fault. A single name may be a value."""
+        return self.layout.header and not self.layout.is_header_defined and len(self.names) > 1
+
 
 def defined_layout(layout: Layout, definition: TableDefinition) -> Layout:
     """The layout of an ending, with what the definition says of it."""
@@ -92,7 +98,7 @@ def read_header(stream: TextStream, layout: Layout) -> Header:
     cells = _cells(stream, record, layout)
     if len(cells) > MAX_COLUMNS:
         raise _fault(stream, 1, f"has {len(cells)} columns", f"{MAX_COLUMNS} are possible")
-    names = layout.names or (_named(cells) if layout.header else _numbered(len(cells)))
+    names = layout.names or (named(cells) if layout.header else _numbered(len(cells)))
     if len(names) != len(cells):
         problem = f"has {len(cells)} columns, and its definition names {len(names)}"
         raise _fault(stream, 1, problem, "correct `names` in tables.toml")
@@ -142,6 +148,20 @@ def batches(
             yield from _read(stream, stream, header, columns, are_lines=not layout.quote)
     except pa.ArrowInvalid as error:
         raise _parse_fault(stream, header, str(error)) from error
+
+
+def may_have_header(batch: pa.RecordBatch, header: Header, columns: Sequence[int] = ()) -> bool:
+    """Whether some row of the batch has the names of its columns as values."""
+    found: pa.BooleanArray | None = None
+    for column, index in zip(batch.columns, columns or range(len(header.names)), strict=True):
+        name = header.names[index]
+        equal = pc.equal(column, name)
+        if name == _number(index):
+            equal = pc.fill_null(equal, True)  # an empty heading has it too
+        found = equal if found is None else pc.and_kleene(found, equal)
+        if not found.true_count:
+            return False
+    return True
 
 
 def _read(
@@ -244,13 +264,18 @@ def _cells(stream: TextStream, record: str, layout: Layout) -> list[str]:
         raise _fault(stream, 1, "has a quote out of its place", "correct the header") from error
 
 
-def _named(cells: Sequence[str]) -> tuple[str, ...]:
+def named(cells: Sequence[str]) -> tuple[str, ...]:
     """An empty heading becomes `column` and its number: the index that pandas writes."""
-    return tuple(cell or f"column{index}" for index, cell in enumerate(cells))
+    return tuple(cell or _number(index) for index, cell in enumerate(cells))
 
 
 def _numbered(count: int) -> tuple[str, ...]:
-    return tuple(f"column{index}" for index in range(count))
+    return tuple(map(_number, range(count)))
+
+
+def _number(index: int) -> str:
+    """What a column without a name is called."""
+    return f"column{index}"
 
 
 def _require_distinct(stream: TextStream, names: Sequence[str]) -> None:

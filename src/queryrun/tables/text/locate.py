@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from queryrun.tables.text.delimited import BLOCK_BYTES, Layout
+from queryrun.tables.text.delimited import BLOCK_BYTES, Header, Layout, named
 from queryrun.tables.text.faults import FileFault
 from queryrun.tables.text.json_records import records
 from queryrun.tables.text.stream import CHUNK_BYTES, TextFile, TextStream, line_breaks
@@ -27,6 +27,14 @@ def line_of_row(file: TextFile, layout: Layout, columns: int, number: int) -> in
     """The line in which row `number`, from 0, begins; 0 when it is not found."""
     for found, (line, _) in enumerate(_rows(file, layout, columns)):
         if found == number:
+            return line
+    return 0
+
+
+def repeated_header(file: TextFile, header: Header) -> int:
+    """The line of the first row that has the names of the columns as its values; 0: none."""
+    for line, row in _rows(file, header.layout, len(header.names)):
+        if named(row) == header.names:
             return line
     return 0
 

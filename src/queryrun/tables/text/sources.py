@@ -9,8 +9,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from queryrun.tables.definition import ColumnRule
-from queryrun.tables.text import delimited, json_records
+from queryrun.tables.text import delimited, json_records, locate
 from queryrun.tables.text.delimited import Header, Layout
+from queryrun.tables.text.faults import FileFault
 from queryrun.tables.text.stream import TextFile, TextStream
 
 Batches = Iterator[pa.RecordBatch]
@@ -56,10 +57,39 @@ class DelimitedSource:
         """See `Source`."""
         with contextlib.closing(TextStream(self.file)) as stream:
             self.header = delimited.read_header(stream, self._layout)
-            yield self.header.names, delimited.batches(stream, self.header, columns)
+            rows = delimited.batches(stream, self.header, columns)
+            if self.header.may_be_repeated:
+                rows = self._without_second_header(rows, self.header, columns)
+            yield self.header.names, rows
 
     def learn_columns(self) -> None:
         """The header says all."""
+
+    def _without_second_header(
+        self, batches: Batches, header: Header, columns: Sequence[int]
+    ) -> Batches:
+        """The batches; `FileFault` for one with a second header: files were joined there.
+
+        A few columns may have their names as values; only the whole row shows that it is one.
+        """
+        is_known = False
+        for batch in batches:
+            if not is_known and delimited.may_have_header(batch, header, columns):
+                self._refuse_second_header(header)
+                is_known = True
+            yield batch
+
+    def _refuse_second_header(self, header: Header) -> None:
+        """Read all of the file for it, once."""
+        line = locate.repeated_header(self.file, header)
+        if line:
+            raise FileFault(
+                self.file.name,
+                "repeats the names of the columns",
+                "files were joined there: remove the line, or say header = true in tables.toml "
+                "if it is a row",
+                line,
+            )
 
 
 class JsonSource:

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.compile.scope import Location
 from queryrun.sql.spark.translate import SparkTables, Translated, table_column, to_spark
-from queryrun.sql.trino.scope import Location
 
 TABLES = SparkTables(
     {"orders": [table_column("id", "bigint"), table_column("note", "string")]},

@@ -5,16 +5,10 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.spark.functions import SPARK
-from queryrun.sql.spark.translate import (
-    SparkTables,
-    Translated,
-    names,
-    table_column,
-    to_spark,
-)
-from queryrun.sql.trino.compile_calls import known_functions
-from queryrun.sql.trino.translate import Needs
+from queryrun.sql.compile.reading import Needs
+from queryrun.sql.duckdb.functions.table import known_functions
+from queryrun.sql.spark.functions.table import SPARK
+from queryrun.sql.spark.translate import SparkTables, Translated, names, table_column, to_spark
 
 TABLES = SparkTables(
     {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from queryrun.sql.compile import types as t
 from queryrun.sql.spark.types import spark_name, text, trino_type
-from queryrun.sql.trino import types as t
 
 
 @pytest.mark.parametrize(

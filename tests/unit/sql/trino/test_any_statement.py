@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queryrun.errors import Failure, RunFailed
-from queryrun.sql.trino.translate import Request, read, translate
+from queryrun.sql.compile.reading import read
+from queryrun.sql.duckdb.translate import Request, translate
 from tests.unit.sql.trino.translation import SCHEMA
 
 WORDS = [

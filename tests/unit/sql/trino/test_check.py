@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.sql.check import check_statement
-from queryrun.sql.guard import MAX_STATEMENT_CHARS, Refusal, Verdict, within
+from queryrun.sql.guard.duckdb import check_statement
+from queryrun.sql.guard.verdict import MAX_STATEMENT_CHARS, Refusal, Verdict, within
 
 
 def check(statement: str) -> Verdict:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from queryrun.errors import RunFailed
-from queryrun.sql.trino.catalog import trino_functions
-from queryrun.sql.trino.compile_calls import DUCKDB
-from queryrun.sql.trino.overloads import split
+from queryrun.sql.compile.catalog import trino_functions
+from queryrun.sql.compile.overloads import split
+from queryrun.sql.duckdb.functions.table import DUCKDB
 from tests.unit.sql.trino.translation import translated
 
 _VALUES = {

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from queryrun.sql.trino import formats
-from queryrun.sql.trino.formats import UntranslatableError
+from queryrun.sql.compile import pattern_texts
+from queryrun.sql.compile.pattern_texts import UntranslatableError
+from queryrun.sql.duckdb import formats
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,8 @@ from queryrun.sql.trino.formats import UntranslatableError
         (formats.joda_format, "d%", "%-d%%"),
         (formats.regex, r"(?<year>\d{4})", r"(?P<year>\d{4})"),
         (formats.replacement, r"$2-\$1", r"\2-$1"),
-        (formats.json_path, "$.a[0]['b c']", '$."a"[0]."b c"'),
-        (formats.json_path, "a.b", '$."a"."b"'),
+        (pattern_texts.json_path, "$.a[0]['b c']", '$."a"[0]."b c"'),
+        (pattern_texts.json_path, "a.b", '$."a"."b"'),
     ],
 )
 def test_what_has_a_form_is_written_in_it(
@@ -42,8 +43,8 @@ def test_what_has_a_form_is_written_in_it(
         (formats.regex, r"(a)\1"),
         (formats.regex, "a++"),
         (formats.replacement, "${name}"),
-        (formats.json_path, "$.a[*]"),
-        (formats.json_path, "$..a"),
+        (pattern_texts.json_path, "$.a[*]"),
+        (pattern_texts.json_path, "$..a"),
     ],
 )
 def test_what_has_none_is_refused(translate: Callable[[str], str], written: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import Failure, FailureCode
-from queryrun.sql.trino.translate import placed, read
+from queryrun.sql.compile.reading import read
+from queryrun.sql.duckdb.translate import placed
 from tests.unit.sql.trino.translation import failure
 
 UNGROUPED = 'column "x" must appear in the GROUP BY clause or must be part of an aggregate'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino.translate import read
+from queryrun.sql.compile.reading import read
 from tests.unit.sql.trino.translation import failure, headings
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
-from queryrun.sql.check import check_statement
-from queryrun.sql.guard import Refusal
+from queryrun.sql.compile.reading import read
+from queryrun.sql.guard.duckdb import check_statement
+from queryrun.sql.guard.restrict import Facts, RowRules, restricted
+from queryrun.sql.guard.verdict import Refusal
 from queryrun.sql.parameters import Parameter
-from queryrun.sql.trino import ast
 from queryrun.sql.trino.immediate import opened
 from queryrun.sql.trino.markers import ParameterMismatchError, printed, values_of
-from queryrun.sql.trino.restrict import Facts, RowRules, restricted
-from queryrun.sql.trino.translate import read
+from queryrun.sql.trino.records import ast
 
 ONE = Parameter("n", "integer", "1")
 

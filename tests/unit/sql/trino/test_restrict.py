@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from queryrun.errors import FailureCode, RunFailed
+from queryrun.sql.compile.reading import read
+from queryrun.sql.guard.restrict import Facts, Rewritten, RowRules, restricted
 from queryrun.sql.position import SourcePosition
-from queryrun.sql.trino import ast
-from queryrun.sql.trino.restrict import Facts, Rewritten, RowRules, restricted
-from queryrun.sql.trino.translate import read
+from queryrun.sql.trino.records import ast
 
 MARKED = {"id": "bigint", "deleted": "boolean"}
 TABLES = {

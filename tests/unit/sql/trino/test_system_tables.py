@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino.catalog import system_tables
+from queryrun.sql.compile.catalog import system_tables
 from tests.unit.sql.trino.translation import failure, headings, translated
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino.scope import TableColumn
-from queryrun.sql.trino.translate import Request, read, translate
-from queryrun.sql.trino.types import BIGINT
+from queryrun.sql.compile.reading import read
+from queryrun.sql.compile.scope import TableColumn
+from queryrun.sql.compile.types import BIGINT
+from queryrun.sql.duckdb.translate import Request, translate
 from tests.unit.sql.trino.translation import SCHEMA, failure, headings, translated
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.types import Type, common, duckdb_name, from_duckdb, signature
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.types import Type, common, signature
+from queryrun.sql.duckdb.types import duckdb_name, from_duckdb
 
 
 @pytest.mark.parametrize(

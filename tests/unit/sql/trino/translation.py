@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from queryrun.errors import Failure, RunFailed
-from queryrun.sql.trino import types as t
-from queryrun.sql.trino.scope import TableColumn
-from queryrun.sql.trino.translate import Request, read, translate
+from queryrun.sql.compile import types as t
+from queryrun.sql.compile.reading import read
+from queryrun.sql.compile.scope import TableColumn
+from queryrun.sql.duckdb.translate import Request, translate
 
 SCHEMA = {
     "account": [

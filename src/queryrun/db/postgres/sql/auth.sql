@@ -51,7 +51,9 @@ ON CONFLICT (id) DO NOTHING;
 -- name: change_client
 -- Index: clients_id_key.
 UPDATE clients SET scopes = %(scopes)s, org_ids = %(org_ids)s, expires_ms = %(expires_ms)s
-WHERE id = %(id)s AND revoked_ms IS NULL;
+WHERE id = %(id)s AND revoked_ms IS NULL
+    AND scopes = %(scopes_before)s AND org_ids = %(org_ids_before)s
+    AND expires_ms IS NOT DISTINCT FROM %(expires_ms_before)s;
 
 -- name: add_client_entities
 INSERT INTO client_entities (client_id, position, entity_id)

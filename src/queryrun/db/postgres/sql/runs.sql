@@ -118,11 +118,16 @@ WITH clock AS MATERIALIZED (SELECT %(now_ms)s::bigint AS ms), {room}, reserved A
     RETURNING seq, created_ms
 ), {insert_request_and_history};
 
+-- fragment: run_of_attempt
+-- The run that an attempt is looked up by. OFFSET 0 keeps the planner from reading every attempt of
+-- that number, which it does while it takes the tables for empty.
+(SELECT seq, attempt, state FROM runs
+    WHERE id = %(run_id)s AND attempt = %(number)s OFFSET 0) r
+
 -- name: save_handle
 -- Indexes: runs_id_key, attempts_pkey.
-UPDATE attempts a SET handle = %(handle)s, file_key = %(file_key)s FROM runs r
-WHERE r.id = %(run_id)s AND r.attempt = %(number)s AND (r.state || '') = 'in_progress'
-    AND a.run_seq = r.seq AND a.number = r.attempt;
+UPDATE attempts a SET handle = %(handle)s, file_key = %(file_key)s FROM {run_of_attempt}
+WHERE r.state = 'in_progress' AND a.run_seq = r.seq AND a.number = r.attempt;
 
 -- name: extend_leases
 -- Progress that is not given stays. The LATERAL with OFFSET 0 leaves nothing to a guess of the
@@ -177,8 +182,8 @@ ORDER BY a.lease_until_ms, a.run_seq;
 WITH clock AS MATERIALIZED (SELECT {now} AS ms)
 UPDATE attempts a SET settling_node = %(node)s,
     lease_until_ms = (SELECT ms FROM clock) + %(lease_ms)s, progress_stage = NULL
-FROM runs r WHERE r.id = %(run_id)s AND r.attempt = %(number)s
-    AND a.run_seq = r.seq AND a.number = r.attempt
+FROM {run_of_attempt}
+WHERE a.run_seq = r.seq AND a.number = r.attempt
     AND coalesce(a.ended_ms, 0) = 0 AND a.lease_until_ms <= (SELECT ms FROM clock);
 
 -- name: events

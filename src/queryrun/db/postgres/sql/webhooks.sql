@@ -57,12 +57,13 @@ WHERE w.tenant_id = %(tenant_id)s AND w.entity_id = %(entity_id)s ORDER BY w.seq
 -- name: change_webhook
 UPDATE webhooks SET url = %(url)s, events = %(events)s, description = %(description)s,
     is_paused = %(is_paused)s, updated_ms = %(updated_ms)s
-WHERE id = %(id)s;
+WHERE id = %(id)s AND url = %(url_before)s AND events = %(events_before)s
+    AND description = %(description_before)s AND is_paused = %(is_paused_before)s;
 
 -- name: change_webhook_secrets
 UPDATE webhooks SET secret = %(secret)s, previous_secret = %(previous_secret)s,
     previous_until_ms = %(previous_until_ms)s, credentials = %(credentials)s
-WHERE id = %(id)s;
+WHERE id = %(id)s AND secret = %(secret_before)s;
 
 -- name: remove_webhook
 -- What waits is given up. Index: webhook_deliveries_due.

@@ -52,7 +52,8 @@ ON CONFLICT (id) DO NOTHING;
 -- name: change_client
 -- Index: the unique one on clients (id).
 UPDATE clients SET scopes = :scopes, org_ids = :org_ids, expires_ms = :expires_ms
-WHERE id = :id AND revoked_ms IS NULL;
+WHERE id = :id AND revoked_ms IS NULL AND scopes = :scopes_before AND org_ids = :org_ids_before
+    AND expires_ms IS :expires_ms_before;
 
 -- name: add_client_entity
 INSERT INTO client_entities (client_id, position, entity_id)

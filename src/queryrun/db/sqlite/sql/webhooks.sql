@@ -90,12 +90,13 @@ WHERE w.tenant_id = :tenant_id AND w.entity_id = :entity_id ORDER BY w.seq;
 -- name: change_webhook
 UPDATE webhooks SET url = :url, events = :events, description = :description,
     is_paused = :is_paused, updated_ms = :updated_ms
-WHERE id = :id;
+WHERE id = :id AND url = :url_before AND events = :events_before
+    AND description = :description_before AND is_paused = :is_paused_before;
 
 -- name: change_webhook_secrets
 UPDATE webhooks SET secret = :secret, previous_secret = :previous_secret,
     previous_until_ms = :previous_until_ms, credentials = :credentials
-WHERE id = :id;
+WHERE id = :id AND secret = :secret_before;
 
 -- name: remove_webhook
 DELETE FROM webhooks WHERE id = :id;

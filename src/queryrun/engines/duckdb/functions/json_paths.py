@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from queryrun.sql.json_path import Node, Path
 from queryrun.sql.json_text import formatted_double, formatted_text
+from queryrun.sql.trino.json_path import Node, Path
 
 
 class EvaluationError(ValueError):

@@ -21,8 +21,8 @@ from queryrun.engines.duckdb.functions.json_paths import (
     parsed_document,
 )
 from queryrun.engines.duckdb.functions.registry import InputError, formatted, worker_function
-from queryrun.sql.json_path import Path, read_passing, read_path
 from queryrun.sql.json_text import formatted_text, in_java_order
+from queryrun.sql.trino.json_path import Path, read_passing, read_path
 
 _WIDE = Context(prec=400)
 _WHOLE = {"tinyint": 2**7, "smallint": 2**15, "integer": 2**31, "bigint": 2**63}

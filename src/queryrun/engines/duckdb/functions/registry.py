@@ -1,7 +1,7 @@
 """The worker's functions: one entry each, made known to an instance when a statement needs it.
 
 A row costs some two microseconds, so what people use most runs natively: see
-`docs/reference/sql.md`. Each is listed in `sql/duckdb_functions.json` under `worker`.
+`docs/reference/sql.md`. Each is listed in `sql/guard/duckdb_functions.json` under `worker`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import duckdb
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from queryrun.sql.compile.signatures import split_types
 from queryrun.sql.digits import TOO_MANY_DIGITS, has_too_many_digits
-from queryrun.sql.trino.signatures import split_types
 
 Call = Callable[..., Any]
 _SIGNATURE = re.compile(r"(?P<name>qr_\w+)\((?P<params>.*)\) -> (?P<returns>.+)")

@@ -1,6 +1,6 @@
-"""Conditions of row patterns that are decided here: trees of numbers (`pattern_direct.py`).
+"""Conditions of row patterns that are decided here: trees of numbers.
 
-What a search has matched so far grows and shrinks by one row at a time, and so do the sums and
+`sql/duckdb/patterns/direct.py` says what is in them. What a search has matched so far grows and shrinks by one row at a time, and so do the sums and
 counts of it that conditions look at.
 """
 

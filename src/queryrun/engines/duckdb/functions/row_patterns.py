@@ -1,9 +1,9 @@
 """Row pattern recognition: which rows of a partition match, and what measures look at.
 
-A program (`pattern_program.py`) runs over a partition's rows with a stack of what is left to try.
-Conditions that depend on their row alone come as columns of booleans. Others, which look at labels
-or at rows far away, are SQL with parameters, evaluated by a DuckDB of this module's own, which
-reads no files and has no data.
+A program (`sql/duckdb/patterns/program.py`) runs over a partition's rows with a stack of what is
+left to try. Conditions that depend on their row alone come as columns of booleans. Others, which
+look at labels or at rows far away, are trees of numbers (`row_pattern_conditions.py`), or SQL with
+parameters, evaluated by a DuckDB of this module's own, which reads no files and has no data.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
 
 from queryrun.engines.duckdb.functions.registry import InputError, UnsupportedError, worker_function
-from queryrun.sql.iso_moments import read_iso
+from queryrun.sql.compile.iso_moments import read_iso
 
 _Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _SOUNDS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01230120022455012623010202", strict=True))

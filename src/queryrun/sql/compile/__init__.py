@@ -1,0 +1,1 @@
+"""What a statement means: names, Trino's types and coercions, signatures, overloads."""

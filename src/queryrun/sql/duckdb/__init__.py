@@ -1,0 +1,1 @@
+"""Trino's SQL in DuckDB's: spelling, casts, comparisons, and a form for each function."""

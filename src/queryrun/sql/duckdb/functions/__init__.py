@@ -1,0 +1,1 @@
+"""What DuckDB has a form for: one table, filled by a module for each subject."""

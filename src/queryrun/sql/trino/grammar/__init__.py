@@ -1,0 +1,1 @@
+"""Trino's grammar, read by precedence into records."""

@@ -1,0 +1,1 @@
+"""The syntax tree: plain records, a module for each part of the language."""
