@@ -1,7 +1,7 @@
 """Conditions of row patterns that are decided here: trees of numbers.
 
-`sql/duckdb/patterns/direct.py` says what is in them. What a search has matched so far grows and shrinks by one row at a time, and so do the sums and
-counts of it that conditions look at.
+`sql/duckdb/patterns/direct.py` says what is in them. What a search has matched so far grows and
+shrinks by one row at a time, and so do the sums and counts of it that conditions look at.
 """
 
 from __future__ import annotations
