@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -290,9 +290,10 @@ class _Engine:
     def _numbers(self, text: int, kind: str) -> list[Number]:
         """A column's values as numbers, read once."""
         if text not in self._columns:
-            read: Callable[[str], Number] = float if kind == "double" else int
-            column = self._texts[text]
-            self._columns[text] = [None if value is None else read(value) for value in column]
+            self._columns[text] = [
+                None if value is None else float(value) if kind == "double" else int(value)
+                for value in self._texts[text]
+            ]
         return self._columns[text]
 
     def learn(self, questions: list[Question]) -> None:
