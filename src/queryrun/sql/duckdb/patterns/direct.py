@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from queryrun.sql.compile import types as t
+from queryrun.sql.compile.given import Given
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb.calls import DuckDBCalls
 from queryrun.sql.duckdb.patterns.expressions import (
@@ -111,7 +112,7 @@ class DirectConditions(PatternExpressions):
 
     def _tree(self, node: ast.Expr) -> tuple[Tree, t.Type]:
         match node:
-            case ap.Given():
+            case Given():
                 return ["slot", int(node.value.sql)], node.value.type
             case ast.Literal():
                 return _literal(node)
