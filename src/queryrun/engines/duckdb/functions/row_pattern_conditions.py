@@ -169,10 +169,9 @@ def _in_range(sign: str, kind: str, one: int | float, other: int | float) -> int
 def decided(tree: list[Any], values: Sequence[Number]) -> bool | Number:
     """The value of a tree; None is unknown. `values`: those of its slots."""
     word, *rest = tree
-    if word == "slot":
-        return values[rest[0]]
-    if word == "value":
-        return rest[0]  # type: ignore[no-any-return]
+    if word in {"slot", "value"}:
+        number: Number = values[rest[0]] if word == "slot" else rest[0]
+        return number
     if word in {"and", "or"}:
         return _chained(word, rest, values)
     if len(rest) == 1:
