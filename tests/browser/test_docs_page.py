@@ -27,8 +27,15 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     assert not errors
 
 
+TABLES_CUT_OFF = """() => [...document.querySelectorAll("section[id$=Run] .table")]
+    .map(one => [one.closest("section").id, one.scrollWidth, one.clientWidth])
+    .filter(([, whole, seen]) => whole > seen)"""
+"""Tables of operations whose text a reader would have to push aside, line by line."""
+
+
 def test_an_operation_is_found_copied_and_tried(page: Page, server: Server) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(TABLES_CUT_OFF) == []
     page.get_by_label("Search", exact=True).fill("dry_run durably")
     expect(page.locator("section:visible")).to_have_count(1)
     section = page.locator("#createQueryRun")

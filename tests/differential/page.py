@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from queryrun.sql.compile.catalog import trino_functions
-from queryrun.sql.duckdb.functions.table import DUCKDB, known_functions
-from queryrun.sql.duckdb.translate import REGISTERED
+from queryrun.sql.duckdb.functions.registered import REGISTERED, known_functions
+from queryrun.sql.duckdb.functions.table import DUCKDB
 from tests.conformance.figures import page_lines
 from tests.differential.outcome import EQUAL, REFUSED, Outcome, our_sides, outcome
 from tests.differential.spark_page import on_spark

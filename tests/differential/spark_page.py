@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 from queryrun.errors import RunFailed
-from queryrun.sql.duckdb.functions.table import known_functions
+from queryrun.sql.duckdb.functions.registered import known_functions
 from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.translate import REGISTERED, to_spark
 from tests.conformance.spark import FIGURES, SAMPLES

@@ -75,6 +75,11 @@ def test_every_page_of_the_repository_is_in_the_site(pages: dict[str, Page]) -> 
     assert {one.replace("README.html", "index.html") for one in expected} == set(pages)
 
 
+def test_every_page_names_the_version_that_it_describes(pages: dict[str, Page], site: Path) -> None:
+    named = f"queryrun {version()}"
+    assert not [one for one in pages if named not in (site / one).read_text(encoding="utf-8")]
+
+
 def test_every_page_can_be_reached_from_the_first(pages: dict[str, Page]) -> None:
     reached, waiting = {"index.html"}, ["index.html"]
     while waiting:

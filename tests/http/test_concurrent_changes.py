@@ -22,7 +22,7 @@ async def all_at_once(
     harness: AppHarness, method: str, path: str, *bodies: dict[str, Any], token: str | None = None
 ) -> list[dict[str, Any]]:
     """The same request with each body, all at the same time."""
-    options = {} if token is None else {"token": token}
+    options: dict[str, Any] = {} if token is None else {"token": token}
     responses = await asyncio.gather(
         *(harness.call(method, path, json=body, **options) for body in bodies)
     )

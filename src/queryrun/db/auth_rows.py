@@ -29,7 +29,7 @@ def changed_client_values(client: Client, before: Client) -> Values:
     """A client that is being changed, and what it was."""
     names = ("scopes", "org_ids", "expires_ms")
     known = client_values(before)
-    return client_values(client) | {f"{name}_before": known[name] for name in names}
+    return {**client_values(client), **{f"{name}_before": known[name] for name in names}}
 
 
 def entity_values(entity: Entity) -> Values:

@@ -84,12 +84,12 @@ def changed_webhook_values(webhook: Webhook, before: Webhook) -> Values:
     """A webhook that is being changed, and what it was."""
     names = ("url", "events", "description", "is_paused")
     known = webhook_values(before)
-    return webhook_values(webhook) | {f"{name}_before": known[name] for name in names}
+    return {**webhook_values(webhook), **{f"{name}_before": known[name] for name in names}}
 
 
 def changed_secret_values(webhook_id: str, secrets: SealedSecrets, before: SealedSecrets) -> Values:
     """Its new secrets, and the one that it had: each has its own."""
-    return secret_values(webhook_id, secrets) | {"secret_before": before.current}
+    return {**secret_values(webhook_id, secrets), "secret_before": before.current}
 
 
 def secret_values(webhook_id: str, secrets: SealedSecrets) -> Values:

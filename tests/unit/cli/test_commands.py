@@ -21,18 +21,26 @@ def test_help_of_a_command_lists_the_exit_statuses() -> None:
 
 def test_what_is_named_is_read_alone_and_is_what_the_whole_program_has() -> None:
     whole = _group(program())
-    for name in whole.commands:
+    for name in whole.commands.keys() - {"help"}:
         named = _group(main_module.program_for([name, "--help"]))
         assert list(named.commands) == [name]
         assert _shape(named.commands[name]) == _shape(whole.commands[name])
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["cansel", "x"], [""]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["cansel", "x"], [""], ["help", "ls"]])
 def test_without_a_name_that_exists_every_command_is_there(arguments: list[str]) -> None:
-    """For the list in `--help`, for completion, and for the name that was meant."""
+    """For the list in `--help`, for `help`, for completion, and for the name that was meant."""
     assert list(_group(main_module.program_for(arguments)).commands) == list(
         _group(program()).commands
     )
+
+
+@pytest.mark.parametrize("name", [[], ["ls"], ["admin", "runs"]])
+def test_help_prints_of_a_command_what_the_command_prints_of_itself(name: list[str]) -> None:
+    helped = CliRunner().invoke(main_module.program_for(["help", *name]), ["help", *name])
+    itself = CliRunner().invoke(program(), [*name, "--help"])
+    assert helped.exit_code == 0
+    assert helped.output == itself.output
 
 
 def _group(app: typer.Typer) -> TyperGroup:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from queryrun.results.encrypt import FRAME_BYTES, encrypted, parse_public_key
 from queryrun_client import (
+    Column,
     DecryptFailed,
     FileInfo,
     MissingPackage,
@@ -28,6 +29,7 @@ from queryrun_client import (
 )
 from queryrun_client.decrypt import PrivateKey, decrypt_file
 from queryrun_client.plain import open_plain
+from queryrun_client.rows import Row as PlainRow
 from queryrun_client.rows import polars_of, read_arrow, read_rows
 
 LINES = b'{"a":1}\n{"a":2}\n'
@@ -122,6 +124,40 @@ def test_polars_has_every_value_and_type_that_arrow_has() -> None:
     assert str(frame.schema["decimal"]) == "Decimal(precision=38, scale=6)"
     assert str(frame.schema["text"]) == "String"
     assert polars_of(table.slice(0, 0)).schema == frame.schema
+
+
+DECIMALS = [
+    ("decimal(4,2)", "12.3", pa.decimal128(4, 2)),
+    ("decimal(4,2)", "null", pa.decimal128(4, 2)),
+    ("decimal(15,0)", "120", pa.decimal128(15, 0)),
+    ("decimal(38,37)", "1.5", pa.decimal128(38, 37)),
+    ("decimal(38,6)", "12345678901234567890123456789012.1", pa.decimal128(38, 6)),
+    ("array(decimal(5,3))", "[1.5,null,2]", pa.list_(pa.decimal128(5, 3))),
+    ("array(array(decimal(5,3)))", "[[1.5],null]", pa.list_(pa.list_(pa.decimal128(5, 3)))),
+    ('row("a" decimal(5,3),"b" varchar)', '{"a":1.5,"b":"2.5"}',
+     pa.struct([("a", pa.decimal128(5, 3)), ("b", pa.string())])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value", "oracle"), DECIMALS)
+def test_decimals_of_rows_have_the_digits_of_their_type_however_json_writes_them(
+    tmp_path: Path, kind: str, value: str, oracle: pa.DataType
+) -> None:
+    """Two decimals that are equal may differ in their digits, so what is compared is their text."""
+    (tmp_path / "f").write_bytes(b'{"x":%b}\n' % value.encode())
+    info = RunInfo("r", State.COMPLETE, content_type="json", columns=(Column("x", kind),))
+    (row,) = read_rows(tmp_path / "f", PlainRow, info)
+    plain = msgspec.json.Decoder(float_hook=Decimal).decode(value)
+    (expected,) = pa.array([plain], oracle).to_pylist()
+    assert str(row["x"]) == str(expected)
+
+
+def test_decimals_that_are_keys_have_their_digits_and_none_is_rounded(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b'{"m":{"1.5":2.5},"more":1.234}\n')
+    columns = (Column("m", "map(decimal(3,2),decimal(4,3))"), Column("more", "decimal(3,2)"))
+    info = RunInfo("r", State.COMPLETE, content_type="json", columns=columns)
+    (row,) = read_rows(tmp_path / "f", PlainRow, info)
+    assert str(row) == "{'m': {Decimal('1.50'): Decimal('2.500')}, 'more': Decimal('1.234')}"
 
 
 # --- decryption: written by the server's own code, read by the client's -----------------------

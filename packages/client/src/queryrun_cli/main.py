@@ -23,6 +23,8 @@ from queryrun_cli.sentences import sentence_of
 
 DISTRIBUTION = "queryrun-client"
 """Whose version `--version` prints."""
+_HELP = get_command_name(commands.help.__name__)
+"""The command that explains all others, and has to find them."""
 
 
 def program() -> typer.Typer:
@@ -49,6 +51,8 @@ def program_for(arguments: Sequence[str]) -> typer.Typer:
     names. To read the declarations of all sixty takes longer than most commands do."""
     app = program()
     named = arguments[0] if arguments else ""
+    if named == _HELP:
+        return app
     commands = [one for one in app.registered_commands if _name_of(one) == named]
     groups = [one for one in app.registered_groups if one.name == named]
     if commands or groups:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from queryrun_client.typed import (
     parse_type,
     python_type,
     row_type,
+    with_scale,
 )
 
 R = TypeVar("R")
@@ -55,10 +56,20 @@ def read_rows(path: Path, requested: type[R], info: RunInfo) -> Iterator[R]:
     is_plain = requested is Row and info.columns is not None
     kind = row_type(info.columns or ()) if is_plain else requested
     decoder = decoder_of(kind) if is_plain else msgspec.json.Decoder(kind)
+    scales = _scales(info.columns or ()) if is_plain else {}
     with open_plain(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield _decoded(decoder, line, number)
+                row: Any = _decoded(decoder, line, number)
+                for name, scaled in scales.items():
+                    row[name] = scaled(row[name])
+                yield row
+
+
+def _scales(columns: Sequence[Column]) -> dict[str, Callable[[Any], Any]]:
+    """For the columns with decimals in them."""
+    found = {one.name: with_scale(parse_type(one.type)) for one in columns}
+    return {name: scaled for name, scaled in found.items() if scaled is not None}
 
 
 def _decoded(decoder: msgspec.json.Decoder[R], line: bytes, number: int) -> R:

@@ -7,10 +7,10 @@ becomes 7, and an empty file has no columns. A server that reports `columns` end
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypedDict
 
 import msgspec
@@ -38,6 +38,8 @@ _PLAIN: dict[str, Any] = {
 """Values of a text format in these types are read without a loss, up to microseconds."""
 _TOKEN = re.compile(r'\s*("(?:[^"]|"")*"|\d+|[A-Za-z_][A-Za-z0-9_]*(?: [a-z]+)*|[(),])')
 _MICROSECONDS = 6
+_WHOLE = Context(prec=38, traps=[])
+"""As many digits as a decimal may have; the usual context has 28. More are not a number here."""
 _as_json = msgspec.json.Encoder(decimal_format="number").encode
 _dictionary: Any = TypedDict
 """Called with names that are only known now, which type checkers do not allow of `TypedDict`."""
@@ -144,6 +146,43 @@ def row_type(columns: Sequence[Column]) -> Any:
     """A row of json as a dictionary with the columns' own types."""
     fields = {one.name: python_type(parse_type(one.type)) | None for one in columns}
     return _dictionary("TypedRow", fields)
+
+
+def with_scale(kind: Type) -> Callable[[Any], Any] | None:
+    """A function that gives the decimals within a decoded value of json as many digits behind the
+    point as their type has: a number of json need not have its last zeros. It rounds nothing. None
+    for types without decimals."""
+    if kind.name == "decimal":
+        return _scale_of(kind)
+    parts = [with_scale(part) for part in kind.parts]
+    if not any(parts):
+        return None
+    first, *others = [part or _unchanged for part in parts]
+    if kind.name == "array":
+        return lambda value: value and [first(one) for one in value]
+    if kind.name == "map":
+        (item,) = others
+        return lambda value: value and {first(k): item(v) for k, v in value.items()}
+    if not all(kind.names):
+        return None
+    members = dict(zip(kind.names, [first, *others], strict=True))
+    return lambda value: value and {name: members[name](one) for name, one in value.items()}
+
+
+def _scale_of(kind: Type) -> Callable[[Any], Any]:
+    unit = Decimal(1).scaleb(-kind.numbers[1] if len(kind.numbers) > 1 else 0)
+
+    def scaled(value: Decimal | None) -> Decimal | None:
+        if value is None:
+            return None
+        whole = value.quantize(unit, context=_WHOLE)
+        return whole if whole == value else value
+
+    return scaled
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 # --- Arrow ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumper
 
 from queryrun.causes import chain_of
+from queryrun.db.postgres.long_statements import LongStatements
 from queryrun.errors import ConfigurationError, Unavailable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -93,7 +94,7 @@ def connect(conninfo: str, *, durable: bool) -> Connection:
     With `durable`, a commit has been flushed to disk (and to synchronous standbys) when it
     returns; without, it survives a killed server process but perhaps not a power cut.
     """
-    connection: Connection = psycopg.connect(conninfo, autocommit=True)
+    connection = LongStatements.connect(conninfo, autocommit=True)
     try:
         session = {**_SESSION, "synchronous_commit": "on" if durable else "off"}
         connection.execute(_SET, (list(session), list(session.values())))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from queryrun.sql.compile.scope import LOCATION, Location, Output, Schema
 from queryrun.sql.compile.show import HEADINGS, rows_of
 from queryrun.sql.duckdb import types
-from queryrun.sql.duckdb.functions.table import known_functions
+from queryrun.sql.duckdb.functions.registered import known_functions
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.spelling import name, text
 

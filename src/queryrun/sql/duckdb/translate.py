@@ -13,42 +13,11 @@ from queryrun.sql.compile.scope import LOCATION, Location, Output, Schema, Scope
 from queryrun.sql.duckdb import metadata, stats
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.evaluation import explained
-from queryrun.sql.duckdb.functions import aggregate as functions_aggregate
-from queryrun.sql.duckdb.functions import char as functions_char
-from queryrun.sql.duckdb.functions import checksum as functions_checksum
-from queryrun.sql.duckdb.functions import format as functions_format
-from queryrun.sql.duckdb.functions import iso as functions_iso
-from queryrun.sql.duckdb.functions import json as functions_json
-from queryrun.sql.duckdb.functions import lambdas as functions_lambda
-from queryrun.sql.duckdb.functions import nested as functions_nested
-from queryrun.sql.duckdb.functions import patterns as functions_patterns
-from queryrun.sql.duckdb.functions import sketches as functions_sketches
-from queryrun.sql.duckdb.functions import special as functions_special
-from queryrun.sql.duckdb.functions import text as functions_text
-from queryrun.sql.duckdb.functions import time as functions_time
-from queryrun.sql.duckdb.functions import worker as functions_worker
 from queryrun.sql.duckdb.functions.table import DUCKDB
 from queryrun.sql.duckdb.printing import varies, with_text
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.tokens import failure_at
 
-REGISTERED = (
-    functions_aggregate,
-    functions_sketches,
-    functions_char,
-    functions_checksum,
-    functions_format,
-    functions_iso,
-    functions_json,
-    functions_lambda,
-    functions_nested,
-    functions_patterns,
-    functions_special,
-    functions_text,
-    functions_time,
-    functions_worker,
-)
-"""Importing them is what makes their functions known."""
 MAX_TRANSLATED_CHARS = 16_000_000
 """The maximum size of a translation."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.compile.reading import Needs
-from queryrun.sql.duckdb.functions.table import known_functions
+from queryrun.sql.duckdb.functions.registered import known_functions
 from queryrun.sql.spark.functions.table import SPARK
 from queryrun.sql.spark.translate import SparkTables, Translated, names, table_column, to_spark
 
@@ -113,6 +113,21 @@ def test_describe_prints_trinos_types() -> None:
     sql = translated("DESCRIBE orders").sql
     assert "('total', 'decimal(12,2)', '', '')" in sql
     assert "('at', 'timestamp with time zone', '', '')" in sql
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "timestamp '2020-01-02 00:00:00' - date '2020-01-01'",
+        "ARRAY[1] IS DISTINCT FROM ARRAY[1.5]",
+        "(SELECT count(*) FROM (VALUES ROW(ROW(1, 2))) AS t(r) WHERE r IN (SELECT 1, 2))",
+    ],
+)
+def test_no_form_of_another_engine_is_inherited(expression: str) -> None:
+    """DuckDB's were, where nobody had thought of Spark's."""
+    sql = translated(f"SELECT {expression}").sql
+    for of_duckdb in ("epoch_us", "[]", "struct_extract_at", "//", "to_milliseconds"):
+        assert of_duckdb not in sql
 
 
 def test_spark_claims_no_function_that_the_parser_does_not_know() -> None:

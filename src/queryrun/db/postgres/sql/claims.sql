@@ -125,26 +125,6 @@ RECURSIVE given AS MATERIALIZED (
     WHERE g.found < max_heads AND NOT (next.wrapped
         AND (next.tenant_id, next.entity_id, next.client_id)
             > (given.after_tenant, given.after_entity, given.after_client))
-), entities AS MATERIALIZED (
-    -- The entities that run or wait; how many runs each has on the source, and on all of them.
-    SELECT source, tenant_id, entity_id, sum(runs)::bigint AS runs,
-        (sum(sum(runs)) OVER (PARTITION BY tenant_id, entity_id))::bigint AS runs_anywhere
-    FROM (SELECT source, tenant_id, entity_id, runs FROM running
-        UNION ALL SELECT source, tenant_id, entity_id, 0 FROM groups WHERE seq IS NOT NULL) active
-    GROUP BY source, tenant_id, entity_id
-), shares AS MATERIALIZED (
-    SELECT source, tenant_id, max_tenant, greatest(max_tenant / active, 1) AS share
-    FROM (SELECT source, tenant_id, active, least(max_tenant, {own_of_tenant}) AS max_tenant
-        FROM (SELECT source, tenant_id, count(*) AS active FROM entities
-            GROUP BY source, tenant_id) counted
-        JOIN given USING (source)) tenants
-), rooms AS MATERIALIZED (
-    -- What a tenant may still start; and what entities below their share may, for whom nothing
-    -- counts that another entity holds beyond its own.
-    SELECT source, tenant_id, share, max_tenant - sum(runs)::bigint AS room,
-        max_tenant - sum(least(runs, share))::bigint AS shared_room
-    FROM entities JOIN shares USING (source, tenant_id)
-    GROUP BY source, tenant_id, max_tenant, share
 ), waiting AS MATERIALIZED (
     -- The oldest ready run of each client that may start one.
     SELECT * FROM (
@@ -154,22 +134,42 @@ RECURSIVE given AS MATERIALIZED (
         LEFT JOIN running USING (source, tenant_id, entity_id, client_id)
         WHERE skip = 0 AND ready_ms <= now_ms) ready
     WHERE client_room > 0
+), entities AS (
+    -- The entities that run or wait; how many runs each has on the source, and on all of them; and
+    -- when its oldest run that may start was ready, and which it is. Everything about them comes from
+    -- here by windows: joins of what has no index compare each with each.
+    SELECT source, tenant_id, entity_id, sum(runs)::bigint AS runs,
+        (sum(sum(runs)) OVER (PARTITION BY tenant_id, entity_id))::bigint AS runs_anywhere,
+        min(oldest) AS oldest
+    FROM (SELECT source, tenant_id, entity_id, runs, NULL::bigint[] AS oldest FROM running
+        UNION ALL SELECT source, tenant_id, entity_id, 0, NULL FROM groups WHERE seq IS NOT NULL
+        UNION ALL SELECT source, tenant_id, entity_id, 0, ARRAY[ready_ms, seq] FROM waiting) active
+    GROUP BY source, tenant_id, entity_id
+), shares AS (
+    SELECT *, greatest(max_tenant / count(*) OVER tenant, 1) AS share,
+        (sum(runs) OVER tenant)::bigint AS tenant_runs
+    FROM (SELECT e.*, least(max_tenant, {own_of_tenant}) AS max_tenant,
+            least(max_entity, {own_of_entity}) AS max_entity
+        FROM entities e JOIN given USING (source)) limited
+    WINDOW tenant AS (PARTITION BY source, tenant_id)
+), rooms AS (
+    -- What a tenant may still start; and what entities below their share may, for whom nothing
+    -- counts that another entity holds beyond its own.
+    SELECT *, max_tenant - tenant_runs AS room,
+        max_tenant - (sum(least(runs, share)) OVER (PARTITION BY source, tenant_id))::bigint
+            AS shared_room
+    FROM shares
 ), heads AS MATERIALIZED (
     -- The oldest such run of each entity, no more of a tenant than it has room for.
     SELECT * FROM (
-        SELECT source, tenant_id, entity_id, first.ready_ms, first.seq, runs, runs_anywhere,
-            coalesce(u.turn, 0) AS turn, limited.max_entity - runs AS entity_room, share, room,
-            shared_room,
+        SELECT source, tenant_id, entity_id, oldest[1] AS ready_ms, oldest[2] AS seq, runs,
+            runs_anywhere, coalesce(u.turn, 0) AS turn, max_entity - runs AS entity_room, share,
+            room, shared_room,
             row_number() OVER (PARTITION BY source, tenant_id
-                ORDER BY runs, coalesce(u.turn, 0), first.ready_ms, first.seq) AS rank
-        FROM (SELECT DISTINCT ON (source, tenant_id, entity_id)
-                source, tenant_id, entity_id, ready_ms, seq FROM waiting
-            ORDER BY source, tenant_id, entity_id, ready_ms, seq) first
-        JOIN entities USING (source, tenant_id, entity_id)
-        JOIN rooms USING (source, tenant_id) JOIN given USING (source)
-        CROSS JOIN LATERAL (SELECT least(max_entity, {own_of_entity}) AS max_entity) limited
-        LEFT JOIN entity_turns u USING (tenant_id, entity_id)
-        WHERE runs < limited.max_entity AND (slots > 0 OR runs_anywhere = 0)) ranked
+                ORDER BY runs, coalesce(u.turn, 0), oldest) AS rank
+        FROM rooms LEFT JOIN entity_turns u USING (tenant_id, entity_id)
+        WHERE oldest IS NOT NULL AND runs < max_entity
+            AND (slots > 0 OR runs_anywhere = 0)) ranked
     WHERE rank <= room OR (runs < share AND rank <= shared_room)
     ORDER BY runs_anywhere, turn, ready_ms, seq LIMIT slots + fair_slots
 ), candidates AS (

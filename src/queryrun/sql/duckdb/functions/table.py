@@ -36,8 +36,3 @@ def _register(table: dict[str, Handler], names: Sequence[str]) -> Callable[[Hand
         return handler
 
     return register
-
-
-def known_functions() -> set[str]:
-    """Every function that can be called."""
-    return DUCKDB.names()
