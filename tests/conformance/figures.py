@@ -11,6 +11,7 @@ from typing import Any
 
 from queryrun.sql.compile.catalog import trino_functions
 from tests.conformance.extract import Statement
+from tests.conformance.reasons import reason
 from tests.conformance.report import causes, table
 from tests.conformance.verdicts import (
     BOTH_FAIL,
@@ -96,8 +97,17 @@ def _causes(kind: str, found: list[list[Any]]) -> list[str]:
     total = sum(count for _, count in found)
     if not total:
         return [f"### {kind.capitalize()}: none\n"]
-    rows = [f"| {count} | {what.replace('|', chr(92) + '|')} |" for what, count in found]
-    return [f"### {kind.capitalize()}: {total:,}, by cause\n", "| n | |\n|---:|---|", *rows, ""]
+    if kind in {REFUSED, ONLY_WE}:
+        rows = [f"| {count} | {_cell(what)} | {reason(kind, what)} |" for what, count in found]
+        head = "| n | | why |\n|---:|---|---|"
+    else:
+        rows = [f"| {count} | {_cell(what)} |" for what, count in found]
+        head = "| n | |\n|---:|---|"
+    return [f"### {kind.capitalize()}: {total:,}, by cause\n", head, *rows, ""]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _functions(functions: Mapping[str, list[int]]) -> list[str]:

@@ -13,6 +13,7 @@ from queryrun.engines.duckdb.functions.registry import FUNCTIONS, InputError, Un
 from queryrun.engines.duckdb.session import DuckDBSession
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.sql.compile import routines
+from queryrun.sql.duckdb.patterns.direct import DirectConditions
 from tests.unit.engines.conftest import Open
 
 
@@ -108,3 +109,53 @@ def test_a_sample_of_everything_has_every_row(trino: DuckDBSession) -> None:
         "TABLESAMPLE BERNOULLI (100)"
     )
     assert rows(trino, statement) == [(10_000,)]
+
+
+LONG = (
+    "SELECT count(*), min(a), max(b) FROM (SELECT i, CAST(i * 7919 % 1013 AS {kind}) AS v "
+    "FROM UNNEST(sequence(1, 4000)) t(i)) MATCH_RECOGNIZE (ORDER BY i "
+    "MEASURES sum(A.v) AS a, sum(B.v) AS b ONE ROW PER MATCH PATTERN ((A | B)*) "
+    "DEFINE A AS sum(A.v) - A.v <= sum(B.v))"
+)
+
+
+def test_a_running_sum_of_a_long_match_grows_by_a_row_at_a_time(
+    trino: DuckDBSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def requested(*_: object) -> list[bool]:
+        raise AssertionError("DuckDB was requested")
+
+    monkeypatch.setattr(row_patterns, "_evaluated", requested)
+    sums = {"A": 0, "B": 0}
+    for i in range(1, 4001):  # the first row is no A: the sum of no B at all is unknown
+        label = "A" if i > 1 and sums["A"] <= sums["B"] else "B"
+        sums[label] += i * 7919 % 1013
+    for kind in ("integer", "bigint", "double"):
+        assert rows(trino, LONG.format(kind=kind)) == [(1, sums["A"], sums["B"])]
+
+
+CONDITIONS = (
+    "sum(A.v) < 40", "count(*) <= 3", "avg(v) >= 2 OR NOT (max(A.v) > 5)", "min(v) <> A.v",
+    "sum(v) - v * 2 < LAST(v, 1) + 3", "count(A.v) < 0.5e0 * count(*)", "avg(A.w) < 2.5",
+    "sum(w) > -1.5e0 AND FIRST(w) <= max(B.w)", "PREV(v) + sum(v) <= 30 OR sum(B.w) IS NULL",
+    "sum(A.w) = sum(A.v)", "MATCH_NUMBER() + count(B.*) < 4", "max(w) >= avg(A.v) + 0.25",
+)  # fmt: skip
+
+
+def test_conditions_decided_here_are_those_that_duckdb_decides(
+    trino: DuckDBSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = ", ".join(
+        f"({i}, {'NULL' if i % 7 == 3 else i * 31 % 11 - 2}, "
+        f"{'NULL' if i % 5 == 4 else 'nan()' if i == 9 else f'{i * 17 % 13 - 4}.5e0'})"
+        for i in range(20)
+    )
+    statements = [
+        f"SELECT * FROM (VALUES {values}) t(i, v, w) MATCH_RECOGNIZE (ORDER BY i MEASURES "
+        "CLASSIFIER() AS c, MATCH_NUMBER() AS m ALL ROWS PER MATCH AFTER MATCH SKIP TO NEXT ROW "
+        f"PATTERN (A+? (B | A)* C?) DEFINE A AS {condition}, C AS {condition.replace('A.', 'C.')})"
+        for condition in CONDITIONS
+    ]
+    here = [rows(trino, statement) for statement in statements]
+    monkeypatch.setattr(DirectConditions, "question", lambda *_: None)
+    assert here == [rows(trino, statement) for statement in statements]

@@ -153,7 +153,10 @@ def read_zoned(written: str) -> ReadMoment | None:
         found = read_moment(formatted)
     if found is None or (match and abs(found.picos) >= _MAX_ZONED):
         return None
-    zone = zone_name(_FROM_UTC.sub("", zone))
+    own = _FROM_UTC.sub("", zone)
+    zone = zone_name(own)
+    if zone.lower() == own.lower() and zone != own:
+        return None  # java.time's names have their case, as AT TIME ZONE's have not
     if ("/" in zone or zone[:1] in {"+", "-"}) and not zone_exists(zone):
         return None
     return ReadMoment(found, zone, formatted)

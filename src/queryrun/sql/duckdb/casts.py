@@ -17,9 +17,9 @@ from queryrun.sql.trino.spelling import text
 def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> Typed:
     """`CAST(value AS wanted)`. Raises `UnsupportedCastError` when the pair cannot be cast."""
     found = _explicit(value, target, site)
-    if length is not None and value.type.name in {"char", "date", "timestamp", "time", t.TSTZ}:
+    if length is not None and value.type.name in {"char", "timestamp", "time", t.TSTZ}:
         found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
-    elif length is not None and t.is_number(value.type):
+    elif length is not None and (t.is_number(value.type) or value.type == t.DATE):
         return _number_text(found, length, site)
     elif length is not None:
         if value.type.name not in {"varchar", "unknown", "boolean", "json"}:
@@ -29,7 +29,7 @@ def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> 
 
 
 def _number_text(found: Typed, length: int, site: CastSite) -> Typed:
-    """A number's text that does not fit is an error, no part of it."""
+    """The text of a number or a date that does not fit is an error, no part of it."""
     fits = f"length({found.sql}) <= {length}"
     failing = casts_time.never_at(
         f"'Value ' || {found.sql} || ' cannot be represented as varchar({length})'", t.VARCHAR, site

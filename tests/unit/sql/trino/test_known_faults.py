@@ -55,6 +55,10 @@ def _row(tmp_path: Path, statement: str) -> tuple[object, ...]:
             (3,),
         ),
         (
+            "SELECT TRY_CAST(DATE '2013-02-02' AS varchar(9)), CAST(DATE '2013-02-02' AS varchar)",
+            (None, "2013-02-02"),
+        ),
+        (
             "SELECT count(*) FROM (SELECT nullif(floor(random() * 3), 2) AS v"
             " FROM UNNEST(sequence(1, 9999))) WHERE v = 2",
             (0,),
@@ -76,6 +80,7 @@ def test_the_value_is_that_of_trino(
         ("WITH a AS (SELECT 1), A AS (SELECT 2) SELECT * FROM a", FailureCode.TYPE_MISMATCH),
         ("SELECT ARRAY[1] || NULL", FailureCode.TYPE_MISMATCH),
         ("SELECT date_parse('69', '%h')", FailureCode.NOT_SUPPORTED),
+        ("SELECT TIMESTAMP '2024-01-01 12:00:00 asia/tokyo'", FailureCode.INVALID_VALUE),
     ],
 )
 def test_what_trino_refuses_or_reads_otherwise_has_no_value(

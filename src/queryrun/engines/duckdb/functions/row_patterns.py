@@ -1,18 +1,16 @@
 """Row pattern recognition: which rows of a partition match, and what measures look at.
 
-A program (`pattern_program.py`) runs over a partition's rows with a stack of what is left to try.
-Conditions that depend on their row alone come as columns of booleans. Others, which look at labels
-or at rows far away, are SQL with parameters, evaluated by a DuckDB of this module's own, which
-reads no files and has no data.
+A program (`sql/duckdb/patterns/program.py`) runs over a partition's rows with a stack of what is
+left to try. Conditions that depend on their row alone come as columns of booleans. Others, which
+look at labels or at rows far away, are trees of numbers (`row_pattern_conditions.py`), or SQL with
+parameters, evaluated by a DuckDB of this module's own, which reads no files and has no data.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +22,13 @@ from queryrun.engines.duckdb.functions.registry import (
     register_on,
     used_by,
     worker_function,
+)
+from queryrun.engines.duckdb.functions.row_pattern_conditions import (
+    Match,
+    Number,
+    Path,
+    Positions,
+    decided,
 )
 
 MAX_STEPS = 20_000_000
@@ -66,15 +71,6 @@ class _UnansweredError(Exception):
     def __init__(self, question: Question) -> None:
         super().__init__()
         self.question = question
-
-
-@dataclass(slots=True)
-class _Match:
-    """The labels of the rows from `start` on; `left_out` has pairs of positions."""
-
-    start: int
-    labels: list[int]
-    left_out: list[int]
 
 
 class _Search:
@@ -122,7 +118,7 @@ class _Search:
             self._number += 1
         return found
 
-    def _skipped(self, match: _Match) -> int:
+    def _skipped(self, match: Match) -> int:
         """The last row that no match begins with."""
         skip = self._program["skip"]
         end = match.start + len(match.labels) - 1
@@ -140,7 +136,7 @@ class _Search:
 
     # --- the search -------------------------------------------------------------------------
 
-    def _at(self, start: int) -> _Match | None:
+    def _at(self, start: int) -> Match | None:
         """The match that begins at a row.
 
         What it needs to know is looked up for the rows behind it as well: one lookup costs as much
@@ -163,19 +159,21 @@ class _Search:
             self._engine.learn(list(requested))
             rounds += 1
 
-    def _search(self, start: int) -> _Match | None:
+    def _search(self, start: int) -> Match | None:
         """The match that begins at a row.
 
         Who comes to an instruction where another was before, with the same row next, would fare as
         that one did, and is dropped; this ends rounds that match no row as well. Where conditions
         look at labels, they must be the same too.
         """
-        code, labels, left_out = self._code, [], []  # type: ignore[var-annotated]
+        code, so_far = self._code, Path(start, self._count)
+        labels, left_out = so_far.match.labels, so_far.match.left_out
         stack: list[tuple[int, int, int, int]] = [(0, 0, 0, 0)]
         seen: set[tuple[int, int, int]] = set()
         while stack:
             at, size, outs, path = stack.pop()
-            del labels[size:], left_out[outs:]
+            so_far.cut(size)
+            del left_out[outs:]
             while True:
                 self._steps += 1
                 if self._steps > MAX_STEPS:
@@ -187,9 +185,9 @@ class _Search:
                 word, *args = code[at]
                 at += 1
                 if word == "m":
-                    if position >= self._count or not self._holds(args[0], start, labels):
+                    if position >= self._count or not self._holds(args[0], so_far):
                         break
-                    labels.append(args[0])
+                    so_far.append(args[0])
                     path = 0 if self._is_local else hash((path, args[0]))
                 elif word == "s":
                     stack.append((args[1], len(labels), len(left_out), path))
@@ -199,26 +197,26 @@ class _Search:
                 elif word == "x":
                     left_out.append(len(labels))
                 elif word == "e":
-                    return _Match(start, labels, left_out)
+                    return so_far.match
                 elif position != (0 if word == "^" else self._count):
                     break
         return None
 
-    def _holds(self, label: int, start: int, labels: list[int]) -> bool:
+    def _holds(self, label: int, so_far: Path) -> bool:
         """Whether the next row can have the label."""
-        test = self._tests[label]
+        test, size = self._tests[label], len(so_far.match.labels)
         if test is None:
             return True
         if isinstance(test, int):
-            return bool(self._conditions[test][start + len(labels)])
+            return bool(self._conditions[test][so_far.match.start + size])
         local = test["local"]
-        if local is not None and not self._conditions[local][start + len(labels)]:
+        if local is not None and not self._conditions[local][so_far.match.start + size]:
             return False
-        labels.append(label)
+        so_far.append(label)
         try:
-            return self._engine.holds(test, start, labels, self._number)
+            return self._engine.holds(test, so_far, self._number)
         finally:
-            labels.pop()
+            so_far.cut(size)
 
     # --- measures ---------------------------------------------------------------------------
 
@@ -232,8 +230,8 @@ class _Search:
             "a": [[] for _ in self._program["aggregates"]],
         }
 
-    def _matched(self, match: _Match, mode: str) -> list[dict[str, Any]]:
-        positions = _Positions(match, self._count)
+    def _matched(self, match: Match, mode: str) -> list[dict[str, Any]]:
+        positions = Positions(match, self._count)
         if mode == "one":
             return [self._row(positions, len(match.labels) - 1)]
         hidden: set[int] = set()
@@ -241,7 +239,7 @@ class _Search:
             hidden |= set(range(begin, end))
         return [self._row(positions, n) for n in range(len(match.labels)) if n not in hidden]
 
-    def _row(self, positions: _Positions, current: int) -> dict[str, Any]:
+    def _row(self, positions: Positions, current: int) -> dict[str, Any]:
         labels, program = self._labels, self._program
         aggregates = []
         for one in program["aggregates"]:
@@ -260,63 +258,43 @@ class _Search:
         }
 
 
-class _Positions:
-    """Where in a match each set of labels is. `current` counts from the match's first row."""
-
-    def __init__(self, match: _Match, count: int) -> None:
-        self.match = match
-        self._count = count
-        self._known: dict[tuple[int, ...] | None, list[int]] = {}
-
-    def _of(self, labels: list[int] | None) -> list[int]:
-        key = None if labels is None else tuple(labels)
-        if key not in self._known:
-            chosen = self.match.labels
-            self._known[key] = [n for n, k in enumerate(chosen) if labels is None or k in labels]
-        return self._known[key]
-
-    def rows(self, spec: dict[str, Any], current: int) -> list[tuple[int, int]]:
-        """The rows that an aggregate is of, with their labels."""
-        positions = self._of(spec["labels"])
-        if spec["running"]:
-            positions = positions[: bisect_right(positions, current)]
-        return [(n, self.match.labels[n]) for n in positions]
-
-    def row(self, spec: dict[str, Any], current: int) -> int | None:
-        """The row that a navigation leads to, in its partition."""
-        positions = self._of(spec["labels"])
-        if spec["last"]:
-            end = bisect_right(positions, current) if spec["running"] else len(positions)
-            index = end - 1 - spec["logical"]
-        else:
-            index = spec["logical"]
-        if not 0 <= index < len(positions):
-            return None
-        target = self.match.start + positions[index] + spec["physical"]
-        return target if 0 <= target < self._count else None
-
-    def label(self, spec: dict[str, Any], current: int) -> int | None:
-        """The label of that row, where it is one of the match."""
-        row = self.row(spec, current)
-        index = -1 if row is None else row - self.match.start
-        return self.match.labels[index] if 0 <= index < len(self.match.labels) else None
-
-
 class _Engine:
     """Evaluates conditions that depend on more than their row."""
 
     def __init__(self, labels: list[str], texts: Texts, count: int) -> None:
         self._labels, self._texts, self._count = labels, texts, count
         self._known: dict[Question, bool] = {}
+        self._columns: dict[int, list[Number]] = {}
 
-    def holds(self, test: dict[str, Any], start: int, labels: list[int], number: int) -> bool:
+    def holds(self, test: dict[str, Any], so_far: Path, number: int) -> bool:
         """Whether the last of the labels fits its row. Raises `_UnansweredError`."""
-        positions = _Positions(_Match(start, labels, []), self._count)
-        values = [self._value(slot, positions, len(labels) - 1, number) for slot in test["slots"]]
+        current = len(so_far.match.labels) - 1
+        if "tree" in test:
+            numbers = [self._number(slot, so_far, current, number) for slot in test["slots"]]
+            return bool(decided(test["tree"], numbers))
+        values = [self._value(slot, so_far, current, number) for slot in test["slots"]]
         question = (test["sql"], *values)
         if question not in self._known:
             raise _UnansweredError(question)
         return self._known[question]
+
+    def _number(self, slot: dict[str, Any], so_far: Path, current: int, number: int) -> Number:
+        if slot["kind"] == "number":
+            return number
+        values = None if slot["text"] is None else self._numbers(slot["text"], slot["type"])
+        if slot["kind"] == "running":
+            return so_far.total(slot, values)
+        row = so_far.row(slot, current)
+        return None if row is None or values is None else values[row]
+
+    def _numbers(self, text: int, kind: str) -> list[Number]:
+        """A column's values as numbers, read once."""
+        if text not in self._columns:
+            self._columns[text] = [
+                None if value is None else float(value) if kind == "double" else int(value)
+                for value in self._texts[text]
+            ]
+        return self._columns[text]
 
     def learn(self, questions: list[Question]) -> None:
         """Learn the results; the first question's at least, whatever becomes of the others."""
@@ -331,7 +309,7 @@ class _Engine:
             results = _evaluated(sql, alike)
         self._known.update(zip(alike, results, strict=True))
 
-    def _value(self, slot: dict[str, Any], positions: _Positions, current: int, number: int) -> Any:
+    def _value(self, slot: dict[str, Any], positions: Positions, current: int, number: int) -> Any:
         match slot["kind"]:
             case "number":
                 return number

@@ -7,6 +7,7 @@ from typing import Any
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb.calls import DuckDBCalls
+from queryrun.sql.duckdb.patterns.direct import DirectConditions
 from queryrun.sql.duckdb.patterns.expressions import (
     Input,
     Labels,
@@ -32,6 +33,7 @@ class Conditions(PatternExpressions):
         super().__init__(c, rows, labels)
         self.locals: list[str] = []
         self.texts: list[str] = []
+        self._direct = DirectConditions(c, rows, labels, self._text)
         self._own_label = -1
         self._slots: list[dict[str, Any]] = []
         self._is_local = True
@@ -48,7 +50,9 @@ class Conditions(PatternExpressions):
         local = self._local(_all_of(here, definition)) if here else None
         if not remote:
             return local
-        return {"local": local, **self._question(_all_of(remote, definition))}
+        condition = _all_of(remote, definition)
+        question = self._question(condition)
+        return {"local": local, **(self._direct.question(condition) or question)}
 
     def _is_of_row(self, term: ast.Expr) -> bool:
         """Whether its row alone decides it."""
