@@ -210,6 +210,7 @@ def _checked_moments(c: DuckDBCompiler, first: str, last: str, step: str) -> str
     return (
         f"(CASE WHEN {after} IS NULL OR {last} IS NULL THEN NULL "
         f"WHEN {after} = {first} THEN {c.failing('interval must not be zero')} "
+        f"WHEN {first} = {last} THEN [{first}] "
         f"WHEN ({after} > {first}) <> ({last} >= {first}) AND {first} <> {last} "
         f"THEN {c.failing(_AWAY)} "
         f"WHEN {many} THEN {c.failing(_MANY)} ELSE {_steps(c, first, last, step)} END)"

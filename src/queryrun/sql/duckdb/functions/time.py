@@ -126,7 +126,8 @@ def _field(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     is_of_months = value.type == t.MONTHS and node.name in {"year", "month"}
     if (value.type == t.DAYS and node.name in intervals.FIELDS) or is_of_months:
-        return c.once(value, lambda one: Typed(intervals.field(one, node.name), t.BIGINT))
+        found = c.once(value, lambda one: Typed(intervals.field(one, node.name), t.BIGINT))
+        return Typed(f"CAST({found.sql} AS BIGINT)", t.BIGINT)  # of NULL DuckDB makes a double
     if value.type.name in _CLOCKS and node.name in _OF_THE_CLOCK:
         sql = f"{_FIELDS[node.name]}({fine.coarse(value).sql})"
         return Typed(f"({sql} % 1000)" if node.name == "millisecond" else sql, t.BIGINT)
@@ -233,8 +234,9 @@ def _date_format(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
-    if not written:  # DuckDB refuses an empty one
-        return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN '' END)", t.VARCHAR)
+    if not written:  # Trino's words
+        failing = c.failing("Both printing and parsing not supported")
+        return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)", t.VARCHAR)
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
 
 
