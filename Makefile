@@ -20,7 +20,7 @@ LOCK   := uv pip compile --quiet --universal --python-version 3.11 --generate-ha
           --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation interleavings faults command-faults terminal-picture
+.PHONY: otel-collector help setup console try-console browser console-pictures docs dist version try-image demo test attack test-pythons check lint serve bench bench-results bench-parsing org-differential s3-server promtool spark-server trino-server trino-conformance trino-generated trino-syntax test-cluster existing-clients generated-clients lock audit sbom fmt clean data-suite cancel-suite mutation-run kill-ledger simulation interleavings faults command-faults terminal-picture
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -107,6 +107,9 @@ trino-conformance: setup trino-server ## Trino's own test sources and documentat
 
 trino-generated: setup trino-server ## generated expressions against a real Trino: types, functions, edge values, clauses (COUNT=100000)
 	@$(BIN)/python -m tests.conformance generate --count $(COUNT)
+
+trino-syntax: setup trino-server ## COUNT statements of Trino's tests, changed token by token, read by Trino's parser and ours (SEED=1); prints what only one reads
+	@$(BIN)/python -m tests.conformance syntax --count $(or $(COUNT),20000) --seed $(or $(SEED),1)
 
 data-suite: setup ## generated files in every format against other readers of them: no silent difference (CELLS=100000)
 	@$(BIN)/python -m tests.data_suite $(CELLS)

@@ -70,8 +70,9 @@ def page_lines() -> list[str]:
         "Names, types, rows and failures are compared. *Both fail* says that both do, "
         "not that the words are the same. *Alike* is equal or both fail. Left out are statements "
         "that ask Trino's connector `tpch` for what files do not have: its hidden column "
-        "`row_number` and its schemas `sf1`, `sf10000` and the like."
-        "\n",
+        "`row_number` and its schemas `sf1`, `sf10000` and the like.\n",
+        "What is a statement at all is compared with Trino's own parser, on the same statements "
+        "changed token by token: `make trino-syntax`.\n",
         *figures["table"],
         "",
         *_again(figures.get("again", {})),
@@ -96,14 +97,14 @@ def _again(figures: Mapping[str, Any]) -> list[str]:
 def _causes(kind: str, found: list[list[Any]]) -> list[str]:
     total = sum(count for _, count in found)
     if not total:
-        return [f"### {kind.capitalize()}: none\n"]
+        return [f"### {kind[0].upper()}{kind[1:]}: none\n"]
     if kind in {REFUSED, ONLY_WE}:
         rows = [f"| {count} | {_cell(what)} | {reason(kind, what)} |" for what, count in found]
         head = "| n | | why |\n|---:|---|---|"
     else:
         rows = [f"| {count} | {_cell(what)} |" for what, count in found]
         head = "| n | |\n|---:|---|"
-    return [f"### {kind.capitalize()}: {total:,}, by cause\n", head, *rows, ""]
+    return [f"### {kind[0].upper()}{kind[1:]}: {total:,}, by cause\n", head, *rows, ""]
 
 
 def _cell(text: str) -> str:
