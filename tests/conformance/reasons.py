@@ -68,8 +68,6 @@ ONLY_WE_BY_REASON = (
     (r"Could not choose a best candidate", "`array(array(integer)) || array(unknown)` has one meaning here"),
     (r"array_position does not support arrays|map key cannot be indeterminate", "a NULL inside of a value that is compared or a key does not fail here"),
     (r"result of repeat function", "results are bounded by the run's memory, not by a size of Trino's"),
-    (r"cannot be represented as varchar", "it fails here as well since these figures were written"),
-    (r"is not a valid TIMESTAMP literal", "it fails here as well since these figures were written"),
 )  # fmt: skip
 """Patterns of Trino's error, and why there is a result here."""
 

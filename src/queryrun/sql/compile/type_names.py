@@ -26,7 +26,7 @@ _MOMENTS: dict[str, Callable[[int], Type]] = {
 _WITH_PARTS = {"array", "map", "row"}
 _NOT_BUILT = frozenset(
     ["hyperloglog", "p4hyperloglog", "qdigest", "tdigest", "setdigest", "geometry", "bingtile",
-     "sphericalgeography", "kdbtree", "color", "objectid", "json2016", "jsonpath"]
+     "sphericalgeography", "kdbtree", "color", "objectid", "json2016", "jsonpath", "unknown"]
 )  # fmt: skip
 """Types of Trino 476 that we do not offer; any other name is none of its types."""
 

@@ -123,15 +123,21 @@ class PartParser(Reader):
     def _over(self) -> ast.Window:
         at = self.advance().at
         if not self.at_op("("):
-            return ast.Window(self.name().key, [], [], "", None, None, at)
+            return ast.Window(self.window_name(), [], [], "", None, None, at)
         return self.window(at)
+
+    def window_name(self) -> str:
+        """Trino takes a name without quotes for one in capital letters: `"w"` is not `w`."""
+        name = self.name()
+        is_other = name.is_quoted and name.text != name.text.upper()
+        return f'"{name.text}"' if is_other else name.key
 
     def window(self, at: int) -> ast.Window:
         """`( [name] [PARTITION BY …] [ORDER BY …] [frame] )`."""
         self.expect_op("(")
         window = ast.Window("", [], [], "", None, None, at)
         if self.at_name() and not self.at_word("PARTITION", "ROWS", "RANGE", "GROUPS"):
-            window.name = self.name().key
+            window.name = self.window_name()
         if self.take_words("PARTITION", "BY"):
             window.partition = self._expressions()
         if self.at_words("ORDER", "BY"):

@@ -286,12 +286,12 @@ class QueryParser(ExpressionParser):
         self.advance()
         windows = {}
         while True:
-            name = self.name()
-            if name.key in windows:
-                message = f"WINDOW name '{name.text}' specified more than once"
-                raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, name.at)
+            at, name = self.token.at, self.window_name()
+            if name in windows:
+                message = f"WINDOW name '{name}' specified more than once"
+                raise failure_at(FailureCode.SYNTAX_ERROR, message, self.statement, at)
             self.expect_word("AS")
-            windows[name.key] = self.window(name.at)
+            windows[name] = self.window(at)
             if not self.take_op(","):
                 return windows
 
