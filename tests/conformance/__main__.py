@@ -41,7 +41,12 @@ def main() -> None:
     parser.add_argument("pattern", nargs="?", default=".")
     parser.add_argument("--output", type=Path, help="where `judge` writes what is left over")
     parser.add_argument("--figures", action="store_true", help="write what is committed")
-    parser.add_argument("--count", type=int, default=100_000, help="expressions to `generate`")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=100_000,
+        help="expressions to `generate`, or statements of `syntax`",
+    )
     parser.add_argument("--seed", type=int, default=476)
     parser.add_argument("--every", action="store_true", help="`show` what is equal, too")
     options = parser.parse_args()
@@ -56,8 +61,8 @@ def main() -> None:
         _generate(options.seed, options.count, options.output or GENERATED)
     elif options.what == "syntax":
         corpus = syntax.short([statement.sql for statement in everything])
-        statements_of = list(syntax.changed(corpus, options.seed, options.count))
-        print(syntax.report(syntax.compared(statements_of)))
+        changed = list(syntax.changed(corpus, options.seed, options.count))
+        print(syntax.report(syntax.compared(changed)))
         if options.figures:
             syntax.write_sample()
     elif options.what == "compare":

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from queryrun.auth.model import Client, Entity, RevokedLogin, Scope
-from queryrun.db.rows import Row, Values, json_text, words
+from queryrun.db.rows import Row, Values, json_text, values_before, words
 from queryrun.db.times import from_ms, from_ms_or_none, to_ms, to_ms_or_none
 
 
@@ -27,9 +27,8 @@ def client_values(client: Client) -> Values:
 
 def changed_client_values(client: Client, before: Client) -> Values:
     """A client that is being changed, and what it was."""
-    names = ("scopes", "org_ids", "expires_ms")
-    known = client_values(before)
-    return {**client_values(client), **{f"{name}_before": known[name] for name in names}}
+    changed = ("scopes", "org_ids", "expires_ms")
+    return {**client_values(client), **values_before(client_values(before), changed)}
 
 
 def entity_values(entity: Entity) -> Values:

@@ -60,6 +60,11 @@ def statement_bytes(request: RunRequest) -> int:
     return len(request.sql.encode()) + len(_JSON.encode(request.parameters)) - len("[]")
 
 
+def values_before(known: Values, names: Iterable[str]) -> Values:
+    """`name_before` for each of these: a statement changes only what is still as it was read."""
+    return {f"{name}_before": known[name] for name in names}
+
+
 def words(text: str) -> tuple[str, ...]:
     """A list of words stored as JSON."""
     return _WORDS.decode(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from queryrun.db.rows import Row, Values
+from queryrun.db.rows import Row, Values, values_before
 from queryrun.db.times import from_ms, from_ms_or_none, to_ms
 from queryrun.errors import FailureCode
 from queryrun.runs.model import Run, StopReason
@@ -82,9 +82,8 @@ def webhook_values(webhook: Webhook) -> Values:
 
 def changed_webhook_values(webhook: Webhook, before: Webhook) -> Values:
     """A webhook that is being changed, and what it was."""
-    names = ("url", "events", "description", "is_paused")
-    known = webhook_values(before)
-    return {**webhook_values(webhook), **{f"{name}_before": known[name] for name in names}}
+    changed = ("url", "events", "description", "is_paused")
+    return {**webhook_values(webhook), **values_before(webhook_values(before), changed)}
 
 
 def changed_secret_values(webhook_id: str, secrets: SealedSecrets, before: SealedSecrets) -> Values:

@@ -52,8 +52,8 @@ class QueryCompiler(CallCompiler, RelationCompiler):
 
     def _cte(self, cte: ast.Cte, scope: Scope, is_recursive: bool) -> str:
         sql_name = self.fresh("w")
-        if is_recursive and (flaw := flaw_of(cte)):
-            self.mismatch(*flaw)
+        if is_recursive and not cte.columns:
+            self.mismatch("missing column aliases in recursive WITH query", cte.at)
         if is_recursive and reads_itself(cte):
             return self._recursive_cte(cte, scope, sql_name)
         sql, outputs = self.query(cte.query, scope)
@@ -65,6 +65,8 @@ class QueryCompiler(CallCompiler, RelationCompiler):
         body = cte.query.body
         if not isinstance(body, ast.SetOperation) or body.op != "UNION" or len(body.terms) != 2:
             self.refuse("A recursive query that is no UNION of two", cte.at)
+        if flaw := flaw_of(cte.query, body.terms[1], cte.name.key):
+            self.mismatch(*flaw)
         first, outputs = self._body(body.terms[0], scope)
         outputs = self._renamed(outputs, cte.columns, cte.at)
         scope.ctes[cte.name.key] = CteEntry(sql_name, outputs)

@@ -6,23 +6,19 @@ From `StatementAnalyzer.tryProcessRecursiveQuery` of Trino 476.
 from __future__ import annotations
 
 from queryrun.sql.trino.records import ast
-from queryrun.sql.trino.walk import records
-
-
-def flaw_of(cte: ast.Cte) -> tuple[str, int] | None:
-    """The first thing that Trino refuses and where it stands; None: there is nothing."""
-    if not cte.columns:
-        return "missing column aliases in recursive WITH query", cte.at
-    query = cte.query
-    if not reads_itself(cte) or not isinstance(query.body, ast.SetOperation):
-        return None
-    return _clause(query) or _references(query.body.terms[-1], cte.name.key)
+from queryrun.sql.trino.walk import records, tables_named
 
 
 def reads_itself(cte: ast.Cte) -> bool:
     """Whether the query names itself, in the second part of its UNION."""
     body = cte.query.body
-    return isinstance(body, ast.SetOperation) and bool(_tables(body.terms, cte.name.key))
+    return isinstance(body, ast.SetOperation) and bool(tables_named(body.terms, cte.name.key))
+
+
+def flaw_of(query: ast.Query, step: ast.Body, key: str) -> tuple[str, int] | None:
+    """What Trino refuses first in a query that reads itself, by that name, in its last term, and
+    where it stands; None: there is nothing."""
+    return _clause(query) or _references(step, key)
 
 
 def _clause(query: ast.Query) -> tuple[str, int] | None:
@@ -38,18 +34,13 @@ def _clause(query: ast.Query) -> tuple[str, int] | None:
 
 
 def _references(step: object, key: str) -> tuple[str, int] | None:
-    found = _tables(step, key)
+    found = tables_named(step, key)
     if len(found) > 1:
         message = "multiple recursive references in the step relation of recursion"
         return message, found[1].at
     for join in (item for item in records(step) if isinstance(item, ast.Join)):
         for side, kinds in ((join.right, {"LEFT", "FULL"}), (join.left, {"RIGHT", "FULL"})):
-            if join.kind in kinds and (outer := _tables(side, key)):
+            if join.kind in kinds and (outer := tables_named(side, key)):
                 where = "right" if side is join.right else "left"
                 return f"recursive reference in {where} source of {join.kind} join", outer[0].at
     return None
-
-
-def _tables(node: object, key: str) -> list[ast.Table]:
-    tables = (item for item in records(node) if isinstance(item, ast.Table))
-    return [table for table in tables if [part.key for part in table.parts] == [key]]

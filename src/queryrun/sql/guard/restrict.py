@@ -19,6 +19,7 @@ from queryrun.sql.trino.records import patterns as ast_patterns
 from queryrun.sql.trino.records.samples import Sampled
 from queryrun.sql.trino.spelling import name, text
 from queryrun.sql.trino.tokens import failure_at, tokens_of
+from queryrun.sql.trino.walk import records, tables_named
 
 DELETED = "deleted"
 """The column that marks deleted rows (contract F3)."""
@@ -227,7 +228,7 @@ def _refuse_what_tells_of_hidden_rows(statement: str, found: Sequence[Reference]
 def _shortened(node: ast.Query, long_names: set[tuple[str, ...]]) -> Iterator[_Edit]:
     """`schema.t.column` becomes `t.column`: the table has lost its long name."""
     lengths = {len(key) for key in long_names} - {1}
-    for item in _everything(node) if lengths else ():
+    for item in records(node) if lengths else ():
         if isinstance(item, ast.Name):
             keys = tuple(part.key for part in item.parts)
             for length in sorted(lengths, reverse=True):
@@ -280,7 +281,7 @@ class _Finder:
 
     def _refuse_queries_in(self, functions: Sequence[object]) -> None:
         """Trino refuses them too; the restriction does not rest on that."""
-        for item in _everything(functions):
+        for item in records(functions):
             if isinstance(item, ast.Query):
                 message = "Queries are not allowed in functions"
                 raise failure_at(FailureCode.TYPE_MISMATCH, message, self._statement, item.at)
@@ -290,13 +291,13 @@ class _Finder:
 
         Where Trino would take the name for a table's, or refuse it, nothing is left to chance.
         """
-        if not _reads(cte.query, cte.name.key):
+        if not tables_named(cte.query, cte.name.key):
             return False
         body = cte.query.body
         is_union = isinstance(body, ast.SetOperation) and body.op == "UNION"
         if isinstance(body, ast.SetOperation) and is_union and len(body.terms) == 2:
             is_plain = not (cte.query.ctes or cte.query.order)
-            if is_plain and not _reads(body.terms[0], cte.name.key):
+            if is_plain and not tables_named(body.terms[0], cte.name.key):
                 return True
         raise failure_at(
             FailureCode.NOT_SUPPORTED,
@@ -401,23 +402,6 @@ def _qualifiers_of_deleted(items: Sequence[ast.SelectItem]) -> set[str | None]:
             parts = item.expr.parts
             found.add(parts[-2].key if len(parts) > 1 else None)
     return found
-
-
-def _reads(node: object, key: str) -> bool:
-    """Whether a table of that bare name is read anywhere in there."""
-    return any(
-        isinstance(item, ast.Table) and len(item.parts) == 1 and item.parts[0].key == key
-        for item in _everything(node)
-    )
-
-
-def _everything(node: object) -> Iterator[object]:
-    """All parts of a statement, without recursion."""
-    pending = [node]
-    while pending:
-        item = pending.pop()
-        yield item
-        pending.extend(_children(item))
 
 
 def _key(table: ast.Table) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.errors import FailureCode
-from queryrun.sql.trino.grammar.parts import PartParser
+from queryrun.sql.trino.grammar.parts import INTERVAL_FIELDS, PartParser
 from queryrun.sql.trino.records import ast
 from queryrun.sql.trino.records.ast import Expr
 from queryrun.sql.trino.tokens import failure_at
@@ -20,7 +20,6 @@ _NOW = {
     "CURRENT_PATH": "current_path",
 }
 _WITH_PRECISION = frozenset(["CURRENT_TIMESTAMP", "LOCALTIMESTAMP", "CURRENT_TIME", "LOCALTIME"])
-_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 _TRIMS = {"BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}
 
 
@@ -104,15 +103,15 @@ class FormParser(PartParser):
         """None: INTERVAL is a name here. `INTERVAL '1'` without a field is of a type so named."""
         signs = int(self.lookahead().text in {"+", "-"})
         has_text = self.lookahead(1 + signs).kind == "string"
-        if not has_text or not (signs or self.lookahead(2).text in _FIELDS):
+        if not has_text or not (signs or self.lookahead(2).text in INTERVAL_FIELDS):
             return None
         at = self.advance().at
         negative = self.take_op("-")
         if not negative:
             self.take_op("+")
         text = self.text()
-        unit = self.expect_word(*_FIELDS).text
-        to_unit = self.expect_word(*_FIELDS).text if self.take_word("TO") else ""
+        unit = self.expect_word(*INTERVAL_FIELDS).text
+        to_unit = self.expect_word(*INTERVAL_FIELDS).text if self.take_word("TO") else ""
         return ast.IntervalLiteral(text, negative, unit, to_unit, at)
 
     def _row(self) -> Expr | None:

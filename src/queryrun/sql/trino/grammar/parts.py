@@ -25,7 +25,7 @@ _END_EXPRESSIONS = frozenset(
      "IN", "IS", "LIKE", "BETWEEN", "LIMIT", "OFFSET", "FETCH", "JOIN", "CROSS", "INNER", "LEFT",
      "RIGHT", "FULL", "NATURAL", "ON", "USING", "THEN", "WHEN", "ELSE", "END"]
 )  # fmt: skip
-_INTERVAL_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
+INTERVAL_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 
 
 class PartParser(Reader):
@@ -171,7 +171,10 @@ class PartParser(Reader):
             self.take_word("ALL")
 
     def is_alone(self) -> bool:
-        """Whether what follows the word at hand cannot follow it as the beginning of a clause."""
+        """Whether the word at hand is a name by itself: what follows belongs to no clause of it.
+
+        `ALL x` and `LIMIT 1` are clauses, `all,` and `limit FROM` are names.
+        """
         follower = self.lookahead()
         if follower.kind == "operator":
             return follower.text not in _BEGIN_EXPRESSIONS
@@ -256,7 +259,7 @@ class PartParser(Reader):
         found = ast.TypeName(token.raw.strip('"').lower(), [], [], token.at)
         if found.name == "double":
             self.take_word("PRECISION")
-        if found.name == "interval" and self.at_word(*_INTERVAL_FIELDS):
+        if found.name == "interval" and self.at_word(*INTERVAL_FIELDS):
             found.name += f" {self._interval_fields()}"
         if self.take_op("("):
             self._type_arguments(found)
@@ -280,9 +283,9 @@ class PartParser(Reader):
 
     def _interval_fields(self) -> str:
         """`DAY TO SECOND` of the type's name; others than Trino's two types have no values."""
-        first = last = self.expect_word(*_INTERVAL_FIELDS)
+        first = last = self.expect_word(*INTERVAL_FIELDS)
         if self.take_word("TO"):
-            last = self.expect_word(*_INTERVAL_FIELDS)
+            last = self.expect_word(*INTERVAL_FIELDS)
         return f"{first.text} to {last.text}".lower()
 
     def _type_arguments(self, found: ast.TypeName) -> None:
