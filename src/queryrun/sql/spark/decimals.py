@@ -11,6 +11,7 @@ from queryrun.sql.spark.binding import all_bound, bound
 MAX_DIGITS = 38
 _WHOLE_DIGITS = 20
 """What Spark leaves for the whole part of a quotient of two decimals of 38 digits."""
+_FAILING = "raise_error('A decimal with so many digits as a quotient is not supported')"
 
 
 def quotient(left: Typed, right: Typed, kind: Type) -> str:
@@ -38,7 +39,7 @@ def quotient(left: Typed, right: Typed, kind: Type) -> str:
 def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
     """Fails, and does not answer, where 38 digits do not suffice for a number on the way."""
     up = kind.params[1] - left.type.params[1] + right.type.params[1]
-    numbers = {"a": _shifted(unscaled(left), up), "b": _shifted(unscaled(right), -up)}
+    numbers = {"a": _shifted(left, up), "b": _shifted(right, -up)}
 
     def rounded(v: str) -> str:
         rest = {"a": f"{v}.a", "b": f"{v}.b", "r": f"CAST(({v}.a % {v}.b) AS DECIMAL(38,0))"}
@@ -47,23 +48,33 @@ def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
     return all_bound(numbers, rounded, "v")
 
 
-def _shifted(sql: str, digits: int) -> str:
+def _shifted(value: Typed, digits: int) -> str:
+    """The digits as a whole number, with so many zeros behind them."""
+    sql = unscaled(value)
     if digits <= 0:
         return sql
     factor = f"CAST({10**digits} AS DECIMAL({digits + 1},0))"
-    return f"CAST(({sql} * {factor}) AS DECIMAL(38,0))"
+    if value.type.params[0] + digits <= MAX_DIGITS:
+        return f"CAST(({sql} * {factor}) AS DECIMAL(38,0))"
+    limit = f"CAST({10 ** max(MAX_DIGITS - digits, 0)} AS DECIMAL(38,0))"
+
+    def checked(x: str) -> str:
+        shifted = f"CAST(({x} * {factor}) AS DECIMAL(38,0))"
+        other = f"WHEN {x} IS NOT NULL THEN {_FAILING} END"
+        return f"(CASE WHEN abs({x}) < {limit} THEN {shifted} {other})"
+
+    return bound(sql, checked, "u")
 
 
 def _rounded_quotient(v: str) -> str:
     """Of whole numbers `a` and `b`, whose remainder `r` says which way to round."""
-    failing = "raise_error('A decimal with so many digits as a quotient is not supported')"
     digits = f"length(CAST(abs({v}.a) AS STRING)) - length(CAST(abs({v}.b) AS STRING))"
     whole = f"CAST((CAST(({v}.a - {v}.r) AS DECIMAL(38,0)) / {v}.b) AS DECIMAL(38,0))"
     away = f"abs({v}.r) >= abs({v}.b) - abs({v}.r)"
     one = f"CAST(CASE WHEN {away} THEN sign({v}.a) * sign({v}.b) ELSE 0 END AS DECIMAL(1,0))"
     fits = f"{digits} <= {_WHOLE_DIGITS - 2}"
     found = f"CAST(({whole} + {one}) AS DECIMAL(38,0))"
-    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {failing} END)"
+    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {_FAILING} END)"
 
 
 def unscaled(value: Typed) -> str:
