@@ -39,7 +39,9 @@ def quotient(left: Typed, right: Typed, kind: Type) -> str:
 def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
     """Fails, and does not answer, where 38 digits do not suffice for a number on the way."""
     up = kind.params[1] - left.type.params[1] + right.type.params[1]
-    numbers = {"a": _shifted(left, up), "b": _shifted(right, -up)}
+    if _is_too_long(left, up) or _is_too_long(right, -up):
+        return f"CAST({_FAILING} AS {_name(kind)})"
+    numbers = {"a": _shifted(unscaled(left), up), "b": _shifted(unscaled(right), -up)}
 
     def rounded(v: str) -> str:
         rest = {"a": f"{v}.a", "b": f"{v}.b", "r": f"CAST(({v}.a % {v}.b) AS DECIMAL(38,0))"}
@@ -48,22 +50,17 @@ def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
     return all_bound(numbers, rounded, "v")
 
 
-def _shifted(value: Typed, digits: int) -> str:
-    """The digits as a whole number, with so many zeros behind them."""
-    sql = unscaled(value)
+def _is_too_long(value: Typed, digits: int) -> bool:
+    """Whether a literal has no room for so many zeros behind it."""
+    written = "".join(filter(str.isdigit, str(value.constant or ""))).lstrip("0")
+    return digits > 0 and len(written) + digits > MAX_DIGITS
+
+
+def _shifted(sql: str, digits: int) -> str:
     if digits <= 0:
         return sql
     factor = f"CAST({10**digits} AS DECIMAL({digits + 1},0))"
-    if value.type.params[0] + digits <= MAX_DIGITS:
-        return f"CAST(({sql} * {factor}) AS DECIMAL(38,0))"
-    limit = f"CAST({10 ** max(MAX_DIGITS - digits, 0)} AS DECIMAL(38,0))"
-
-    def checked(x: str) -> str:
-        shifted = f"CAST(({x} * {factor}) AS DECIMAL(38,0))"
-        other = f"WHEN {x} IS NOT NULL THEN {_FAILING} END"
-        return f"(CASE WHEN abs({x}) < {limit} THEN {shifted} {other})"
-
-    return bound(sql, checked, "u")
+    return f"CAST(({sql} * {factor}) AS DECIMAL(38,0))"
 
 
 def _rounded_quotient(v: str) -> str:
