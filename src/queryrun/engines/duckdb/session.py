@@ -33,7 +33,7 @@ from queryrun.engines.duckdb.explain import (
     plan_constant,
     plan_relation,
 )
-from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
+from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.scan_sizes import tables_read
@@ -60,6 +60,7 @@ from queryrun.tables.database_faults import fault_of_file, fault_of_view, proble
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
+from queryrun.tables.shortage import raise_if_short, shortage_of
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.text.context import TextContext
 from queryrun.tables.text.requests import RequestCopies
@@ -107,8 +108,7 @@ def open_session(
         session.set_location(options.get("catalog", ""), options.get("schema", ""))
         session.set_up(_path(database), time_zone)
     except duckdb.Error as error:
-        if is_shortage(error):
-            raise failure_of(error, ErrorContext("", (), ()), _NOWHERE) from error
+        raise_if_short(error)
         raise
     return session
 
@@ -308,6 +308,8 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
+        if cause := shortage_of(error):
+            return RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, cause.sentence)
         fault = self._fault_of_data(error)
         if fault:
             return fault
