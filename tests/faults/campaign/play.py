@@ -28,7 +28,10 @@ _TWICE = (
     "SELECT run_seq FROM run_events WHERE state IN ('complete', 'failed', 'canceled')"
     " GROUP BY run_seq HAVING count(*) > 1"
 )
-_FAILED_ATTEMPTS = "SELECT number, node, failure_code, failure_message FROM attempts WHERE run_seq = (SELECT seq FROM runs WHERE id = '{}')"
+_FAILED_ATTEMPTS = (
+    "SELECT number, node, failure_code, failure_message FROM attempts"
+    " WHERE run_seq = (SELECT seq FROM runs WHERE id = '{}')"
+)
 _UNOWNED = (
     "SELECT r.id FROM runs r JOIN attempts a ON a.run_seq = r.seq"
     " WHERE a.ended_ms IS NULL AND r.state IN ('complete', 'failed', 'canceled', 'accepted')"

@@ -13,10 +13,10 @@ from queryrun.tables.shortage import raise_if_short, shortage_of
 def test_what_a_statement_quotes_is_no_shortage() -> None:
     for words in ("Too many open files", "thread constructor failed", "(os error 24)"):
         with pytest.raises(duckdb.Error) as raised:
-            duckdb.sql(f"SELECT CAST('{words}' AS integer)").fetchall()
+            duckdb.execute(f"SELECT CAST('{words}' AS integer)")
         assert shortage_of(raised.value) is None
         with pytest.raises(duckdb.Error) as raised:
-            duckdb.sql(f"SELECT error('{words}')").fetchall()
+            duckdb.execute(f"SELECT error('{words}')").fetchall()
         assert shortage_of(raised.value) is None
 
 
