@@ -114,6 +114,6 @@ def test_a_process_that_may_open_few_files_blames_no_data(
 
 def _outcomes(options: dict[str, str], spill: Path) -> list[str]:
     program = [sys.executable, "-c", _CHILD, json.dumps(options), str(spill), str(MORE)]
-    ended = subprocess.run(program, capture_output=True, text=True, timeout=120, check=True)
-    outcomes: list[str] = json.loads(ended.stdout)
+    child = subprocess.run(program, capture_output=True, text=True, timeout=120, check=True)
+    outcomes: list[str] = json.loads(child.stdout)
     return outcomes
