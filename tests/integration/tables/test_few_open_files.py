@@ -42,7 +42,7 @@ def outcome():
         session = open_session(options, limits)
         rows = session.plan("SELECT id FROM t ORDER BY id", RowFilter(marks_deleted=False))
         found = rows.connection.execute(rows.relation).fetchall()
-        session.verify_data()
+        session.verify_rows()
         return str([value for (value,) in found])
     except Exception as error:
         failed = session.failure_of(error) if session else error

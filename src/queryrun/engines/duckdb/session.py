@@ -295,12 +295,16 @@ class DuckDBSession:
             self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
         return Tables(self._connection, self._snapshot, ATTACHED, chosen)
 
-    def verify_data(self) -> None:
-        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
+    def verify_rows(self) -> None:
+        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`. What TRY has hidden is
+        raised too (`InstalledFunctions.raise_refusal`)."""
         if self._snapshot:
             self._snapshot.verify()
         if self._attached:
             self._attached.verify()
+        for functions in (self._functions, self._barrier and self._barrier.functions):
+            if functions:
+                functions.raise_refusal()
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -327,7 +331,7 @@ class DuckDBSession:
     def _fault_of_data(self, error: duckdb.Error) -> RunFailed | None:
         """Whatever the engine made of data that was written while it read: that is the fault."""
         try:
-            self.verify_data()
+            self.verify_rows()
         except RunFailed as changed:
             return changed
         if isinstance(error, duckdb.OutOfMemoryException):
@@ -481,7 +485,7 @@ class DuckDBSession:
         if self._is_trino:
             barrier.install_functions(sql)
         barrier.copy(self._database, tables.offered, named, tree, sql)
-        self.verify_data()
+        self.verify_rows()
         self._close_snapshot()
         barrier.close_off(self.output_path)
 

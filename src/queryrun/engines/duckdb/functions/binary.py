@@ -45,8 +45,8 @@ def _from_utf8(value: bytes, replacement: str) -> str:
 
 @worker_function("qr_from_utf8_by_code(BLOB, BIGINT) -> VARCHAR")
 def _from_utf8_by_code(value: bytes, code_point: int) -> str:
-    """The replacement by its code point, of which Trino takes 32 bits. A negative one counts when it
-    is needed."""
+    """The replacement by its code point, of which Trino takes 32 bits. A negative one counts when
+    it is needed."""
     replacement = (code_point + 2**31) % 2**32 - 2**31
     if code_point > _MAX_CODE_POINT or code_point in _SURROGATES:
         raise InputError("Invalid replacement character")
