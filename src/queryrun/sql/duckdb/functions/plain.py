@@ -9,11 +9,11 @@ from queryrun.sql.compile.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
 _SPACES = "||".join(f"chr({code})" for code in WHITE_SPACE)
-_LOW, _HIGH, _MOST = "least({1}, {2})", "greatest({1}, {2})", 2**63 - 1
+_LOW, _HIGH, _MAX = "least({1}, {2})", "greatest({1}, {2})", 2**63 - 1
 _SHARE = f"({{3}} * ({{0}} - {_LOW}) / ({_HIGH} - {_LOW}) + 1)"
 _RISING_BUCKET = (
     f"CASE WHEN {{0}} < {_LOW} THEN 0 WHEN {{0}} >= {_HIGH} THEN {{3}}::HUGEINT + 1"
-    f" WHEN isnan({_SHARE}) THEN 0 WHEN {_SHARE} >= {_MOST} THEN {_MOST}"
+    f" WHEN isnan({_SHARE}) THEN 0 WHEN {_SHARE} >= {_MAX} THEN {_MAX}"
     f" ELSE CAST(trunc({_SHARE}) AS HUGEINT) END"
 )
 _WIDTH_BUCKET = (
@@ -22,10 +22,10 @@ _WIDTH_BUCKET = (
     " WHEN NOT isfinite({1}) THEN error('first bound must be finite')"
     " WHEN NOT isfinite({2}) THEN error('second bound must be finite')"
     " WHEN {1} = {2} THEN error('bounds cannot equal each other')"
-    f" WHEN {{0}} >= {_HIGH} AND {{3}} = {_MOST}"
+    f" WHEN {{0}} >= {_HIGH} AND {{3}} = {_MAX}"
     " THEN error('Bucket for value ' || CAST({0} AS VARCHAR) || ' is out of range')"
     f" WHEN {{1}} < {{2}} THEN CAST({_RISING_BUCKET} AS BIGINT)"
-    f" WHEN {{0}} < {{2}} AND {{3}} = {_MOST} THEN -{_MOST} - 1"
+    f" WHEN {{0}} < {{2}} AND {{3}} = {_MAX} THEN -{_MAX} - 1"
     f" ELSE CAST({{3}}::HUGEINT - ({_RISING_BUCKET}) + 1 AS BIGINT) END"
 )
 """With bounds that fall, buckets are counted from above. Trino's own wraps at the largest count."""

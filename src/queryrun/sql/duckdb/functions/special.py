@@ -193,7 +193,7 @@ def _round_to_digits(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Ty
     return Typed(f"CAST(round({value.sql}, {digits.constant}) AS {types.duckdb_name(kind)})", kind)
 
 
-_MOST_NEGATIVE = "(-9223372036854775808)"
+_LOWEST = "(-9223372036854775808)"
 
 
 def _digits_of_absolute(number: str, radix: str) -> str:
@@ -203,11 +203,9 @@ def _digits_of_absolute(number: str, radix: str) -> str:
     def digits(whole: str) -> str:
         return f"lower(to_base(CAST({whole} AS BIGINT), CAST({radix} AS INTEGER)))"
 
-    parts = (f"({_MOST_NEGATIVE}::HUGEINT * -1) {op} {radix}" for op in ("//", "%"))
+    parts = (f"({_LOWEST}::HUGEINT * -1) {op} {radix}" for op in ("//", "%"))
     lowest = " || ".join(digits(part) for part in parts)
-    return (
-        f"CASE WHEN {number} = {_MOST_NEGATIVE} THEN {lowest} ELSE {digits(f'abs({number})')} END"
-    )
+    return f"CASE WHEN {number} = {_LOWEST} THEN {lowest} ELSE {digits(f'abs({number})')} END"
 
 
 @special("to_base")
