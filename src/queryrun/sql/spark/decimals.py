@@ -9,6 +9,8 @@ from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.binding import all_bound, bound
 
 MAX_DIGITS = 38
+EXACT_DIGITS = 34
+"""To so many Spark's minus sign and its `abs` round."""
 _WHOLE_DIGITS = 20
 """What Spark leaves for the whole part of a quotient of two decimals of 38 digits."""
 _FAILING = "raise_error('A decimal with so many digits as a quotient is not supported')"
@@ -51,9 +53,10 @@ def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
 
 
 def _is_too_long(value: Typed, digits: int) -> bool:
-    """Whether a literal has no room for so many zeros behind it."""
+    """Whether a literal has no room for so many zeros behind it, or no exact absolute value."""
     written = "".join(filter(str.isdigit, str(value.constant or ""))).lstrip("0")
-    return digits > 0 and len(written) + digits > MAX_DIGITS
+    is_rounded = len(written) > EXACT_DIGITS and str(value.constant).startswith("-")
+    return is_rounded or (digits > 0 and len(written) + digits > MAX_DIGITS)
 
 
 def _shifted(sql: str, digits: int) -> str:
@@ -72,6 +75,24 @@ def _rounded_quotient(v: str) -> str:
     fits = f"{digits} <= {_WHOLE_DIGITS - 2}"
     found = f"CAST(({whole} + {one}) AS DECIMAL(38,0))"
     return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {_FAILING} END)"
+
+
+def negated(value: Typed) -> str:
+    """The other sign, with all digits."""
+    if value.type.params[0] <= EXACT_DIGITS:
+        return f"(-{value.sql})"
+    return f"CAST((CAST(0 AS DECIMAL(1,0)) - {value.sql}) AS {_name(value.type)})"
+
+
+def absolute(value: Typed) -> str:
+    """Without its sign, with all digits."""
+    if value.type.params[0] <= EXACT_DIGITS:
+        return f"abs({value.sql})"
+
+    def chosen(x: str) -> str:
+        return f"(CASE WHEN {x} < 0 THEN {negated(Typed(x, value.type))} ELSE {x} END)"
+
+    return bound(value.sql, chosen, "x")
 
 
 def unscaled(value: Typed) -> str:

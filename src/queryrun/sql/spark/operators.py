@@ -38,6 +38,8 @@ class SparkOperators(SparkSpelling):
         return found
 
     def signed(self, op: str, value: Typed) -> Typed:
+        if op == "-" and value.type.name == "decimal":
+            return Typed(decimals.negated(value), value.type)
         return Typed(f"({op}{self.exact(value)})", value.type)
 
     def calculate(self, op: str, left: Typed, right: Typed) -> Typed:

@@ -169,3 +169,10 @@ def test_items_of_json_are_cast_one_by_one() -> None:
     assert "AS ARRAY<VARIANT>), item -> CASE WHEN to_json(item) RLIKE" in sql
     failure = refusal("SELECT TRY_CAST(JSON '[1, null]' AS array(integer))").failure
     assert failure.code is FailureCode.NOT_SUPPORTED
+
+
+def test_the_sign_of_a_long_decimal_changes_without_rounding_it() -> None:
+    long, short = f"DECIMAL '{'1' * 35}'", f"DECIMAL '{'1' * 34}'"
+    assert "CAST(0 AS DECIMAL(1,0)) - " in translated(f"SELECT -({long})").sql
+    assert "CAST(0 AS DECIMAL(1,0)) - " in translated(f"SELECT abs({long})").sql
+    assert "CAST(0 AS DECIMAL(1,0)) - " not in translated(f"SELECT -({short}), abs({short})").sql

@@ -9,7 +9,7 @@ from queryrun.sql.compile.comparisons import orderable
 from queryrun.sql.compile.pattern_texts import group_may_be_absent, may_match_nothing
 from queryrun.sql.compile.shared_functions import plain_texts
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.spark import formats
+from queryrun.sql.spark import decimals, formats
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.casts import rounded_double
 from queryrun.sql.spark.comparisons import ordered
@@ -126,7 +126,7 @@ def _round_decimal(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed
     value = args[0]
     precision, scale = value.type.params
     if node.name == "abs":
-        return Typed(f"abs({value.sql})", value.type)
+        return Typed(decimals.absolute(value), value.type)
     if node.name == "sign":
         return Typed(f"CAST(sign({value.sql}) AS DECIMAL(1,0))", t.decimal(1, 0))
     if len(args) == 2:

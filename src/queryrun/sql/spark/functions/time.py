@@ -185,6 +185,8 @@ def _date_format(c: SparkCompiler, node: ast.Call) -> Typed:
 def _format_datetime(c: SparkCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _moment(c, node, value)
+    if value.type.name == t.TSTZ and value.type.params[0] > _MILLISECONDS:  # as Trino rounds it
+        value = fine.to_precision(value, _MILLISECONDS)
     parts = formats.apart_from_zones(c.constant_text(node, pattern, "a pattern"))
     if parts == [""]:
         c.invalid("Invalid pattern specification", node.at)
