@@ -61,9 +61,9 @@ class OperatorCompiler(Compiler):
         """Dates and times with intervals."""
         spans = {t.DAYS, t.MONTHS}
         if op in {"+", "-"} and t.is_moment(left.type) and right.type in spans:
-            return self.shifted(left, op, right, at)
+            return self.shifted(left, op, right)
         if op == "+" and left.type in spans and t.is_moment(right.type):
-            return self.shifted(right, "+", left, at)
+            return self.shifted(right, "+", left)
         if op in {"+", "-"} and left.type in spans and left.type == right.type:
             return Typed(f"({left.sql} {op} {right.sql})", left.type)
         if {"time", t.TIMETZ} & {left.type.name, right.type.name}:
@@ -82,12 +82,14 @@ class OperatorCompiler(Compiler):
                 return self.moments_apart(left, right)
         self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
 
-    def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
+    def shifted(self, moment: Typed, op: str, interval: Typed) -> Typed:
         """A moment and an interval. A day is 24 hours for moments with a zone."""
         if interval.type == t.DAYS and moment.type != t.DATE:
             return self.shifted_by_days(moment, op, interval)
         if interval.type == t.DAYS and interval.constant != WHOLE_DAYS:
-            self.invalid("Cannot add hour, minutes or seconds to a date", at)
+            done = "subtract {} from" if op == "-" else "add {} to"
+            message = f"Cannot {done.format('hour, minutes or seconds')} a date"
+            return self.fails(message, t.DATE, [moment, interval])
         return self.moved(moment, f"{op} {interval.sql}")
 
     def _concat(self, left: Typed, right: Typed, at: int) -> Typed:

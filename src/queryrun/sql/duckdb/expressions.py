@@ -40,7 +40,7 @@ class DuckDBExpressions(Compiler):
         try:
             document = canonical(parsed(node.text))
         except NotJsonError:
-            self.invalid(f"Cannot convert value to JSON: '{node.text}'", node.at)
+            self.invalid(f"'{node.text}' is not a valid JSON literal", node.at)
         return Typed(f"CAST({self.text(document)} AS JSON)", t.JSON)
 
     def time_literal(self, node: ast.TypedLiteral) -> Typed:
