@@ -77,6 +77,40 @@ def test_it_does_not_fail_where_there_is_no_row(side: DuckDBSide, expression: st
 
 
 @pytest.mark.parametrize(
+    ("interval", "day"),
+    [("INTERVAL '48' HOUR", "2020-03-02"), ("INTERVAL '1' HOUR", None), ("NULL", None)],
+)
+def test_a_date_moves_by_the_hours_that_are_whole_days(
+    side: DuckDBSide, interval: str, day: str | None
+) -> None:
+    span = f"CAST({interval} AS interval day to second)"
+    found = side.run(f"SELECT CAST(TRY(d + span) AS varchar) FROM (SELECT d, {span} span {_ROW})")
+    assert (found.failure, found.rows) == (None, [(day,)])
+
+
+def test_a_sum_of_integers_over_a_window_begins_again_at_the_other_end(side: DuckDBSide) -> None:
+    rows = f"FROM (VALUES {2**63 - 1}, {2**63 - 2}) t(x)"
+    found = side.run(f"SELECT sum(x) OVER (ORDER BY x) {rows}")
+    assert found.rows == [(2**63 - 2,), (-3,)]
+    assert side.run(f"SELECT sum(x) {rows}").failure is not None
+
+
+@pytest.mark.parametrize(
+    ("nanos", "moment"),
+    [
+        (f"{2**63}", "2262-04-11 23:47:16.854775808 UTC"),
+        ("100000000000000000000", "5138-11-16 09:46:40.000000000 UTC"),
+        ("100000000000000000000000000", None),
+    ],
+)
+def test_nanoseconds_are_decimals_of_any_moment(
+    side: DuckDBSide, nanos: str, moment: str | None
+) -> None:
+    call = f"TRY(from_unixtime_nanos(DECIMAL '{nanos}'))"
+    assert side.run(f"SELECT CAST({call} AS varchar)").rows == [(moment,)]
+
+
+@pytest.mark.parametrize(
     "expression",
     [
         "date_add('eon', 1, CAST(NULL AS date))",
@@ -130,3 +164,25 @@ def test_an_error_that_the_try_of_trino_does_not_catch_is_not_caught(side: DuckD
     failure = side.run(f"SELECT TRY({call}) {_ROW}").failure
     assert failure is not None
     assert failure.code is FailureCode.NOT_SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("value", "unit"),
+    [
+        ("x", "DAY"), ("1.5", "DAY"), ("2147483648", "SECOND"), ("178956971", "YEAR"),
+        ("-2147483648", "MONTH"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("statement", ["SELECT {}", "SELECT TRY({})", "SELECT IF(false, {})"])
+def test_an_interval_that_is_none_is_refused_before_any_row(
+    side: DuckDBSide, statement: str, value: str, unit: str
+) -> None:
+    failure = side.run(statement.format(f"INTERVAL '{value}' {unit}")).failure
+    assert failure is not None
+    assert failure.message == f"Invalid INTERVAL {unit} value: {value}"
+
+
+def test_two_signs_of_an_interval_are_none(side: DuckDBSide) -> None:
+    found = side.run("SELECT CAST(INTERVAL -'-5' DAY AS varchar), INTERVAL '178956970' YEAR")
+    assert found.failure is None
+    assert found.rows[0][0] == "5 00:00:00.000"

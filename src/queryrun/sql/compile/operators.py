@@ -87,10 +87,17 @@ class OperatorCompiler(Compiler):
         if interval.type == t.DAYS and moment.type != t.DATE:
             return self.shifted_by_days(moment, op, interval)
         if interval.type == t.DAYS and interval.constant != WHOLE_DAYS:
-            done = "subtract {} from" if op == "-" else "add {} to"
-            message = f"Cannot {done.format('hour, minutes or seconds')} a date"
-            return self.fails(message, t.DATE, [moment, interval])
+            sides = [moment, interval]
+            return self.once_each(sides, lambda v: self._by_whole_days(v[0], op, v[1]))
         return self.moved(moment, f"{op} {interval.sql}")
+
+    def _by_whole_days(self, day: Typed, op: str, interval: Typed) -> Typed:
+        done = "subtract {} from" if op == "-" else "add {} to"
+        message = f"Cannot {done.format('hour, minutes or seconds')} a date"
+        moved = self.moved(day, f"{op} {interval.sql}").sql
+        is_whole = f"{moved} = {day.sql} {op} {interval.sql}"
+        fails = self.fails(message, t.DATE, [day, interval]).sql
+        return Typed(f"(CASE WHEN {is_whole} THEN {moved} ELSE {fails} END)", t.DATE)
 
     def _concat(self, left: Typed, right: Typed, at: int) -> Typed:
         arrays = [v.type for v in (left, right) if v.type.name == "array"]
