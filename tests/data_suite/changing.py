@@ -205,7 +205,7 @@ class Reader:
         try:
             planned = self._session.plan(f"{one} UNION ALL {two}", RowFilter(marks_deleted=False))
             rows = planned.connection.execute(planned.relation).fetchall()
-            self._session.verify_data()
+            self._session.verify_rows()
         except duckdb.Error as error:
             raise self._session.failure_of(error) from error
         finally:

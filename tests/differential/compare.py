@@ -8,7 +8,7 @@ import math
 import re
 import struct
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -106,14 +106,14 @@ def from_trino(value: Any, kind: Type) -> Any:
         case "decimal":
             return Decimal(value)
         case "date":
-            return date.fromisoformat(value)
+            return _day(value)
         case "timestamp":
             return _moment(value)
         case t.TSTZ if _FAR.match(value):
             return _far_utc(value)
         case t.TSTZ:
             moment, _, zone = value.rpartition(" ")
-            return _moment(moment).replace(tzinfo=_zone(zone)).astimezone(UTC)
+            return _in_zone(_moment(moment), _zone(zone))
         case "time":
             return time.fromisoformat(value)
         case "varbinary":
@@ -161,6 +161,8 @@ def from_duckdb(value: Any, kind: Type) -> Any:
             return _single(value)
         case "double":
             return float(value)
+        case "date":
+            return _day(str(value))
         case "timestamp" | t.TSTZ if isinstance(value, str):
             return _far_moment(value.removesuffix("+00"))
         case t.TSTZ:
@@ -189,13 +191,45 @@ _FAR = re.compile(r"[+-]")
 
 
 def _far_moment(written: str) -> int:
-    """Picoseconds of such a moment; DuckDB's client writes years before the first as BC."""
-    match = re.match(r"(\d+)(-\d\d-\d\d) \(BC\)", written)
-    if match:
-        written = f"{1 - int(match[1]):05}{match[2]}{written[match.end() :]}"
-    found = read_moment(written)
+    """Picoseconds of such a moment."""
+    found = read_moment(_years_before_christ_signed(written))
     assert found is not None, written
     return found.picos
+
+
+def _years_before_christ_signed(written: str) -> str:
+    """DuckDB's client writes years before the first as BC."""
+    match = re.match(r"(\d+)(-\d\d-\d\d) \(BC\)", written)
+    return f"{1 - int(match[1]):05}{match[2]}{written[match.end() :]}" if match else written
+
+
+def _day(written: str) -> tuple[int, ...]:
+    """Year, month and day, also of years that Python's dates have not."""
+    year, month, day = _years_before_christ_signed(written).rsplit("-", 2)
+    return int(year), int(month), int(day)
+
+
+class _InEither:
+    """A time of day that a zone has twice, when its clocks are set back: Trino's protocol does not
+    say which of the two it is."""
+
+    def __init__(self, moments: Sequence[datetime]) -> None:
+        self._moments = moments
+
+    def __eq__(self, other: object) -> bool:
+        return other in self._moments
+
+    def __hash__(self) -> int:
+        raise TypeError("it is one of two")
+
+    def __repr__(self) -> str:
+        return repr(self._moments[0])
+
+
+def _in_zone(moment: Any, zone: Any) -> Any:
+    one, other = (moment.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    is_skipped = one.astimezone(zone).replace(tzinfo=None) != moment
+    return one if one == other or is_skipped else _InEither((one, other))
 
 
 def _far_utc(written: str) -> int:

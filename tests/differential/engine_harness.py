@@ -104,6 +104,7 @@ class DuckDBSide:
             failure = self._session.failure_of(error)
             assert isinstance(failure, RunFailed)
             return OurResult([], [], [], failure.failure)
+        self._session.verify_rows()
         return OurResult([column.name for column in columns], kinds, found)
 
     def close(self) -> None:

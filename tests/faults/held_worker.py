@@ -108,7 +108,7 @@ class HeldEngine:
         """As the real one."""
         return self._engine.failure_of(error, relation_at)
 
-    def verify_data(self) -> None:
+    def verify_rows(self) -> None:
         """Nothing to verify."""
 
     def interrupt(self) -> None:

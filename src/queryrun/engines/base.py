@@ -433,11 +433,13 @@ class EngineSession(Protocol):
         """
         ...
 
-    def verify_data(self) -> None:
-        """Return when the rows are of one version of the data. Called before a result counts.
+    def verify_rows(self) -> None:
+        """Return when the rows may be told: they are of one version of the data, and none of them
+        hides what is not supported. Called once all have been read, before a result counts.
 
-        Raises `RunFailed` (`data_changed`) when files were written while the statement read
-        them. Remote engines promise what their tables do, and return.
+        Raises `RunFailed`: `data_changed` when files were written while the statement read them,
+        `not_supported` when TRY made NULL of a value that the engine has no result for, and Trino
+        may have one. Remote engines promise what their tables do, and return.
         """
         ...
 

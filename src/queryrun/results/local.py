@@ -28,6 +28,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """EFBIG: the worker's own limit on file sizes, which is above all others, or the file system's."""
 _NO_FILE = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
 """Of opening a link, a directory or a socket in this way."""
+_NOT_AS_ANNOUNCED = _NO_FILE | {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM}
+"""Of opening what a worker has left behind: that is its doing, other errors are the machine's."""
 _SYNC_FILE_RANGE_WRITE = 2
 _READ_FINISHED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """No link is followed, and a pipe does not block."""
@@ -93,6 +95,8 @@ class LocalResultStore:
             try:
                 file = os.open(unfinished, _READ_FINISHED)
             except OSError as error:
+                if error.errno not in _NOT_AS_ANNOUNCED:
+                    raise  # it may be whole: what the node lacks at the moment passes
                 raise _not_as_announced() from error
             try:
                 found = os.fstat(file)

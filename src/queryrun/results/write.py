@@ -49,7 +49,7 @@ def write_result(
     writer = store.open(request.file_key)
     try:
         written = _Pipeline(session, rows, request, writer, report).write()
-        session.verify_data()
+        session.verify_rows()
         report.written(written.rows, written.size_bytes)
         report.stage("committing")
         writer.commit()

@@ -413,6 +413,8 @@ class AttemptRunner:
                 await self._confirmation.stop(worker)
                 await asyncio.to_thread(take_over, is_stopped=True)
         except RunFailed as error:
+            # A directory that was moved away may hold a second name of the file.
+            self._observed.lost_directory = worker.has_lost_directory()
             await self._discard_file()
             return error.failure
         return done

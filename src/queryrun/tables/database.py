@@ -19,6 +19,7 @@ import duckdb
 from queryrun.errors import FailureCode, RunFailed
 from queryrun.tables.database_faults import fault_of_file
 from queryrun.tables.identity import FileIdentity, unsettled_s
+from queryrun.tables.shortage import raise_if_short
 from queryrun.tables.sql import quoted_name, quoted_text
 
 _CHANGED = "The source's database was written while the statement read it"
@@ -48,6 +49,7 @@ class AttachedDatabase:
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
+            raise_if_short(error)
             raise RunFailed.of(FailureCode.DATA_UNREADABLE, _UNREADABLE) from error
         try:
             self._identity = self._attach(connection, path, name)
@@ -96,6 +98,7 @@ def _is_attached(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
     except duckdb.Error as error:
         if _IS_LOCKED in str(error):
             return False
+        raise_if_short(error)
         raise _fault_of(error) from error
     return True
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from queryrun.tables.shortage import raise_if_short
+
 FILE_NAME = "tables.toml"
 MAX_BYTES = 1024**2
 _TYPES = {
@@ -104,6 +106,7 @@ def read_definitions(directory: Path) -> dict[str, TableDefinition]:
     except FileNotFoundError:
         return {}
     except OSError as error:
+        raise_if_short(error)
         return _of_all(f"'{FILE_NAME}' cannot be read ({error.strerror})")
     if len(data) > MAX_BYTES:
         return _of_all(f"'{FILE_NAME}' is larger than {MAX_BYTES} bytes")
@@ -304,7 +307,8 @@ _NOT_OF_FILES = {"unicode-escape", "raw-unicode-escape", "idna", "punycode", "un
 def _zone(value: Any) -> str:
     try:
         ZoneInfo(_text(value))
-    except (ValueError, OSError, LookupError):
+    except (ValueError, OSError, LookupError) as error:
+        raise_if_short(error)
         raise _WrongError("no time zone has this name; try Europe/Amsterdam") from None
     return str(value)
 

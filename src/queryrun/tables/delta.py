@@ -22,6 +22,7 @@ from queryrun.tables.model import (
     unreadable,
 )
 from queryrun.tables.plan import extra_is_missing
+from queryrun.tables.shortage import raise_if_short
 from queryrun.tables.sql import quoted_name
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def plan_delta(table: Table) -> Table:
     except RunFailed:
         raise
     except Exception as error:  # the planner raises what its libraries do
+        raise_if_short(error)
         problem = fault_in_log(table.root) or _unknown(reader_features(table.root))
         raise unreadable(table.name, problem or _reason(error)) from error
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from queryrun.tables.model import RESTORE, displayed
+from queryrun.tables.shortage import raise_if_short
 
 LOG = "_delta_log"
 _COMMIT = re.compile(r"(\d{20})\.json")
@@ -28,6 +29,7 @@ def fault_in_log(root: str) -> str:
     try:
         found = next(_faults(log), "")
     except OSError as error:
+        raise_if_short(error)
         name = os.path.basename(str(error.filename or LOG))  # noqa: PTH119
         found = f"{_named(name)} cannot be read ({error.strerror})"
     return f"{found}; {RESTORE}" if found else ""
@@ -134,7 +136,8 @@ def _faults_of_parquet(path: Path) -> Iterator[str]:
         return
     try:
         pq.read_table(path)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError) as error:
+        raise_if_short(error)
         yield f"{_named(path.name)} is damaged, or no Parquet file"
 
 

@@ -19,6 +19,7 @@ from queryrun.tables.folder import (
 )
 from queryrun.tables.formats import split, unread_table, why_unread
 from queryrun.tables.model import NO_DEFINITION, FoundFile, Table, displayed, table_key
+from queryrun.tables.shortage import raise_if_short
 
 
 class DataDirectory:
@@ -47,6 +48,7 @@ class DataDirectory:
                 for entry in sorted(entries, key=lambda entry: entry.name):
                     self._classify(entry)
         except OSError as error:
+            raise_if_short(error)
             raise RunFailed.of(
                 FailureCode.DATA_UNREADABLE,
                 f"The source's data directory cannot be listed ({error.strerror})",

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from queryrun.tables.formats import FORMATS, FileName, is_data, split, why_unread
 from queryrun.tables.identity import FileIdentity
 from queryrun.tables.model import FoundFile, Partition, Table, displayed
+from queryrun.tables.shortage import raise_if_short
 from queryrun.texts import is_utf8
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -138,6 +139,7 @@ class _Listing:
             with os.scandir(path) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
+            raise_if_short(error)
             raise Unusable(
                 f"its sub-directory '{self._displayed(path)}' cannot be listed ({error.strerror}); "
                 "let the service read it, or move it away"

@@ -25,6 +25,7 @@ from queryrun.tables.model import (
     unreadable,
 )
 from queryrun.tables.plan import extra_is_missing
+from queryrun.tables.shortage import raise_if_short
 from queryrun.tables.sql import quoted_name
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def plan_iceberg(table: Table) -> Table:
     except RunFailed:
         raise
     except Exception as error:  # the planner raises what its libraries do
+        raise_if_short(error)
         file = _unread_file(table, iceberg) if iceberg else displayed(metadata.name)
         where = f"'metadata/{file}'" if file else "its Iceberg metadata"
         problem = f"{where} cannot be read ({type(error).__name__})"
@@ -91,7 +93,8 @@ def _unread_file(table: Table, iceberg: StaticTable) -> str:
             path = str(manifest.manifest_path)
             entries = manifest.fetch_manifest_entry(iceberg.io)
             contents |= {entry.data_file.content.name for entry in entries}
-    except Exception:  # as above
+    except Exception as error:  # as above
+        raise_if_short(error)
         return displayed(path.rpartition("/")[2])
     if "EQUALITY_DELETES" in contents:
         raise unreadable(table.name, _OTHER_DELETES)
@@ -130,6 +133,7 @@ def _location(table: Table, metadata: Path) -> str:
             content = gzip.decompress(content)
         return str(json.loads(content)["location"]).rstrip("/")
     except (ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
+        raise_if_short(error)
         problem = f"'metadata/{displayed(metadata.name)}' is no Iceberg metadata"
         raise unreadable(table.name, f"{problem}; {RESTORE}") from error
 
@@ -232,6 +236,7 @@ def _deleted(table: Table, task: FileScanTask, location: str) -> Sequence[int]:
         try:
             rows = pq.read_table(found.path)
         except (pa.ArrowException, OSError) as error:
+            raise_if_short(error)
             problem = f"'{displayed(found.name)}', which says what is deleted, cannot be read"
             raise unreadable(table.name, f"{problem}; {RESTORE}") from error
         own = pc.equal(rows["file_path"], str(task.file.file_path))

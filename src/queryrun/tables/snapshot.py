@@ -23,6 +23,7 @@ from queryrun.tables.directory import DataDirectory
 from queryrun.tables.formats import FORMATS
 from queryrun.tables.identity import FileIdentity, unsettled_s, version_of
 from queryrun.tables.model import RESTORE, FoundFile, Table, displayed, unreadable
+from queryrun.tables.shortage import raise_if_short
 from queryrun.tables.text.context import TextContext
 
 DESCRIPTORS = "/proc/self/fd/"
@@ -243,6 +244,7 @@ class Snapshot:
                 self._missing = found.name
                 return None
             except OSError as error:
+                raise_if_short(error)
                 problem = f"'{displayed(found.name)}' cannot be opened ({error.strerror})"
                 raise unreadable(table.name, problem) from error
         return tuple(files)

@@ -28,6 +28,10 @@ _TWICE = (
     "SELECT run_seq FROM run_events WHERE state IN ('complete', 'failed', 'canceled')"
     " GROUP BY run_seq HAVING count(*) > 1"
 )
+_FAILED_ATTEMPTS = (
+    "SELECT number, node, failure_code, failure_message FROM attempts"
+    " WHERE run_seq = (SELECT seq FROM runs WHERE id = '{}')"
+)
 _UNOWNED = (
     "SELECT r.id FROM runs r JOIN attempts a ON a.run_seq = r.seq"
     " WHERE a.ended_ms IS NULL AND r.state IN ('complete', 'failed', 'canceled', 'accepted')"
@@ -167,7 +171,10 @@ def _check_run(case: Case, run: Submitted, fault: Fault) -> None:
     elif state == "complete":
         _check_file(case, run, body)
     if not fault.charges and body["remaining_attempts"] != 3 and not case.kills:
-        case.violations.append(f"{run.id} was charged: {body['remaining_attempts']} attempts left")
+        case.violations.append(
+            f"{run.id} was charged: {body['remaining_attempts']} attempts left"
+            f" {case.site.query(_FAILED_ATTEMPTS.format(run.id))}"
+        )
 
 
 def _check_file(case: Case, run: Submitted, body: dict[str, object]) -> None:

@@ -29,7 +29,7 @@ class Reading:
         """The rows of a statement, verified as a run's are."""
         rows = self.session.plan(sql, RowFilter(marks_deleted=False))
         found = rows.connection.execute(rows.relation).fetchall()
-        self.session.verify_data()
+        self.session.verify_rows()
         return found
 
     def failure(self, sql: str) -> Failure:

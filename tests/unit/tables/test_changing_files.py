@@ -214,7 +214,7 @@ def _outcome(source: Source, step: Step) -> Blocks | Failure:
         step.at("half read")
         rows += result.fetchall()
         step.at("read")
-        session.verify_data()
+        session.verify_rows()
     except (duckdb.Error, RunFailed) as error:
         known = error if isinstance(error, RunFailed) else session.failure_of(error)
         assert isinstance(known, RunFailed), known

@@ -35,12 +35,13 @@ class Barrier:
     def __init__(self, limits: EngineLimits, time_zone: str) -> None:
         self._limits = limits
         self._instance = open_instance(limits)
+        self.functions = InstalledFunctions()
         self.connection = self._instance.cursor()
         set_up_connection(self.connection, time_zone)
 
     def install_functions(self, sql: str) -> None:
         """Make known the worker's functions that the statement calls."""
-        InstalledFunctions().install(self._instance, sql)
+        self.functions.install(self._instance, sql)
 
     def copy(
         self,

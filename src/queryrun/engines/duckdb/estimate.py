@@ -111,7 +111,7 @@ class DuckDBEstimator:
             tables = tables_read(planned.rows.connection, offered, planned.rows.relation, memory)
         except duckdb.Error as error:
             raise session.failure_of(error) from error
-        session.verify_data()
+        session.verify_rows()
         return StatementEstimate(columns, tables)
 
 

@@ -13,6 +13,7 @@ import duckdb
 
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.position import position_after
+from queryrun.tables.shortage import ABOUT_THE_STATEMENT, shortage_in
 
 CODES: dict[type[duckdb.Error], FailureCode] = {
     duckdb.BinderException: FailureCode.TYPE_MISMATCH,
@@ -79,12 +80,6 @@ _IS_ABOUT_PARAMETERS = "Values were not provided for the following parameters"
 _AMBIGUOUS = ("Ambiguous reference to column name", "Ambiguous reference to table")
 _DISK_IS_FULL = ("No space left on device", "Disk quota exceeded")
 """The spill's disk: it is the only thing that a session writes to, beside the pipe."""
-_SHORTAGES = (
-    "Resource temporarily unavailable",
-    "Too many open files",
-    "thread constructor failed",
-)
-"""What the node lacks at the moment: threads, descriptors. Not the statement's fault."""
 _SPILL_IS_FULL = ("max_temp_directory_size", "failed to offload data block")
 
 
@@ -109,11 +104,6 @@ def failure_of(error: duckdb.Error, context: ErrorContext, relation_at: int) -> 
     message = _FIXED_MESSAGES.get(code) or _message_of(code, details, context)
     line, column = _position(details, context, relation_at)
     return RunFailed(Failure(code, message, line, column))
-
-
-def is_shortage(error: duckdb.Error) -> bool:
-    """Whether the machine lacks threads or descriptors at the moment."""
-    return any(words in _ErrorDetails.by(error).message for words in _SHORTAGES)
 
 
 def _failure_in_function(match: re.Match[str]) -> RunFailed:
@@ -173,11 +163,12 @@ class _ErrorDetails:
 
 def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext) -> FailureCode:
     """The class of an error is the last resort: DuckDB raises one class for several causes."""
-    if any(words in details.message for words in _SPILL_IS_FULL):
+    kind = details.kind(error)
+    if _is_spill_full(details) and not issubclass(kind, ABOUT_THE_STATEMENT):
         return FailureCode.MEMORY_LIMIT_EXCEEDED
     if isinstance(error, duckdb.IOException) and any(w in details.message for w in _DISK_IS_FULL):
         return FailureCode.STORAGE_FULL
-    if any(words in details.message for words in _SHORTAGES):
+    if shortage_in(details.message, kind):
         return FailureCode.ENGINE_UNAVAILABLE
     if context.spill_path and context.spill_path in details.message and _is_io(error, details):
         return FailureCode.STORAGE_FAILED
@@ -193,6 +184,10 @@ def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext)
     if details.message.startswith(_AMBIGUOUS):
         return FailureCode.AMBIGUOUS_NAME
     return next(CODES[kind] for kind in details.kind(error).__mro__ if kind in CODES)
+
+
+def _is_spill_full(details: _ErrorDetails) -> bool:
+    return any(words in details.message for words in _SPILL_IS_FULL)
 
 
 def _is_io(error: duckdb.Error, details: _ErrorDetails) -> bool:
@@ -217,7 +212,7 @@ def _message_of(code: FailureCode, details: _ErrorDetails, context: ErrorContext
 
 
 def _out_of_memory(details: _ErrorDetails) -> str:
-    if any(words in details.message for words in _SPILL_IS_FULL):
+    if _is_spill_full(details):
         return "Query exceeded the maximum space for intermediate results"
     return OUT_OF_MEMORY
 

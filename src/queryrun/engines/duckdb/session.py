@@ -33,7 +33,7 @@ from queryrun.engines.duckdb.explain import (
     plan_constant,
     plan_relation,
 )
-from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of, is_shortage
+from queryrun.engines.duckdb.failures import OUT_OF_MEMORY, ErrorContext, failure_of
 from queryrun.engines.duckdb.functions.install import InstalledFunctions
 from queryrun.engines.duckdb.instance import lock, open_instance, set_up_connection
 from queryrun.engines.duckdb.scan_sizes import tables_read
@@ -60,6 +60,7 @@ from queryrun.tables.database_faults import fault_of_file, fault_of_view, proble
 from queryrun.tables.directory import DataDirectory
 from queryrun.tables.faults import fault_of
 from queryrun.tables.model import table_key
+from queryrun.tables.shortage import raise_if_short, shortage_of
 from queryrun.tables.snapshot import DESCRIPTORS, Snapshot
 from queryrun.tables.text.context import TextContext
 from queryrun.tables.text.requests import RequestCopies
@@ -107,8 +108,7 @@ def open_session(
         session.set_location(options.get("catalog", ""), options.get("schema", ""))
         session.set_up(_path(database), time_zone)
     except duckdb.Error as error:
-        if is_shortage(error):
-            raise failure_of(error, ErrorContext("", (), ()), _NOWHERE) from error
+        raise_if_short(error)
         raise
     return session
 
@@ -295,12 +295,16 @@ class DuckDBSession:
             self._snapshot = Snapshot(DataDirectory(self._data_dir), work_dir, self._text)
         return Tables(self._connection, self._snapshot, ATTACHED, chosen)
 
-    def verify_data(self) -> None:
-        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`."""
+    def verify_rows(self) -> None:
+        """See `Snapshot.verify` for files, and `AttachedDatabase.verify`. What TRY has hidden is
+        raised too (`InstalledFunctions.raise_refusal`)."""
         if self._snapshot:
             self._snapshot.verify()
         if self._attached:
             self._attached.verify()
+        for functions in (self._functions, self._barrier and self._barrier.functions):
+            if functions:
+                functions.raise_refusal()
 
     def failure_of(self, error: BaseException, relation_at: int = 0) -> BaseException:
         """DuckDB's errors as `RunFailed`, everything else untouched."""
@@ -308,6 +312,8 @@ class DuckDBSession:
             return RunFailed.of(FailureCode.MEMORY_LIMIT_EXCEEDED, OUT_OF_MEMORY)
         if not isinstance(error, duckdb.Error):
             return error
+        if cause := shortage_of(error):
+            return RunFailed.of(FailureCode.ENGINE_UNAVAILABLE, cause.sentence)
         fault = self._fault_of_data(error)
         if fault:
             return fault
@@ -325,7 +331,7 @@ class DuckDBSession:
     def _fault_of_data(self, error: duckdb.Error) -> RunFailed | None:
         """Whatever the engine made of data that was written while it read: that is the fault."""
         try:
-            self.verify_data()
+            self.verify_rows()
         except RunFailed as changed:
             return changed
         if isinstance(error, duckdb.OutOfMemoryException):
@@ -479,7 +485,7 @@ class DuckDBSession:
         if self._is_trino:
             barrier.install_functions(sql)
         barrier.copy(self._database, tables.offered, named, tree, sql)
-        self.verify_data()
+        self.verify_rows()
         self._close_snapshot()
         barrier.close_off(self.output_path)
 

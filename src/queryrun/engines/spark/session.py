@@ -126,7 +126,7 @@ class SparkSession(Traced):
                 return error  # the stream broke on an error of ours
         return self._encoder.failure_of(error)
 
-    def verify_data(self) -> None:
+    def verify_rows(self) -> None:
         """The engine's own tables have versions of their own."""
 
     def interrupt(self) -> None:

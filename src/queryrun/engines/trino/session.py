@@ -123,7 +123,7 @@ class TrinoSession(Traced):
             return found
         return self._encoder.failure_of(cause, relation_at)
 
-    def verify_data(self) -> None:
+    def verify_rows(self) -> None:
         """The engine's own tables have versions of their own."""
 
     def interrupt(self) -> None:

@@ -13,6 +13,11 @@ _ISO = re.compile(
     r"(?:(?P<of_minute>[.,]\d{1,9})|:(?P<second>\d{1,2})(?:[.,](?P<digits>\d{1,9}))?)?)?)?"
     r"(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+_DATE_TIME = re.compile(
+    r"((?:\d{4}|\+\d{5,9})-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)\.?"
+    r"(Z|[+-]\d\d:\d\d)?(?::00)?",
+    re.I,
+)
 _EPOCH = date(1970, 1, 1)
 
 
@@ -48,6 +53,12 @@ def read_iso(text: str) -> IsoMoment | None:
     nanos = seconds * 10**9 + int((match["digits"] or "").ljust(9, "0"))
     nanos += _share(match["of_hour"], 3600) + _share(match["of_minute"], 60)
     return IsoMoment(nanos, _zone(match["zone"] or ""))
+
+
+def read_iso_date_time(text: str) -> IsoMoment | None:
+    """The same of what `java.time` calls an ISO_DATE_TIME: a whole date and at least minutes."""
+    match = _DATE_TIME.fullmatch(text)
+    return None if match is None else read_iso(f"{match[1]}{match[2] or ''}".upper())
 
 
 def _share(written: str | None, seconds: int) -> int:

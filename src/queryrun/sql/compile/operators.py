@@ -184,6 +184,11 @@ class OperatorCompiler(Compiler):
         value, low, high = self.expr(node.operand), self.expr(node.low), self.expr(node.high)
 
         def within(value: Typed) -> Typed:
+            if _is_null(node.low) or _is_null(node.high):
+                op, bound = (">", high) if _is_null(node.low) else ("<", low)
+                beyond = self.compare(op, value, bound, node.at)
+                # in one comparison, as Trino does: so NaN, which is beyond nothing, gives NULL
+                return negated(f"(CASE WHEN {beyond} THEN false END)", is_negated=node.is_negated)
             lower = self.compare(">=", value, low, node.at)
             upper = self.compare("<=", value, high, node.at)
             return negated(f"({lower} AND {upper})", is_negated=node.is_negated)
@@ -273,6 +278,12 @@ class OperatorCompiler(Compiler):
         if len(outputs) != 1:
             return self.row_query(sql, outputs, node.at)
         return Typed(f"({sql})", outputs[0].type)
+
+
+def _is_null(node: ast.Expr) -> bool:
+    if isinstance(node, ast.Cast):
+        return _is_null(node.operand)
+    return isinstance(node, ast.Literal) and node.kind == "null"
 
 
 def _may_be_nan(value: Typed) -> bool:

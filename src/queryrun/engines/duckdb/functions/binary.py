@@ -43,6 +43,25 @@ def _from_utf8(value: bytes, replacement: str) -> str:
         return _replaced(value, replacement)
 
 
+@worker_function("qr_from_utf8_by_code(BLOB, BIGINT) -> VARCHAR")
+def _from_utf8_by_code(value: bytes, code_point: int) -> str:
+    """The replacement by its code point, of which Trino takes 32 bits. A negative one counts when
+    it is needed."""
+    replacement = (code_point + 2**31) % 2**32 - 2**31
+    if code_point > _MAX_CODE_POINT or code_point in _SURROGATES:
+        raise InputError("Invalid replacement character")
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        if replacement < 0:
+            raise InputError(f"Invalid code point 0x{replacement % 2**32:X}") from None
+        return _replaced(value, chr(replacement))
+
+
+_MAX_CODE_POINT = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+
+
 def _replaced(value: bytes, replacement: str) -> str:
     """One replacement for each sequence that is none, as long as its first byte promises."""
     found, at = [], 0

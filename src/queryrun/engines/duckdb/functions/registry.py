@@ -78,11 +78,22 @@ def used_by(sql: str) -> list[WorkerFunction]:
     return [FUNCTIONS[name] for name in names if name in FUNCTIONS]
 
 
-def register_on(connection: duckdb.DuckDBPyConnection, function: WorkerFunction) -> None:
-    """Make a function known to the connection's instance, for good."""
+def _ignore(_what: str) -> None:
+    """For an instance that no statement with TRY runs on."""
+
+
+def register_on(
+    connection: duckdb.DuckDBPyConnection,
+    function: WorkerFunction,
+    on_refusal: Callable[[str], None] = _ignore,
+) -> None:
+    """Make a function known to the connection's instance, for good.
+
+    `on_refusal` hears what a value asks for that is not supported, also where TRY hides that.
+    """
     connection.create_function(
         function.name,
-        _guarded(function),
+        _guarded(function, on_refusal),
         list(function.params),
         function.returns,
         type=PythonUDFType.NATIVE,
@@ -91,7 +102,7 @@ def register_on(connection: duckdb.DuckDBPyConnection, function: WorkerFunction)
     )
 
 
-def _guarded(function: WorkerFunction) -> Call:
+def _guarded(function: WorkerFunction, on_refusal: Callable[[str], None]) -> Call:
     """Nulls answered, and every error either worded for the caller or not shown at all.
 
     Values decide how deep a function recurses and how many digits it reads, so what Python has
@@ -104,9 +115,13 @@ def _guarded(function: WorkerFunction) -> Call:
             return None
         try:
             return call(*args)
-        except (InputError, UnsupportedError, MemoryError):
+        except UnsupportedError as refusal:
+            on_refusal(str(refusal))
+            raise
+        except (InputError, MemoryError):
             raise
         except RecursionError:
+            on_refusal(_TOO_DEEP)
             raise UnsupportedError(_TOO_DEEP) from None
         except Exception as error:
             if isinstance(error, ValueError) and has_too_many_digits(error):

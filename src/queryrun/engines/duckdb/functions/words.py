@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from zoneinfo import ZoneInfo
 
 from queryrun.engines.duckdb.functions.registry import InputError, UnsupportedError, worker_function
-from queryrun.sql.compile.iso_moments import read_iso
+from queryrun.sql.compile.iso_moments import IsoMoment, read_iso, read_iso_date_time
 
 _Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _SOUNDS = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01230120022455012623010202", strict=True))
@@ -236,6 +236,19 @@ def _iso_nanos(value: str, zone: str) -> int:
     found = read_iso(value)
     if found is None:
         raise InputError(f'Invalid format: "{value}"')
+    return _nanos_of(found, zone)
+
+
+@worker_function("qr_iso_date_time_nanos(VARCHAR, VARCHAR) -> BIGINT")
+def _iso_date_time_nanos(value: str, zone: str) -> int:
+    """The same of whole dates with a time alone."""
+    found = read_iso_date_time(value)
+    if found is None:
+        raise InputError(f"Text '{value}' could not be parsed")
+    return _nanos_of(found, zone)
+
+
+def _nanos_of(found: IsoMoment, zone: str) -> int:
     if found.zone or zone == "UTC":
         return found.nanos - found.offset_minutes * 60 * 10**9
     seconds, rest = divmod(found.nanos, 10**9)

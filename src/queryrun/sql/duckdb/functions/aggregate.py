@@ -347,8 +347,12 @@ def _listagg(c: DuckDBCompiler, node: ast.Call) -> Typed:
 
 @aggregate(*_UNARY_DOUBLES)
 def _unary_double(c: DuckDBCompiler, node: ast.Call) -> Typed:
-    value = c.as_type(node, c.args(node, 1)[0], t.DOUBLE)
-    return Typed(c.aggregated(node, _UNARY_DOUBLES[node.name], [value.sql]), t.DOUBLE)
+    (value,) = c.args(node, 1)
+    sql = c.aggregated(node, _UNARY_DOUBLES[node.name], [c.as_type(node, value, t.DOUBLE).sql])
+    if node.name.endswith("_pop") and t.is_floating(value.type):  # DuckDB has 0 of one infinite
+        infinite = c.aggregated(node, "bool_or", [f"isinf({value.sql})"])
+        sql = f"(CASE WHEN {infinite} THEN CAST('NaN' AS DOUBLE) ELSE {sql} END)"
+    return Typed(sql, t.DOUBLE)
 
 
 @aggregate("geometric_mean")
@@ -369,9 +373,21 @@ def _binary_double(c: DuckDBCompiler, node: ast.Call) -> Typed:
     kind = t.DOUBLE if any(arg.type == t.DOUBLE for arg in args) else t.REAL
     values = [c.as_type(node, arg, kind).sql for arg in args]
     sql = c.aggregated(node, _BINARY_DOUBLES[node.name], values)
+    if node.name == "regr_intercept":
+        sql = _intercept(c, node, values)
     if node.name in {"corr", "regr_slope", "regr_intercept"}:
         sql = f"(CASE WHEN NOT isnan({sql}) THEN {sql} END)"
     return explicit(Typed(sql, t.DOUBLE), kind, None, CastSite())
+
+
+def _intercept(c: DuckDBCompiler, node: ast.Call, values: list[str]) -> str:
+    """Through the two averages, as in Trino. The slope is a quotient of covariances, because then
+    it is 1 of a column with itself; DuckDB's own is off by the last digit, which counts here."""
+    y, x = values
+    where = f"CASE WHEN {y} IS NOT NULL THEN {x} END"
+    slope = " / ".join(c.aggregated(node, "covar_pop", pair) for pair in ([y, x], [where, where]))
+    means = [c.aggregated(node, f"regr_avg{axis}", values) for axis in ("y", "x")]
+    return f"({means[0]} - {slope} * {means[1]})"
 
 
 @aggregate(*_BITS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.iso_moments import read_iso
+from queryrun.sql.compile.iso_moments import read_iso, read_iso_date_time
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.duckdb import casts_time, fine
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
@@ -22,7 +22,8 @@ def _from_iso8601_timestamp(c: DuckDBCompiler, node: ast.Call) -> Typed:
     digits = _DIGITS[node.name]
     if isinstance(value.constant, str):
         return _literal(c, value.constant, digits)
-    nanos = f"qr_iso_nanos({exact(value)}, {text(c.zone)})"
+    read = "qr_iso_date_time_nanos" if digits > 6 else "qr_iso_nanos"
+    nanos = f"{read}({exact(value)}, {text(c.zone)})"
     if digits > 6:
         return Typed(f"(CAST({nanos} AS HUGEINT) * 1000)", t.timestamp_tz(digits, t.VARIES))
     millis = f"(({nanos} - (({nanos} % 1000000) + 1000000) % 1000000) // 1000)"
@@ -30,7 +31,7 @@ def _from_iso8601_timestamp(c: DuckDBCompiler, node: ast.Call) -> Typed:
 
 
 def _literal(c: DuckDBCompiler, written: str, digits: int) -> Typed:
-    found = read_iso(written)
+    found = read_iso_date_time(written) if digits > 6 else read_iso(written)
     if found is None:
         return c.fails(f'Invalid format: "{written}"', t.timestamp_tz(digits), [])
     nanos = found.nanos if digits > 6 else found.nanos // 10**6 * 10**6

@@ -9,6 +9,26 @@ from queryrun.sql.compile.signatures import read_signatures
 
 _NAN = "CAST('NaN' AS DOUBLE)"
 _SPACES = "||".join(f"chr({code})" for code in WHITE_SPACE)
+_LOW, _HIGH, _MAX = "least({1}, {2})", "greatest({1}, {2})", 2**63 - 1
+_SHARE = f"({{3}} * ({{0}} - {_LOW}) / ({_HIGH} - {_LOW}) + 1)"
+_RISING_BUCKET = (
+    f"CASE WHEN {{0}} < {_LOW} THEN 0 WHEN {{0}} >= {_HIGH} THEN {{3}}::HUGEINT + 1"
+    f" WHEN isnan({_SHARE}) THEN 0 WHEN {_SHARE} >= {_MAX} THEN {_MAX}"
+    f" ELSE CAST(trunc({_SHARE}) AS HUGEINT) END"
+)
+_WIDTH_BUCKET = (
+    "CASE WHEN {3} <= 0 THEN error('bucketCount must be greater than 0')"
+    " WHEN isnan({0}) THEN error('operand must not be NaN')"
+    " WHEN NOT isfinite({1}) THEN error('first bound must be finite')"
+    " WHEN NOT isfinite({2}) THEN error('second bound must be finite')"
+    " WHEN {1} = {2} THEN error('bounds cannot equal each other')"
+    f" WHEN {{0}} >= {_HIGH} AND {{3}} = {_MAX}"
+    " THEN error('Bucket for value ' || CAST({0} AS VARCHAR) || ' is out of range')"
+    f" WHEN {{1}} < {{2}} THEN CAST({_RISING_BUCKET} AS BIGINT)"
+    f" WHEN {{0}} < {{2}} AND {{3}} = {_MAX} THEN -{_MAX} - 1"
+    f" ELSE CAST({{3}}::HUGEINT - ({_RISING_BUCKET}) + 1 AS BIGINT) END"
+)
+"""With bounds that fall, buckets are counted from above. Trino's own wraps at the largest count."""
 
 PLAIN = read_signatures(f"""
 abs(tinyint) -> tinyint = abs({{0}})
@@ -74,7 +94,7 @@ tan(double) -> double = tan({{0}})
 tanh(double) -> double = tanh({{0}})
 truncate(double) -> double = trunc({{0}})
 truncate(real) -> real = CAST(trunc({{0}}) AS FLOAT)
-width_bucket(double, double, double, bigint) -> bigint = CASE WHEN {{3}} <= 0 THEN error('bucketCount must be greater than 0') WHEN {{1}} = {{2}} THEN error('bounds cannot equal each other') WHEN isnan({{0}}) THEN error('operand must not be NaN') WHEN NOT isfinite({{1}}) THEN error('first bound must be finite') WHEN NOT isfinite({{2}}) THEN error('second bound must be finite') WHEN {{1}} < {{2}} AND {{0}} < {{1}} OR {{1}} > {{2}} AND {{0}} >= {{1}} THEN 0 WHEN {{1}} < {{2}} AND {{0}} >= {{2}} OR {{1}} > {{2}} AND {{0}} < {{2}} THEN {{3}} + 1 WHEN {{1}} < {{2}} THEN CAST(trunc({{3}} * ({{0}} - {{1}}) / ({{2}} - {{1}}) + 1) AS BIGINT) ELSE {{3}} - CAST(trunc({{3}} * ({{0}} - {{2}}) / ({{1}} - {{2}}) + 1) AS BIGINT) + 1 END
+width_bucket(double, double, double, bigint) -> bigint = {_WIDTH_BUCKET}
 bitwise_and(bigint, bigint) -> bigint = ({{0}} & {{1}})
 bitwise_or(bigint, bigint) -> bigint = ({{0}} | {{1}})
 bitwise_xor(bigint, bigint) -> bigint = xor({{0}}, {{1}})

@@ -193,12 +193,27 @@ def _round_to_digits(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Ty
     return Typed(f"CAST(round({value.sql}, {digits.constant}) AS {types.duckdb_name(kind)})", kind)
 
 
+_LOWEST = "(-9223372036854775808)"
+
+
+def _digits_of_absolute(number: str, radix: str) -> str:
+    """DuckDB's `to_base` takes no more than 63 bits, and the lowest number has 64 without its sign:
+    its last digit is made by itself."""
+
+    def digits(whole: str) -> str:
+        return f"lower(to_base(CAST({whole} AS BIGINT), CAST({radix} AS INTEGER)))"
+
+    parts = (f"({_LOWEST}::HUGEINT * -1) {op} {radix}" for op in ("//", "%"))
+    lowest = " || ".join(digits(part) for part in parts)
+    return f"CASE WHEN {number} = {_LOWEST} THEN {lowest} ELSE {digits(f'abs({number})')} END"
+
+
 @special("to_base")
 def _to_base(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, base = c.args(node, 2)
     number, radix = (exact(c.as_type(node, one, t.BIGINT)) for one in (value, base))
     sign = f"CASE WHEN {number} < 0 THEN '-' ELSE '' END"
-    digits = f"({sign} || lower(to_base(abs({number}), CAST({radix} AS INTEGER))))"
+    digits = f"({sign} || {_digits_of_absolute(number, radix)})"
     if isinstance(base.constant, int) and 2 <= base.constant <= 36:
         return Typed(digits, t.VARCHAR)
     wrong = c.failing("Radix must be between 2 and 36")

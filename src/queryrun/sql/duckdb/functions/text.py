@@ -71,7 +71,8 @@ def _part_of_bytes(c: DuckDBCompiler, node: ast.Call, args: Sequence[Typed]) -> 
             f"substring(hex({data}), CAST(({first}) * 2 - 1 AS BIGINT), "
             f"CAST(least(greatest({size}, 0), {_FAR // 2}) * 2 AS BIGINT))"
         )
-        outside = f"{start} = 0 OR abs({start}) > octet_length({data})"
+        size_bytes = f"octet_length({data})"
+        outside = f"{start} = 0 OR {start} < -{size_bytes} OR {start} > {size_bytes}"
         known = f"{data} IS NULL OR {start} IS NULL OR {size} IS NULL"
         sql = f"(CASE WHEN {known} THEN NULL WHEN {outside} THEN ''::BLOB ELSE unhex({digits}) END)"
         return Typed(sql, t.VARBINARY)

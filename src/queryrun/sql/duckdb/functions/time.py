@@ -206,7 +206,8 @@ def _date_diff(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if wrong := moments.wrong_unit(unit, kind):
         return c.fails(wrong, t.BIGINT, [first, last])
     if kind.name == t.TSTZ and unit not in _BY_THE_CLOCK:
-        a, b = _reading(cast(first, kind)), _reading(cast(last, kind))
+        begin = cast(first, kind)  # both are read in the zone of the first, as in Trino
+        a, b = (_reading(Typed(v.sql, begin.type)) for v in (begin, cast(last, kind)))
     else:
         a, b = fine.coarse(cast(first, kind)).sql, fine.coarse(cast(last, kind)).sql
     if kind.params and kind.params[0] > _MILLISECONDS:  # Trino counts in whole milliseconds
@@ -230,10 +231,15 @@ def _date_format(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
-    if not written:  # Trino's words
-        failing = c.failing("Both printing and parsing not supported")
-        return Typed(f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)", t.VARCHAR)
+    if not written:
+        return Typed(f"CAST({_neither_printing_nor_parsing(c, value)} AS VARCHAR)", t.VARCHAR)
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
+
+
+def _neither_printing_nor_parsing(c: DuckDBCompiler, value: Typed) -> str:
+    """Trino's failure of a pattern that is empty."""
+    failing = c.failing("Both printing and parsing not supported")
+    return f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
 
 
 @special("date_parse")
@@ -241,6 +247,8 @@ def _date_parse(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     pattern_text = c.constant_text(node, pattern, "a pattern")
     written = formats.mysql_format(pattern_text)
+    if not written:
+        return Typed(_neither_printing_nor_parsing(c, value), t.timestamp(3))
     given = c.as_type(node, value, t.VARCHAR).sql
     if "%I" in written and "%p" not in written:
         c.refuse("%h in date_parse without %p", node.at)

@@ -72,7 +72,7 @@ murmur3(varbinary) -> varbinary = qr_murmur3({{0}})
 {_HMACS}
 from_utf8(varbinary) -> varchar = qr_from_utf8({{0}}, '�')
 from_utf8(varbinary, varchar) -> varchar = qr_from_utf8({{0}}, {{1}})
-from_utf8(varbinary, bigint) -> varchar = qr_from_utf8({{0}}, chr(CAST({{1}} AS INTEGER)))
+from_utf8(varbinary, bigint) -> varchar = qr_from_utf8_by_code({{0}}, {{1}})
 from_base32(varchar) -> varbinary = qr_from_base32({{0}})
 from_base32(varbinary) -> varbinary = qr_from_base32(decode({{0}}))
 from_base64(varbinary) -> varbinary = from_base64(decode({{0}}) || CASE octet_length({{0}}) % 4 WHEN 2 THEN '==' WHEN 3 THEN '=' ELSE '' END)
@@ -156,14 +156,6 @@ def _combinations(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return c.once(values, chosen)
 
 
-_VECTORS = {
-    "dot_product": "list_inner_product",
-    "cosine_similarity": "list_cosine_similarity",
-    "cosine_distance": "list_cosine_distance",
-    "euclidean_distance": "list_distance",
-}
-
-
 @special("repeat")
 def _repeat(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, count = c.args(node, 2)
@@ -213,6 +205,15 @@ def _array_histogram(c: DuckDBCompiler, node: ast.Call) -> Typed:
     )
 
 
+_VECTORS = {
+    "dot_product": "list_inner_product({0}, {1})",
+    "euclidean_distance": "list_distance({0}, {1})",
+    "cosine_similarity": "{dot} / sqrt({squares})",
+    "cosine_distance": "1 - {dot} / sqrt({squares})",
+}
+"""As Trino divides, not as DuckDB's own do: the product of both squares may be no double."""
+
+
 @special(*_VECTORS)
 def _vectors(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Of equally long arrays of doubles. A NULL in one counts as zero, but makes a cosine NULL."""
@@ -220,35 +221,35 @@ def _vectors(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if any(arg.type.name == "map" for arg in args):
         c.refuse(f"{node.name} of maps", node.at)
     doubles = [c.as_type(node, arg, t.array(t.DOUBLE)) for arg in args]
-    if not node.name.startswith("cosine"):
-        doubles = [
-            Typed(f"list_transform({v.sql}, lambda x: coalesce(x, 0))", v.type) for v in doubles
-        ]
 
-    def computed(a: Typed, b: Typed) -> Typed:
-        lengths = c.failing("The arguments must have the same length")
-        missing = " OR ".join(
-            f"len(list_filter({v.sql}, lambda item: item IS NULL)) > 0" for v in (a, b)
-        )
-        sql = f"{_VECTORS[node.name]}({a.sql}, {b.sql})"
+    def computed(values: list[Typed]) -> Typed:
+        a, b = (value.sql for value in values)
+        missing = " OR ".join(f"{v} IS NULL" for v in (a, b))
         if node.name.startswith("cosine"):
-            zero = c.failing("Vector magnitude cannot be zero")
-            norms = " OR ".join(f"list_inner_product({v.sql}, {v.sql}) = 0" for v in (a, b))
-            lost = " OR ".join(f"isinf(list_inner_product({v.sql}, {v.sql}))" for v in (a, b))
-            sql = (
-                f"CASE WHEN len({a.sql}) = 0 OR {norms} THEN {zero} "
-                f"WHEN {lost} THEN CAST('NaN' AS DOUBLE) ELSE {sql} END"
-            )
-        nan = " OR ".join(f"len(list_filter({v.sql}, lambda x: isnan(x))) > 0" for v in (a, b))
-        both = c.failing(f"{node.name} of NULL and NaN together is not supported")
-        missing = f"({missing}) AND ({nan}) THEN {both} WHEN {missing}"
+            nulls = (f"len(list_filter({v}, lambda x: x IS NULL)) > 0" for v in (a, b))
+            missing = " OR ".join([missing, *nulls])
+        lengths = c.failing("The arguments must have the same length")
+        # DuckDB's functions fail for a NULL in whatever row, also where none is computed
+        filled = [f"list_transform({v}, lambda x: coalesce(x, 0))" for v in (a, b)]
         return Typed(
-            f"(CASE WHEN len({a.sql}) <> len({b.sql}) THEN {lengths} "
-            f"WHEN {missing} THEN NULL ELSE {sql} END)",
+            f"(CASE WHEN len({a}) <> len({b}) THEN {lengths} WHEN {missing} THEN NULL "
+            f"ELSE {_of_vectors(c, node.name, filled)} END)",
             t.DOUBLE,
         )
 
-    return c.once(doubles[0], lambda a: c.once(doubles[1], lambda b: computed(a, b)))
+    return c.once_each(doubles, computed)
+
+
+def _of_vectors(c: DuckDBCompiler, name: str, vectors: list[str]) -> str:
+    dot, *squares = (
+        f"list_inner_product({x}, {y})" for x, y in (vectors, *((v, v) for v in vectors))
+    )
+    sql = _VECTORS[name].format(*vectors, dot=dot, squares=" * ".join(squares))
+    if not name.startswith("cosine"):
+        return sql
+    zero = c.failing("Vector magnitude cannot be zero")
+    norms = " OR ".join(f"{square} = 0" for square in squares)
+    return f"CASE WHEN len({vectors[0]}) = 0 OR {norms} THEN {zero} ELSE {sql} END"
 
 
 @special("array_sort")

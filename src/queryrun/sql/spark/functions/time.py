@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.cast_site import CastSite
-from queryrun.sql.compile.iso_moments import read_iso
+from queryrun.sql.compile.iso_moments import read_iso, read_iso_date_time
 from queryrun.sql.compile.moments import Written, offset_minutes, offset_name, wrong_unit
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.compile.zones import Named, zone_argument
@@ -264,7 +264,7 @@ _ISO_DIGITS = {"from_iso8601_timestamp": 3, "from_iso8601_timestamp_nanos": 9}
 def _from_iso8601_timestamp(c: SparkCompiler, node: ast.Call) -> Typed:
     """Each value keeps the offset that it is written with, so it has to be read here."""
     written = c.constant_text(node, c.args(node, 1)[0], "a moment")
-    found = read_iso(written)
+    found = read_iso_date_time(written) if node.name.endswith("nanos") else read_iso(written)
     digits = _ISO_DIGITS[node.name]
     if found is None:
         return c.fails(f'Invalid format: "{written}"', t.timestamp_tz(digits), [])
