@@ -24,6 +24,8 @@ _FAILING = {
     "date_diff('minute', d, d)": "'minute' is not a valid DATE field",
     "format_datetime(moment, '')": "Invalid pattern specification: Pattern is null or empty",
     "format_datetime(moment, 'yyyy ZZ')": "format_datetime for TIMESTAMP type, cannot use 'Z'",
+    "date_format(moment, '')": "Both printing and parsing not supported",
+    "codepoint(CAST('' AS varchar(1)))": "Input string must be a single character string",
     "d + INTERVAL '1' HOUR": "Cannot add hour, minutes or seconds to a date",
     "d - INTERVAL '1' SECOND": "Cannot subtract hour, minutes or seconds from a date",
     "moment AT TIME ZONE 'Foo/Bar'": "'Foo/Bar' is not a valid time zone",

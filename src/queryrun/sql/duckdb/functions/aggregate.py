@@ -76,8 +76,8 @@ def _wrapped(total: str) -> str:
 def _sum(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if t.is_integer(value.type):
-        total = c.aggregated(node, "sum", [value.sql])
-        return Typed(f"CAST({_wrapped(total) if node.over else total} AS BIGINT)", t.BIGINT)
+        whole = c.aggregated(node, "sum", [value.sql])
+        return Typed(f"CAST({_wrapped(whole) if node.over else whole} AS BIGINT)", t.BIGINT)
     if value.type.name == "decimal":
         kind = t.decimal(38, value.type.params[1])
         return Typed(c.aggregated(node, "sum", [value.sql]), kind)

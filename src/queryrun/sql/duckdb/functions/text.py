@@ -88,7 +88,9 @@ def _codepoint(c: DuckDBCompiler, node: ast.Call) -> Typed:
     is_cast = isinstance(arg, ast.Cast) and arg.type.arguments == [1]
     if value.type != t.VARCHAR or not (is_cast or len(str(value.constant)) == 1):
         c.wrong_arguments(node, [value])
-    return Typed(f"unicode({value.sql})", t.INTEGER)
+    failing = c.failing("Input string must be a single character string")
+    sql = f"(CASE WHEN {value.sql} = '' THEN {failing} ELSE unicode({value.sql}) END)"
+    return Typed(sql if is_cast else f"unicode({value.sql})", t.INTEGER)
 
 
 @special("from_iso8601_date")

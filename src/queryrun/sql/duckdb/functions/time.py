@@ -226,20 +226,18 @@ def _day(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return Typed(f"last_day({day})" if node.name == "last_day_of_month" else day, t.DATE)
 
 
+_NO_LETTERS = "Both printing and parsing not supported"
+"""What Trino says of a pattern that is empty."""
+
+
 @special("date_format")
 def _date_format(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
     if not written:
-        return Typed(f"CAST({_neither_printing_nor_parsing(c, value)} AS VARCHAR)", t.VARCHAR)
+        return c.fails(_NO_LETTERS, t.VARCHAR, [value])
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
-
-
-def _neither_printing_nor_parsing(c: DuckDBCompiler, value: Typed) -> str:
-    """Trino's failure of a pattern that is empty."""
-    failing = c.failing("Both printing and parsing not supported")
-    return f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
 
 
 @special("date_parse")
@@ -248,7 +246,7 @@ def _date_parse(c: DuckDBCompiler, node: ast.Call) -> Typed:
     pattern_text = c.constant_text(node, pattern, "a pattern")
     written = formats.mysql_format(pattern_text)
     if not written:
-        return Typed(_neither_printing_nor_parsing(c, value), t.timestamp(3))
+        return c.fails(_NO_LETTERS, t.timestamp(3), [c.as_type(node, value, t.VARCHAR)])
     given = c.as_type(node, value, t.VARCHAR).sql
     if "%I" in written and "%p" not in written:
         c.refuse("%h in date_parse without %p", node.at)
