@@ -33,6 +33,8 @@ LOWEST = "-9223372036854775807 - 1"
         ("width_bucket(1e308, 1.7e308, -1.7e308, 10)", 11),
         ("width_bucket(infinity(), 1e0, 2e0, 5)", 6),
         ("width_bucket(-infinity(), 2e0, 1e0, 5)", 6),
+        ("width_bucket(0e0, ARRAY[3e0, 4e0, infinity()])", 0),
+        ("width_bucket(-1e0, ARRAY[NULL, 1e0])", 0),
         (f"to_base({LOWEST}, 36)", "-1y2p0ij32e8e8"),
         (f"substr(X'00ff', {LOWEST})", b""),
         (f"substr(X'00ff', {LOWEST}, {LOWEST})", b""),
@@ -80,6 +82,10 @@ def test_a_value_at_an_end_is_that_of_trino(
         (
             "width_bucket(5e0, 1e0, 2e0, 9223372036854775807)",
             "Bucket for value 5.0 is out of range",
+        ),
+        (
+            "width_bucket(1.5e0, ARRAY[3e0, 1e0, 2e0])",
+            "Bin values are not sorted in ascending order",
         ),
         ("from_utf8(X'ff', -1)", "Invalid code point 0xFFFFFFFF"),
         ("from_utf8(X'41', 1114112)", "Invalid replacement character"),
@@ -146,6 +152,8 @@ def test_one_infinite_number_has_no_variance(side: DuckDBSide) -> None:
     [
         """SELECT TRY(json_array_get(x, 0)) FROM (VALUES JSON '["a"]', JSON '[1]') t(x)""",
         "SELECT TRY(format(x, 1)) FROM (VALUES '%99999999d', '%d') t(x)",
+        "SELECT TRY(array_max(ARRAY[x])) FROM (VALUES ARRAY[1, NULL]) t(x)",
+        "SELECT TRY(greatest(x, ARRAY[2])) FROM (VALUES ARRAY[1, NULL]) t(x)",
     ],
 )
 def test_try_makes_no_null_of_what_is_not_supported(side: DuckDBSide, query: str) -> None:

@@ -54,6 +54,8 @@ class Compiler(Target):
         self.scope = Scope()
         self.lambdas: list[dict[str, Typed]] = []
         self.in_try = False
+        self.try_at = 0
+        """Where the innermost TRY is in the statement."""
         self.in_number_cast = False
         """What is compiled at the moment becomes a number at once: its spelling is no matter."""
         self.filtering: set[int] = set()
@@ -96,6 +98,13 @@ class Compiler(Target):
     def refuse(self, what: str, at: int) -> NoReturn:
         """A construct that has no faithful form in the engine's SQL, or not yet."""
         raise failure_at(FailureCode.NOT_SUPPORTED, f"{what} is not supported", self.statement, at)
+
+    def unsupported(self, what: str) -> str:
+        """SQL that refuses when a row comes to it. TRY would make NULL of that, and in Trino there
+        may be a result, so inside of TRY the statement is refused as it is."""
+        if self.in_try:
+            self.refuse(f"{what} (in TRY)", self.try_at)
+        return self.failing(f"{what} is not supported")
 
     def not_found(self, message: str, at: int) -> NoReturn:
         """A name that means nothing here."""

@@ -114,12 +114,11 @@ def ordered(c: Compiler, value: Typed) -> str:
     unfit = unorderable(c, value.sql, value.type)
     if not unfit:
         return value.sql
-    what = "Ordering arrays or rows with NULL or NaN inside is not supported"
+    refusal = c.unsupported("Ordering arrays or rows with NULL or NaN inside")
     one = c.once(
         value,
         lambda one: Typed(
-            f"(CASE WHEN {unorderable(c, one.sql, one.type)} THEN {c.failing(what)} "
-            f"ELSE {one.sql} END)",
+            f"(CASE WHEN {unorderable(c, one.sql, one.type)} THEN {refusal} ELSE {one.sql} END)",
             one.type,
         ),
     )

@@ -107,7 +107,7 @@ class DuckDBOperators(StatementCompiler):
         limit = "1" + "0" * (MAX_DIGITS - wide.params[1])
         far = " OR ".join(f"abs(CAST({v.sql} AS DOUBLE)) >= {limit}::DOUBLE" for v in (left, right))
         a, b = (f"CAST({v.sql} AS {self.type_name(wide)})" for v in (left, right))
-        what = self.failing("The remainder of a decimal of so many digits is not supported")
+        what = self.unsupported("The remainder of a decimal of so many digits")
         sql = f"CAST(({a} % {b}) AS {self.type_name(kind)})"
         return Typed(f"(CASE WHEN {far} THEN {what} ELSE {sql} END)", kind)
 

@@ -306,6 +306,26 @@ def _wilson(successes: int, trials: int, z: float, side: float) -> str:
     return formatted((middle + side * width) / (1 + z * z / trials))
 
 
+@worker_function("qr_width_bucket(DOUBLE, DOUBLE[]) -> BIGINT")
+def _width_bucket(value: float, bins: list[float | None]) -> int:
+    """Halving as Trino does: only bins that it meets on its way are looked at, whether they are
+    sorted and finite. A NULL among them is zero."""
+    if not bins:
+        raise InputError("Bins cannot be an empty array")
+    if math.isnan(value):
+        raise InputError("Operand cannot be NaN")
+    low, high = 0, len(bins)
+    while low < high:
+        middle = (low + high) // 2
+        edge = bins[middle] or 0.0
+        if (bins[low] or 0.0) > (bins[high - 1] or 0.0):
+            raise InputError("Bin values are not sorted in ascending order")
+        if not math.isfinite(edge):
+            raise InputError(f"Bin value must be finite, got {formatted(edge)}")
+        low, high = (low, middle) if value < edge else (middle + 1, high)
+    return low
+
+
 # --- positions ---------------------------------------------------------------------------------
 
 _MAX_COMBINATIONS = 100_000

@@ -116,7 +116,7 @@ def _extreme(c: DuckDBCompiler, node: ast.Call) -> Typed:
     def found(value: Typed) -> Typed:
         one = c.fresh("p")
         unfit = unorderable(c, one, item, with_nan=node.name == "array_max") or "false"
-        what = c.failing("Ordering arrays or rows with NULL or NaN inside is not supported")
+        what = c.unsupported("Ordering arrays or rows with NULL or NaN inside")
         sql = (
             f"(CASE WHEN len(list_filter({value.sql}, lambda {one}: {one} IS NULL)) > 0 THEN NULL "
             f"WHEN len(list_filter({value.sql}, lambda {one}: {unfit})) > 0 THEN {what} "

@@ -18,7 +18,7 @@ from queryrun.sql.trino.records import ast
 
 @special("try")
 def _try(c: DuckDBCompiler, node: ast.Call) -> Typed:
-    before, c.in_try = c.in_try, True
+    before, c.in_try, c.try_at = c.in_try, True, node.at
     try:
         with c.aggregates_before() as computed:
             (value,) = c.args(node, 1)
@@ -65,12 +65,12 @@ def _extreme_with_nan(
 ) -> Typed:
     """NaN inside is less than all else for the greatest, and more than all else for the least."""
     unfit = " OR ".join(f"({unorderable(c, v.sql, kind, with_nan=False)})" for v in values)
-    what = "Ordering arrays or rows with NULL inside is not supported"
+    refusal = c.unsupported("Ordering arrays or rows with NULL inside")
     missing = " OR ".join(f"{value.sql} IS NULL" for value in values)
     pairs = ", ".join(f"row({_key(c, v, node.name)}, {v.sql})" for v in values)
     chosen = f"list_{'max' if node.name == 'greatest' else 'min'}([{pairs}])[2]"
     return Typed(
-        f"(CASE WHEN {missing} THEN NULL WHEN {unfit} THEN {c.failing(what)} ELSE {chosen} END)",
+        f"(CASE WHEN {missing} THEN NULL WHEN {unfit} THEN {refusal} ELSE {chosen} END)",
         kind,
     )
 

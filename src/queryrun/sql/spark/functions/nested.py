@@ -130,7 +130,7 @@ def _sought(c: SparkCompiler, node: ast.Call) -> Typed:
     sought = args[1].sql if node.name == "arrays_overlap" else f"array({args[1].sql})"
     both = [sought] if t.is_floating(element) else [args[0].sql, sought]
     unfit = " OR ".join(_unfit(c, sql, element) for sql in both)
-    failing = c.failing(f"{node.name} with NaN, or NULL inside of an element, is not supported")
+    failing = c.unsupported(f"{node.name} with NaN, or NULL inside of an element,")
     return Typed(f"(CASE WHEN {unfit} THEN {failing} ELSE {found.sql} END)", found.type)
 
 
@@ -338,7 +338,7 @@ def _combinations(c: SparkCompiler, node: ast.Call) -> Typed:
         c.wrong_arguments(node, [values, size])
     number = c.as_type(node, size, t.BIGINT).sql
     wrong = c.failing("combination size must be between 0 and 5")
-    long = c.failing(f"combinations of more than {MAX_COMBINED} values is not supported")
+    long = c.unsupported(f"combinations of more than {MAX_COMBINED} values")
 
     def chosen(u: str) -> str:
         all_subsets = f"sequence(0L, shiftleft(1L, size({u})) - 1)"

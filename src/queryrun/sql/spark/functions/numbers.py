@@ -155,7 +155,7 @@ def _parse_data_size(c: SparkCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, c.args(node, 1)[0], t.VARCHAR)
     kind = t.decimal(38, 0)
     wrong = c.failing("Invalid data size")
-    beyond = c.failing("parse_data_size of such a size is not supported")
+    beyond = c.unsupported("parse_data_size of such a size")
 
     def read(u: str) -> str:
         cases = " ".join(
@@ -189,7 +189,7 @@ def _vectors(c: SparkCompiler, node: ast.Call) -> Typed:
         for name, arg in zip("ab", args, strict=True)
     }
     lengths = c.failing("The arguments must have the same length")
-    missing = c.failing(f"{node.name} of arrays with NULL is not supported")
+    missing = c.unsupported(f"{node.name} of arrays with NULL")
     zero = c.failing("Vector magnitude cannot be zero")
 
     def total(terms: str) -> str:

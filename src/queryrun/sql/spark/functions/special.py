@@ -33,7 +33,7 @@ def _array_join(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("try")
 def _try(c: SparkCompiler, node: ast.Call) -> Typed:
     """What may fail in there is written so that it gives NULL."""
-    before, c.in_try = c.in_try, True
+    before, c.in_try, c.try_at = c.in_try, True, node.at
     excused = c.excused
     try:
         (value,) = c.args(node, 1)
