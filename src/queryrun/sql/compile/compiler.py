@@ -118,6 +118,15 @@ class Compiler(Target):
         """A literal that cannot be."""
         raise failure_at(FailureCode.INVALID_VALUE, message, self.statement, at)
 
+    def fails(self, message: str, kind: Type, args: Sequence[Typed]) -> Typed:
+        """What fails for any values of these arguments: as in Trino when a row comes to it.
+
+        A row for which one of them is NULL, a branch that is not taken and TRY keep it from that.
+        """
+        failing = self.failing_as(message, kind)
+        given = " AND ".join(f"{arg.sql} IS NOT NULL" for arg in args if arg.constant is None)
+        return Typed(f"(CASE WHEN {given} THEN {failing} END)" if given else failing, kind)
+
     def fresh(self, prefix: str) -> str:
         """A name that nothing else in the translated statement has."""
         self._made.append(f"{prefix}{len(self._made) + 1}")

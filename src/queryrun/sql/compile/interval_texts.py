@@ -10,6 +10,7 @@ WHOLE_DAYS = "whole days"
 """What is known of an interval that may be added to a date."""
 _UNITS = ("DAY", "HOUR", "MINUTE", "SECOND")
 _MILLIS = {"DAY": 86_400_000, "HOUR": 3_600_000, "MINUTE": 60_000, "SECOND": 1_000}
+_MAX = 2**31 - 1
 _SEPARATORS = {"HOUR": " ", "MINUTE": ":", "SECOND": ":"}
 
 
@@ -28,6 +29,13 @@ def span_millis(text: str, first: str, last: str) -> int | None:
     if "fraction" in match.groupdict():
         total += int(((match["fraction"] or "") + "000")[:3])
     return -total if match["sign"] else total
+
+
+def is_amount(written: str, unit: str) -> bool:
+    """Whether a text is a number of this unit, of the size that Trino has for one."""
+    fraction = r"(?:\.[0-9]+)?" if unit == "SECOND" else ""
+    match = re.fullmatch(r"[+-]?0*([0-9]{1,10})" + fraction, written)
+    return match is not None and int(match[1]) <= (_MAX // 12 if unit == "YEAR" else _MAX)
 
 
 def _part(unit: str) -> str:

@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
+from queryrun.sql.compile.types import Type
 
 PATTERN = r"([01]?[0-9]|2[0-3]):[0-5]?[0-9](:[0-5]?[0-9](\.[0-9]{1,12})?)?"
 UNITS = {"millisecond": 1_000, "second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000}
 """Microseconds."""
+_DATE_UNITS = frozenset(["day", "week", "month", "quarter", "year"])
 
 _DIGITS: Final = 12
 DAY = 86_400 * 10**12
@@ -47,6 +49,15 @@ class Written:
 
     picos: int
     precision: int
+
+
+def wrong_unit(unit: str, kind: Type) -> str:
+    """Trino's words where values of this type are not counted in the unit; empty if they are."""
+    if kind.name in {"time", t.TIMETZ}:
+        return "" if unit in UNITS else f"'{unit}' is not a valid TIME field"
+    if kind == t.DATE:
+        return "" if unit in _DATE_UNITS else f"'{unit}' is not a valid DATE field"
+    return "" if unit in {*UNITS, *_DATE_UNITS} else f"'{unit}' is not a valid TIMESTAMP field"
 
 
 def read_moment(written: str) -> Written | None:

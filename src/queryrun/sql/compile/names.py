@@ -14,6 +14,7 @@ from queryrun.sql.compile import types as t
 from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.compiler import Compiler
 from queryrun.sql.compile.correlated import Resolved
+from queryrun.sql.compile.literal_texts import is_literal
 from queryrun.sql.compile.scope import Column, Scope, did_you_mean
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.trino.records import ast
@@ -91,6 +92,8 @@ class NameCompiler(Compiler):
         if node.type == "json":
             return self.json_literal(node)
         kind, _ = type_names.type_of(ast.TypeName(node.type, [], [], node.at))
+        if not is_literal(node.text, kind):
+            self.invalid(f"'{node.text}' is not a valid {node.type.upper()} literal", node.at)
         found = self.cast_as(written, kind, None, CastSite(zone=self.zone), node.at)
         return Typed(found.sql, found.type, node.text)
 

@@ -61,9 +61,9 @@ class OperatorCompiler(Compiler):
         """Dates and times with intervals."""
         spans = {t.DAYS, t.MONTHS}
         if op in {"+", "-"} and t.is_moment(left.type) and right.type in spans:
-            return self.shifted(left, op, right, at)
+            return self.shifted(left, op, right)
         if op == "+" and left.type in spans and t.is_moment(right.type):
-            return self.shifted(right, "+", left, at)
+            return self.shifted(right, "+", left)
         if op in {"+", "-"} and left.type in spans and left.type == right.type:
             return Typed(f"({left.sql} {op} {right.sql})", left.type)
         if {"time", t.TIMETZ} & {left.type.name, right.type.name}:
@@ -82,13 +82,22 @@ class OperatorCompiler(Compiler):
                 return self.moments_apart(left, right)
         self.mismatch(f"Cannot apply operator: {left.type} {op} {right.type}", at)
 
-    def shifted(self, moment: Typed, op: str, interval: Typed, at: int) -> Typed:
+    def shifted(self, moment: Typed, op: str, interval: Typed) -> Typed:
         """A moment and an interval. A day is 24 hours for moments with a zone."""
         if interval.type == t.DAYS and moment.type != t.DATE:
             return self.shifted_by_days(moment, op, interval)
         if interval.type == t.DAYS and interval.constant != WHOLE_DAYS:
-            self.invalid("Cannot add hour, minutes or seconds to a date", at)
+            sides = [moment, interval]
+            return self.once_each(sides, lambda v: self._by_whole_days(v[0], op, v[1]))
         return self.moved(moment, f"{op} {interval.sql}")
+
+    def _by_whole_days(self, day: Typed, op: str, interval: Typed) -> Typed:
+        done = "subtract {} from" if op == "-" else "add {} to"
+        message = f"Cannot {done.format('hour, minutes or seconds')} a date"
+        moved = self.moved(day, f"{op} {interval.sql}").sql
+        is_whole = f"{moved} = {day.sql} {op} {interval.sql}"
+        fails = self.fails(message, t.DATE, [day, interval]).sql
+        return Typed(f"(CASE WHEN {is_whole} THEN {moved} ELSE {fails} END)", t.DATE)
 
     def _concat(self, left: Typed, right: Typed, at: int) -> Typed:
         arrays = [v.type for v in (left, right) if v.type.name == "array"]

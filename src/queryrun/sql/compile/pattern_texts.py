@@ -22,6 +22,25 @@ def group_may_be_absent(pattern: str) -> bool:
     return bool(re.search(r"\)(\?|\*|\{0)|\|", pattern))
 
 
+_BROKEN = re.compile(
+    "missing|unbalanced|unterminated|nothing to|multiple repeat|min repeat|bad character range"
+)
+
+
+def is_broken(pattern: str) -> bool:
+    """Whether it is no regular expression to anyone: an engine that reads it before any row comes
+    would fail where Trino reads it for none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        try:
+            _parser.parse(pattern)
+        except re.error as error:
+            return _BROKEN.match(error.msg) is not None
+        except OverflowError:
+            return False
+    return False
+
+
 def may_match_nothing(pattern: str) -> bool:
     """Whether it may match between two characters, of which Java and RE2 make different things."""
     with warnings.catch_warnings():

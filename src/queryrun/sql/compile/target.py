@@ -61,7 +61,11 @@ class Target(ABC):
 
     @abstractmethod
     def failing(self, message: str) -> str:
-        """SQL that fails when it is reached."""
+        """SQL that fails when it is reached: one branch of a value, beside others with a type."""
+
+    @abstractmethod
+    def failing_as(self, message: str, kind: Type) -> str:
+        """The same where there is no other branch, with the type that the value would have."""
 
     @abstractmethod
     def without_spaces(self, sql: str) -> str:

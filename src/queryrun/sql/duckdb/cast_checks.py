@@ -40,10 +40,22 @@ def otherwise(sql: str, target: Type, site: CastSite) -> str:
     """The branch for what cannot be cast: nothing, or an error with Trino's words."""
     if site.is_safe:
         return ""
-    if site.in_try:
-        failing = "CASE WHEN CAST('this value cannot be cast' AS INTEGER) = 0 THEN NULL END"
-        return f"WHEN {sql} IS NOT NULL THEN {failing}"
-    return f"WHEN {sql} IS NOT NULL THEN error({_cannot_cast(sql, target)})"
+    return f"WHEN {sql} IS NOT NULL THEN {failing(_cannot_cast(sql, target), in_try=site.in_try)}"
+
+
+_FAILS_IN_TRY = "CAST('this value cannot be' AS INTEGER)"
+"""DuckDB's TRY takes nothing volatile, which error() is."""
+
+
+def failing(message: str, *, in_try: bool) -> str:
+    """What fails when it is reached: one branch of several. `message` is SQL."""
+    return f"CASE WHEN {_FAILS_IN_TRY} = 0 THEN NULL END" if in_try else f"error({message})"
+
+
+def failing_as(message: str, target: Type, *, in_try: bool) -> str:
+    """The same as a value of its own, which DuckDB must not know to be NULL before it fails."""
+    value = f"CAST({_FAILS_IN_TRY} AS VARCHAR)" if in_try else f"error({message})"
+    return f"CAST({value} AS {types.duckdb_name(target)})"
 
 
 def _cannot_cast(sql: str, target: Type) -> str:

@@ -13,7 +13,7 @@ from queryrun.sql.compile.moments import MAX_DIGITS, ZONED, read_zoned, zone_exi
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
 from queryrun.sql.duckdb import clocks, fine, types
-from queryrun.sql.duckdb.cast_checks import FAR, FAR_YEAR, checked, otherwise, plain
+from queryrun.sql.duckdb.cast_checks import FAR, FAR_YEAR, checked, failing_as, otherwise, plain
 from queryrun.sql.duckdb.values import cast, picos
 from queryrun.sql.trino.spelling import text
 
@@ -110,9 +110,8 @@ def zoned_of_text(value: Typed, target: Type, site: CastSite) -> Typed:
         raise UnsupportedCastError(f"A cast from varchar to {target} (of anything but a literal)")
     found = zoned_literal(value.constant, site.zone)
     if found is None:
-        if site.is_safe:
-            return Typed(f"CAST(NULL AS {types.duckdb_name(target)})", target)
-        raise UnsupportedCastError(f"'{value.constant}' is not a {target}", is_mismatch=True)
+        message = f"Value cannot be cast to timestamp: {value.constant}"
+        return Typed(_never(message, target, site), target)
     return to_precision(found, target)
 
 
@@ -278,9 +277,9 @@ def _never(message: str, target: Type, site: CastSite) -> str:
 
 def never_at(message: str, target: Type, site: CastSite) -> str:
     """What a cast that cannot succeed gives; `message` is SQL."""
-    if site.is_safe or site.in_try:
+    if site.is_safe:
         return f"CAST(NULL AS {types.duckdb_name(target)})"
-    return f"CAST(error({message}) AS {types.duckdb_name(target)})"
+    return failing_as(message, target, in_try=site.in_try)
 
 
 def from_time(value: Typed, target: Type, site: CastSite) -> Typed:

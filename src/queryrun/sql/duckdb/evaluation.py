@@ -20,6 +20,8 @@ _INTEGERS = {"8": "tinyint", "16": "smallint", "32": "integer", "64": "bigint", 
 _CAST_TO = {"8": "TINYINT", "16": "SMALLINT", "32": "INT", "64": "BIGINT"}
 _WORDS = {"addition": "+", "subtraction": "-", "multiplication": "*"}
 _OPERATORS = {"//": "/", "%": "%"}
+_COUNTING = ("date_add", "date_diff", "date_trunc")
+_ISO = ("from_iso8601_date", "from_iso8601_timestamp", "from_iso8601_timestamp_nanos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,19 @@ def _calls(*names: str) -> Callable[[_Match, object], bool]:
     return lambda _, node: isinstance(node, ast.Call) and node.name in names
 
 
+def _is_like(_: _Match, node: object) -> bool:
+    return isinstance(node, ast.Like)
+
+
+def _moves(_: _Match, node: object) -> bool:
+    return isinstance(node, ast.Binary) and node.op in {"+", "-"}
+
+
+def _names_zone(_: _Match, node: object) -> bool:
+    zoned = {"at_timezone", "with_timezone", "from_unixtime"}
+    return isinstance(node, ast.AtZone) or (isinstance(node, ast.Call) and node.name in zoned)
+
+
 def _overflow(match: _Match) -> str:
     kind = _INTEGERS[match["bits"]]
     if kind == "decimal":
@@ -134,8 +149,21 @@ def _rule(
     return _Rule(re.compile(pattern, re.S), words, can_fail)
 
 
-_PLACED = ast.Binary | ast.Cast | ast.Call | ast.Subscript | ast.ScalarQuery
+_PLACED = ast.Binary | ast.Cast | ast.Call | ast.Subscript | ast.ScalarQuery | ast.Like | ast.AtZone
+_IN_TRINO_WORDS = (
+    (r"'.*' is not a valid (?:DATE|TIME|TIMESTAMP) field", _calls(*_COUNTING)),
+    (r"Cannot (?:add|subtract) hour, minutes or seconds", _moves),
+    (r"Invalid pattern specification|format_datetime for TIMESTAMP", _calls("format_datetime")),
+    (r"'.*' is not a valid time zone|Time zone not supported|Invalid offset minutes", _names_zone),
+    (r"Invalid JSON path", _calls("json_extract", "json_extract_scalar")),
+    (r"Pattern has \d+ groups", _calls("regexp_extract", "regexp_extract_all")),
+    (r"Index must be greater than zero", _calls("split_part")),
+    (r'Invalid format: "', _calls(*_ISO)),
+    (r"Escape (?:string|character) must", _is_like),
+)
+"""What fails for any value (`Compiler.fails`) is said in Trino's words already."""
 _RULES = (
+    *(_rule(f"(?P<text>(?:{begin}).*)", "{text}", can_fail) for begin, can_fail in _IN_TRINO_WORDS),
     _rule(
         r"Division by zero(?: in expression \((?P<a>\S+) (?P<op>//|%) (?P<b>\S+)\)\.| in expression"
         r".* (?:// |% ).*\.)?",

@@ -40,7 +40,7 @@ class DuckDBExpressions(Compiler):
         try:
             document = canonical(parsed(node.text))
         except NotJsonError:
-            self.invalid(f"Cannot convert value to JSON: '{node.text}'", node.at)
+            self.invalid(f"'{node.text}' is not a valid JSON literal", node.at)
         return Typed(f"CAST({self.text(document)} AS JSON)", t.JSON)
 
     def time_literal(self, node: ast.TypedLiteral) -> Typed:
@@ -61,15 +61,16 @@ class DuckDBExpressions(Compiler):
         if node.to_unit:
             return self._interval_span(node, sign)
         unit = node.unit.rstrip("S") if node.unit.endswith("S") else node.unit
+        if not interval_texts.is_amount(node.text, unit):
+            self.invalid(f"Invalid INTERVAL {unit} value: {node.text}", node.at)
         if unit == "SECOND" and (millis := interval_texts.second_millis(node.text)) is not None:
             return Typed(f"to_milliseconds({-millis if node.is_negative else millis})", t.DAYS)
-        if not re.fullmatch(r"[+-]?\d+", node.text):
-            self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
+        number = -int(node.text) if node.is_negative else int(node.text)
         if unit in _DAY_UNITS:
             whole = WHOLE_DAYS if unit == "DAY" else None
-            return Typed(f"{_DAY_UNITS[unit]}({sign}{int(node.text)})", t.DAYS, whole)
+            return Typed(f"{_DAY_UNITS[unit]}({number})", t.DAYS, whole)
         if unit in _MONTH_UNITS:
-            return Typed(f"{_MONTH_UNITS[unit]}({sign}{int(node.text)})", t.MONTHS)
+            return Typed(f"{_MONTH_UNITS[unit]}({number})", t.MONTHS)
         self.refuse(f"INTERVAL … {node.unit}", node.at)
 
     def _interval_span(self, node: ast.IntervalLiteral, sign: str) -> Typed:

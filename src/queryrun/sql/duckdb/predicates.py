@@ -27,22 +27,29 @@ def like(c: Compiler, node: ast.Like) -> Typed:
     if node.escape is None:
         return negated(f"({value.sql} LIKE {pattern.sql})", is_negated=node.is_negated)
     escape = c.expr(node.escape)
+    if wrong := _wrong_escape(pattern.constant, escape.constant):
+        sql = c.fails(wrong, t.BOOLEAN, [value, pattern]).sql
+        return negated(sql, is_negated=node.is_negated)
     sql = f"({value.sql} LIKE {pattern.sql} ESCAPE {escape.sql})"
-    unfit = _unfit_escape(c, pattern, escape, node.at)
-    if unfit:
+    if unfit := _unfit_escape(pattern, escape):
         sql = f"(CASE WHEN {unfit} THEN {c.failing(_AFTER_ESCAPE)} ELSE {sql} END)"
     return negated(sql, is_negated=node.is_negated)
 
 
-def _unfit_escape(c: Compiler, pattern: Typed, escape: Typed, at: int) -> str:
+def _wrong_escape(pattern: object, escape: object) -> str:
+    """What Trino says of constants that do not go together; empty if they do."""
+    if isinstance(escape, str) and len(escape) != 1:
+        return "Escape string must be a single character"
+    if isinstance(escape, str) and isinstance(pattern, str):
+        return "" if _is_escaped_well(pattern, escape) else _AFTER_ESCAPE
+    return ""
+
+
+def _unfit_escape(pattern: Typed, escape: Typed) -> str:
     """A condition for patterns that Trino refuses; empty if this one is known to be right."""
     if escape.type == t.UNKNOWN or pattern.type == t.UNKNOWN:
         return ""
-    if isinstance(escape.constant, str) and len(escape.constant) != 1:
-        c.invalid("Escape string must be a single character", at)
     if isinstance(escape.constant, str) and isinstance(pattern.constant, str):
-        if not _is_escaped_well(pattern.constant, escape.constant):
-            c.invalid(_AFTER_ESCAPE, at)
         return ""
     rest = pattern.sql  # a pair of escapes is none of the two that follow it: they go first
     for follower in (escape.sql, "'%'", "'_'"):

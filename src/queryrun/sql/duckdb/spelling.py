@@ -11,7 +11,7 @@ from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.compiler import Compiler
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.duckdb import casts, fine, types
+from queryrun.sql.duckdb import cast_checks, casts, fine, types
 from queryrun.sql.duckdb.values import cast, exact
 from queryrun.sql.trino.spelling import name, text
 
@@ -51,10 +51,12 @@ class DuckDBSpelling(Compiler):
         return _compared(value, kind)
 
     def failing(self, message: str) -> str:
-        """SQL that fails when it is reached. TRY takes no volatile function, which error() is."""
-        if self.in_try:
-            return f"CASE WHEN CAST({self.text(message)} AS INTEGER) = 0 THEN NULL END"
-        return f"error({self.text(message)})"
+        """SQL that fails when it is reached."""
+        return cast_checks.failing(self.text(message), in_try=self.in_try)
+
+    def failing_as(self, message: str, kind: Type) -> str:
+        """The same as a value of that type."""
+        return cast_checks.failing_as(self.text(message), kind, in_try=self.in_try)
 
     def bound(self, name: str, value: str, body: str) -> str:
         """SQL of `body`, in which the value has a name."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from queryrun.sql.compile import types as t
-from queryrun.sql.compile.interval_texts import WHOLE_DAYS, second_millis, span_millis
+from queryrun.sql.compile.interval_texts import WHOLE_DAYS, is_amount, second_millis, span_millis
 from queryrun.sql.compile.moments import read_moment
 from queryrun.sql.compile.typed import Typed
 from queryrun.sql.spark import (
@@ -50,10 +50,10 @@ class SparkExpressions(SparkSpelling):
         if node.to_unit:
             return self._span(node)
         unit = node.unit.removesuffix("S")
+        if not is_amount(node.text, unit):
+            self.invalid(f"Invalid INTERVAL {unit} value: {node.text}", node.at)
         if unit == "SECOND" and (millis := second_millis(node.text)) is not None:
             return intervals.literal(-millis if node.is_negative else millis)
-        if not re.fullmatch(r"[+-]?\d+", node.text):
-            self.invalid(f"Invalid INTERVAL literal: {node.text}", node.at)
         number = int(sign + node.text) if not sign else -int(node.text)
         if unit == "WEEK":
             return Typed(f"make_dt_interval({number * 7})", t.DAYS, WHOLE_DAYS)

@@ -76,6 +76,9 @@ class SparkSpelling(StatementCompiler):
             return "NULL"
         return f"raise_error({text(message)})"
 
+    def failing_as(self, message: str, kind: Type) -> str:
+        return f"CAST({self.failing(message)} AS {spark_name(kind)})"
+
     def once(self, value: Typed, use: Callable[[Typed], Typed]) -> Typed:
         """Spark computes what is repeated once, but for values by chance: these get a name."""
         return super().once(value, use) if "rand(" in value.sql else use(value)

@@ -63,11 +63,21 @@ def _count_if(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return Typed(c.aggregated(node, "count", ["*"], also_where=value.sql), t.BIGINT)
 
 
+def _wrapped(total: str) -> str:
+    """In a window Trino's sum of integers begins again at the other end, where it fails otherwise.
+
+    DuckDB's remainder has the sign of what is divided.
+    """
+    half, whole = f"{2**63}::HUGEINT", f"{2**64}::HUGEINT"
+    return f"((({total} + {half}) % {whole} + {whole}) % {whole} - {half})"
+
+
 @aggregate("sum")
 def _sum(c: DuckDBCompiler, node: ast.Call) -> Typed:
     (value,) = c.args(node, 1)
     if t.is_integer(value.type):
-        return Typed(f"CAST({c.aggregated(node, 'sum', [value.sql])} AS BIGINT)", t.BIGINT)
+        whole = c.aggregated(node, "sum", [value.sql])
+        return Typed(f"CAST({_wrapped(whole) if node.over else whole} AS BIGINT)", t.BIGINT)
     if value.type.name == "decimal":
         kind = t.decimal(38, value.type.params[1])
         return Typed(c.aggregated(node, "sum", [value.sql]), kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.iso_moments import read_iso, read_iso_date_time
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.duckdb import casts_time, fine, types
+from queryrun.sql.duckdb import casts_time, fine
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.functions.table import special
 from queryrun.sql.duckdb.values import exact, picos
@@ -21,7 +21,7 @@ def _from_iso8601_timestamp(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = c.as_type(node, value, t.VARCHAR)
     digits = _DIGITS[node.name]
     if isinstance(value.constant, str):
-        return _literal(c, node, value.constant, digits)
+        return _literal(c, value.constant, digits)
     read = "qr_iso_date_time_nanos" if digits > 6 else "qr_iso_nanos"
     nanos = f"{read}({exact(value)}, {text(c.zone)})"
     if digits > 6:
@@ -30,13 +30,10 @@ def _from_iso8601_timestamp(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return Typed(f"make_timestamptz({millis})", t.timestamp_tz(digits, t.VARIES))
 
 
-def _literal(c: DuckDBCompiler, node: ast.Call, written: str, digits: int) -> Typed:
+def _literal(c: DuckDBCompiler, written: str, digits: int) -> Typed:
     found = read_iso_date_time(written) if digits > 6 else read_iso(written)
-    if found is None and c.in_try:
-        kind = t.timestamp_tz(digits)
-        return Typed(f"CAST(NULL AS {types.duckdb_name(kind)})", kind)
     if found is None:
-        c.invalid(f'Invalid format: "{written}"', node.at)
+        return c.fails(f'Invalid format: "{written}"', t.timestamp_tz(digits), [])
     nanos = found.nanos if digits > 6 else found.nanos // 10**6 * 10**6
     whole = Typed(fine.micros_literal(nanos // 1000), t.timestamp(min(digits, 6)))
     zoned = casts_time.in_zone(whole, found.zone, c.zone)

@@ -1,13 +1,10 @@
 """Functions of JSON that the worker has."""
 
-# ruff: noqa: RET503 - what comes last in these functions never returns (NoReturn)
-
 from __future__ import annotations
 
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.signatures import read_signatures
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.duckdb import types
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
 from queryrun.sql.duckdb.functions.plain import PLAIN
 from queryrun.sql.duckdb.functions.table import special
@@ -42,20 +39,13 @@ def _json_array_get(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return Typed(f"qr_json_array_get({exact(value)}, {position})", t.JSON)
 
 
-def _no_path(c: DuckDBCompiler, node: ast.Call, path: str, kind: t.Type) -> Typed:
-    """An error, which TRY catches."""
-    if c.in_try:
-        return Typed(f"CAST(NULL AS {types.duckdb_name(kind)})", kind)
-    c.invalid(f"Invalid JSON path: '{path}'", node.at)
-
-
 @special("json_extract")
 def _json_extract(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, path = c.args(node, 2)
     if value.type.name not in {"varchar", "json", "unknown"}:
         c.wrong_arguments(node, [value, path])
     if isinstance(path.constant, str) and path_steps(path.constant) is None:
-        return _no_path(c, node, path.constant, t.JSON)
+        return c.fails(f"Invalid JSON path: '{path.constant}'", t.JSON, [value])
     where = c.as_type(node, path, t.VARCHAR).sql
     return Typed(f"CAST(qr_json_extract({exact(value)}, {where}) AS JSON)", t.JSON)
 
@@ -69,7 +59,7 @@ def _json_extract_scalar(c: DuckDBCompiler, node: ast.Call) -> Typed:
     where = c.as_type(node, path, t.VARCHAR).sql
     steps = path_steps(path.constant) if isinstance(path.constant, str) else None
     if isinstance(path.constant, str) and steps is None:
-        return _no_path(c, node, path.constant, t.VARCHAR)
+        return c.fails(f"Invalid JSON path: '{path.constant}'", t.VARCHAR, [value])
     scalar = f"qr_json_extract_scalar({exact(value)}, {where})"
     if steps is None or value.type == t.UNKNOWN or any(map(_is_doubtful, steps)):
         return Typed(scalar, t.VARCHAR)

@@ -37,7 +37,7 @@ def _regexp_like(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = _texts(c, node, c.args(node, 2))
     subject, pattern = _operands(args)
     native = _native(args[1])
-    if native is None:
+    if native is None or pattern_texts.is_broken(native):
         return Typed(f"qr_regexp_like({subject}, {pattern})", t.BOOLEAN)
     return Typed(f"regexp_matches({subject}, {text(native)})", t.BOOLEAN)
 
@@ -64,7 +64,8 @@ def _regexp_extract(c: DuckDBCompiler, node: ast.Call) -> Typed:
     count = formats.groups_of(native)
     number = group.constant
     if isinstance(number, int) and number > count:
-        c.invalid(f"Pattern has {count} groups. Cannot access group {number}", node.at)
+        wrong = f"Pattern has {count} groups. Cannot access group {number}"
+        return c.fails(wrong, kind, args[:1])
     found = f"{node.name}({subject}, {text(native)}, {number})"
     if node.name == "regexp_extract":
         found = f"(CASE WHEN regexp_matches({subject}, {text(native)}) THEN {found} END)"

@@ -142,9 +142,7 @@ def _round_integer(c: DuckDBCompiler, node: ast.Call, args: list[Typed]) -> Type
     if digits.constant >= 0:
         return value
     if digits.constant < _MAX_TENS:
-        failing = c.failing("numerical overflow")
-        sql = f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
-        return Typed(f"CAST({sql} AS {c.type_name(value.type)})", value.type)
+        return c.fails("numerical overflow", value.type, [value])
     unit = 10**-digits.constant
     wide = f"CAST({value.sql} AS HUGEINT)"
     half = f"CASE WHEN {value.sql} < 0 THEN -{unit // 2} ELSE {unit // 2} END"

@@ -88,7 +88,9 @@ def _codepoint(c: DuckDBCompiler, node: ast.Call) -> Typed:
     is_cast = isinstance(arg, ast.Cast) and arg.type.arguments == [1]
     if value.type != t.VARCHAR or not (is_cast or len(str(value.constant)) == 1):
         c.wrong_arguments(node, [value])
-    return Typed(f"unicode({value.sql})", t.INTEGER)
+    failing = c.failing("Input string must be a single character string")
+    sql = f"(CASE WHEN {value.sql} = '' THEN {failing} ELSE unicode({value.sql}) END)"
+    return Typed(sql if is_cast else f"unicode({value.sql})", t.INTEGER)
 
 
 @special("from_iso8601_date")
@@ -98,10 +100,8 @@ def _from_iso8601_date(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if not isinstance(value.constant, str):
         return Typed(f"(DATE '1970-01-01' + qr_iso_day({exact(value)}))", t.DATE)
     found = None if "T" in value.constant else read_iso(value.constant)
-    if found is None and c.in_try:
-        return Typed("CAST(NULL AS DATE)", t.DATE)
     if found is None:
-        c.invalid(f'Invalid format: "{value.constant}"', node.at)
+        return c.fails(f'Invalid format: "{value.constant}"', t.DATE, [])
     return Typed(f"DATE '{_EPOCH + timedelta(seconds=found.nanos // 10**9)}'", t.DATE)
 
 
@@ -112,14 +112,15 @@ _FORMS = frozenset(["NFC", "NFD", "NFKC", "NFKD"])
 def _split_part(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """NULL beyond the last part."""
     string, delimiter, index = c.args(node, 3)
-    if isinstance(index.constant, int) and index.constant <= 0:
-        c.invalid("Index must be greater than zero", node.at)
     parts = f"string_split({string.sql}, {c.as_type(node, delimiter, t.VARCHAR).sql})"
     i = c.as_type(node, index, t.BIGINT).sql
     c.as_type(node, string, t.VARCHAR)
+    wrong = "Index must be greater than zero"
+    if isinstance(index.constant, int) and index.constant <= 0:
+        return c.fails(wrong, t.VARCHAR, [string, delimiter])
     if isinstance(index.constant, int):
         return Typed(f"({parts})[{i}]", t.VARCHAR)
-    failing = c.failing("Index must be greater than zero")
+    failing = c.failing(wrong)
     return Typed(f"(CASE WHEN {i} <= 0 THEN {failing} ELSE ({parts})[{i}] END)", t.VARCHAR)
 
 

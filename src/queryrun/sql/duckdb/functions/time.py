@@ -9,7 +9,7 @@ from queryrun.sql.compile import moments
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.compile.zones import NO_ZONE_KEY, zone_argument, zone_at
+from queryrun.sql.compile.zones import NO_ZONE_KEY, Named, zone_argument, zone_at
 from queryrun.sql.duckdb import casts, casts_time, clocks, fine, formats, intervals
 from queryrun.sql.duckdb.casts_time import local
 from queryrun.sql.duckdb.compiler import DuckDBCompiler
@@ -53,27 +53,13 @@ def _millis(value: Typed) -> Typed:
     return casts_time.to_precision(value, t.timestamp(_MILLISECONDS))
 
 
-def _unit(c: DuckDBCompiler, node: ast.Call, value: Typed, moment: Typed) -> str:
-    unit = c.constant_text(node, value, "a unit").lower()
-    if unit not in _STEPS:
-        c.invalid(f"'{unit}' is not a valid unit", node.at)
-    if moment.type == t.DATE and unit in _BY_THE_CLOCK:
-        c.invalid(f"'{unit}' is not a valid DATE field", node.at)
-    return unit
+def _unit(c: DuckDBCompiler, node: ast.Call, value: Typed) -> str:
+    return c.constant_text(node, value, "a unit").lower()
 
 
-def _time_unit(c: DuckDBCompiler, node: ast.Call, value: Typed) -> str:
-    unit = c.constant_text(node, value, "a unit").lower()
-    if unit not in moments.UNITS:
-        c.invalid(f"'{unit}' is not a valid TIME field", node.at)
-    return unit
-
-
-def _time_plus(
-    c: DuckDBCompiler, node: ast.Call, written: Typed, count: Typed, value: Typed
-) -> Typed:
+def _time_plus(c: DuckDBCompiler, node: ast.Call, unit: str, count: Typed, value: Typed) -> Typed:
     """Around midnight, and cut to the digits that the value has."""
-    size = moments.UNITS[_time_unit(c, node, written)]
+    size = moments.UNITS[unit]
     if value.type.name == t.TIMETZ or t.is_fine(value.type):
         return _fine_time_plus(c, node, size, count, value)
     number = f"CAST({c.as_type(node, count, t.BIGINT).sql} AS HUGEINT)"
@@ -141,10 +127,13 @@ def _field(c: DuckDBCompiler, node: ast.Call) -> Typed:
 @special("date_trunc")
 def _date_trunc(c: DuckDBCompiler, node: ast.Call) -> Typed:
     written, value = c.args(node, 2)
+    unit = _unit(c, node, written)
+    if value.type.name not in _CLOCKS:
+        _moment(c, node, value)
+    if wrong := moments.wrong_unit(unit, value.type):
+        return c.fails(wrong, value.type, [value])
     if value.type.name in _CLOCKS:
-        return _clock_trunc(value, moments.UNITS[_time_unit(c, node, written)])
-    _moment(c, node, value)
-    unit = _unit(c, node, written, value)
+        return _clock_trunc(value, moments.UNITS[unit])
     if value.type == t.DATE:
         return Typed(f"CAST(date_trunc('{unit}', {value.sql}) AS DATE)", t.DATE)
     kind, whole = value.type, fine.coarse(value)
@@ -175,11 +164,14 @@ def _clock_trunc(value: Typed, size: int) -> Typed:
 @special("date_add")
 def _date_add(c: DuckDBCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
-    if value.type.name in _CLOCKS:
-        return _time_plus(c, node, written, count, value)
-    _moment(c, node, value)
-    unit = _unit(c, node, written, value)
+    unit = _unit(c, node, written)
+    if value.type.name not in _CLOCKS:
+        _moment(c, node, value)
     number = c.as_type(node, count, t.BIGINT).sql
+    if wrong := moments.wrong_unit(unit, value.type):
+        return c.fails(wrong, value.type, [count, value])
+    if value.type.name in _CLOCKS:
+        return _time_plus(c, node, unit, count, value)
     if unit not in _BY_THE_CLOCK:
         number = f"CAST({number} AS INTEGER)"
     step = _STEPS[unit].format(number)
@@ -199,8 +191,11 @@ def _date_add(c: DuckDBCompiler, node: ast.Call) -> Typed:
 def _date_diff(c: DuckDBCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments; DuckDB's own date_diff counts borders instead."""
     written, first, last = c.args(node, 3)
+    unit = _unit(c, node, written)
     if first.type.name in _CLOCKS and last.type.name in _CLOCKS:
-        size = moments.UNITS[_time_unit(c, node, written)]
+        if wrong := moments.wrong_unit(unit, first.type):
+            return c.fails(wrong, t.BIGINT, [first, last])
+        size = moments.UNITS[unit]
         kind = t.common(first.type, last.type)
         if kind is not None and (kind.name == t.TIMETZ or t.is_fine(kind)):
             between = f"({picos(c.cast_to(last, kind))} - {picos(c.cast_to(first, kind))})"
@@ -208,7 +203,8 @@ def _date_diff(c: DuckDBCompiler, node: ast.Call) -> Typed:
         between = f"({clocks.micros(last.sql)} - {clocks.micros(first.sql)})"
         return Typed(f"({between} // {size})", t.BIGINT)
     kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
-    unit = _unit(c, node, written, Typed("", kind))
+    if wrong := moments.wrong_unit(unit, kind):
+        return c.fails(wrong, t.BIGINT, [first, last])
     if kind.name == t.TSTZ and unit not in _BY_THE_CLOCK:
         begin = cast(first, kind)  # both are read in the zone of the first, as in Trino
         a, b = (_reading(Typed(v.sql, begin.type)) for v in (begin, cast(last, kind)))
@@ -230,20 +226,18 @@ def _day(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return Typed(f"last_day({day})" if node.name == "last_day_of_month" else day, t.DATE)
 
 
+_NO_LETTERS = "Both printing and parsing not supported"
+"""What Trino says of a pattern that is empty."""
+
+
 @special("date_format")
 def _date_format(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _millis(_moment(c, node, value))
     written = formats.mysql_format(c.constant_text(node, pattern, "a pattern"))
     if not written:
-        return Typed(f"CAST({_neither_printing_nor_parsing(c, value)} AS VARCHAR)", t.VARCHAR)
+        return c.fails(_NO_LETTERS, t.VARCHAR, [value])
     return Typed(f"strftime({_reading(value)}, {text(written)})", t.VARCHAR)
-
-
-def _neither_printing_nor_parsing(c: DuckDBCompiler, value: Typed) -> str:
-    """Trino's failure of a pattern that is empty."""
-    failing = c.failing("Both printing and parsing not supported")
-    return f"(CASE WHEN {value.sql} IS NOT NULL THEN {failing} END)"
 
 
 @special("date_parse")
@@ -252,7 +246,7 @@ def _date_parse(c: DuckDBCompiler, node: ast.Call) -> Typed:
     pattern_text = c.constant_text(node, pattern, "a pattern")
     written = formats.mysql_format(pattern_text)
     if not written:
-        return Typed(_neither_printing_nor_parsing(c, value), t.timestamp(3))
+        return c.fails(_NO_LETTERS, t.timestamp(3), [c.as_type(node, value, t.VARCHAR)])
     given = c.as_type(node, value, t.VARCHAR).sql
     if "%I" in written and "%p" not in written:
         c.refuse("%h in date_parse without %p", node.at)
@@ -284,6 +278,13 @@ def _with_pivot(c: DuckDBCompiler, parsed: str) -> str:
     return c.bound(moment, parsed, later)
 
 
+_NO_PATTERN = "Invalid pattern specification: Pattern is null or empty"
+_NO_ZONE_TO_PRINT = (
+    "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type does not "
+    "contain TZ information"
+)
+
+
 @special("format_datetime")
 def _format_datetime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
@@ -292,13 +293,9 @@ def _format_datetime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value = _millis(value)
     parts = formats.joda_parts(c.constant_text(node, pattern, "a pattern"))
     if not parts:
-        c.invalid("Invalid pattern specification", node.at)
+        return c.fails(_NO_PATTERN, t.VARCHAR, [value])
     if value.type.name != t.TSTZ and any(part.letters[:1] in {"Z", "z"} for part in parts):
-        c.invalid(
-            "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type "
-            "does not contain TZ information",
-            node.at,
-        )
+        return c.fails(_NO_ZONE_TO_PRINT, t.VARCHAR, [value])
     found = [
         _apart(c, node, value, part.letters)
         if part.letters
@@ -355,7 +352,12 @@ def _from_unixtime_nanos(c: DuckDBCompiler, node: ast.Call) -> Typed:
         value = casts.explicit(value, t.decimal(38, 0), None, CastSite())
     elif not t.is_integer(value.type) and value.type.name != "decimal":
         c.wrong_arguments(node, [value])
-    return Typed(f"(CAST({exact(value)} AS HUGEINT) * 1000)", t.timestamp_tz(9))
+    nanos = f"CAST({exact(value)} AS HUGEINT)"
+    sql = f"({nanos} * 1000)"
+    if value.type.name == "decimal":  # what is less but no moment fails as one, outside of TRY
+        fails = c.failing("long overflow")
+        sql = f"(CASE WHEN abs({nanos}) >= {2**63 * 10**6} THEN {fails} ELSE {nanos} * 1000 END)"
+    return Typed(sql, t.timestamp_tz(9))
 
 
 @special("to_unixtime")
@@ -370,45 +372,50 @@ def _to_unixtime(c: DuckDBCompiler, node: ast.Call) -> Typed:
 def _from_unixtime(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 3)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
-    zone = ""
+    named = Named("")
     if len(args) == 2:
-        zone = zone_argument(c, node, args[1], NO_ZONE_KEY)
+        named = zone_argument(c, node, args[1], NO_ZONE_KEY)
+        if named.problem and c.in_try:  # Trino's TRY does not catch it
+            c.refuse("TRY around from_unixtime with a zone that there is not", node.at)
     elif len(args) == 3:
-        zone = _zone_of_offset(c, node, *args[1:])
+        named = _zone_of_offset(c, node, *args[1:])
+    if named.problem:
+        return c.fails(named.problem, t.timestamp_tz(3), args)
     overflow = c.failing("Millis overflow")
     millis = f"CAST(floor({seconds} * 1000 + 0.5) AS BIGINT)"
     sql = (
         f"(CASE WHEN isnan({seconds}) THEN make_timestamptz(0) "
         f"WHEN abs({seconds}) > 9e12 THEN {overflow} ELSE make_timestamptz({millis} * 1000) END)"
     )
-    return Typed(sql, t.timestamp_tz(3, zone))
+    return Typed(sql, t.timestamp_tz(3, named.zone))
 
 
-def _zone_of_offset(c: DuckDBCompiler, node: ast.Call, hours: Typed, minutes: Typed) -> str:
+def _zone_of_offset(c: DuckDBCompiler, node: ast.Call, hours: Typed, minutes: Typed) -> Named:
     """The zone that is so far from UTC."""
     if not isinstance(hours.constant, int) or not isinstance(minutes.constant, int):
         c.refuse(f"{node.name}: an offset that is no literal", node.at)
-    return zone_at(c, node, hours.constant * 60 + minutes.constant)
+    return zone_at(hours.constant * 60 + minutes.constant)
 
 
 @special("at_timezone")
 def _at_timezone(c: DuckDBCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
-    if value.type.name in _CLOCKS:
-        return _clock_at(c, value, zone_argument(c, node, zone))
     if value.type.name == "timestamp":
         value = cast(value, t.timestamp_tz(value.type.params[0]))
-    if value.type.name != t.TSTZ:
-        c.wrong_arguments(node, [value, zone])
-    name = zone_argument(c, node, zone)
-    kind = t.timestamp_tz(value.type.params[0], name)
-    return Typed(value.sql, kind)
-
-
-def _clock_at(c: DuckDBCompiler, value: Typed, zone: str) -> Typed:
-    """A time in another zone; a named one counts as it is now."""
     if value.type.name == "time":
         value = fine.zoned(value, c.zone)
+    if value.type.name not in {t.TSTZ, t.TIMETZ}:
+        c.wrong_arguments(node, [value, zone])
+    named = zone_argument(c, node, zone)
+    if named.problem:
+        return c.fails(named.problem, value.type, [value])
+    if value.type.name == t.TIMETZ:
+        return _clock_at(value, named.zone)
+    return Typed(value.sql, t.timestamp_tz(value.type.params[0], named.zone))
+
+
+def _clock_at(value: Typed, zone: str) -> Typed:
+    """A time in another zone; a named one counts as it is now."""
     shift = moments.offset_name(moments.offset_minutes(zone))
     return Typed(value.sql, t.time_tz(value.type.params[0], shift))
 
@@ -419,7 +426,10 @@ def _with_timezone(c: DuckDBCompiler, node: ast.Call) -> Typed:
     if value.type.name not in {"timestamp", "date"}:
         c.wrong_arguments(node, [value, zone])
     value = cast(value, t.timestamp(3)) if value.type == t.DATE else value
-    return casts_time.in_zone(value, zone_argument(c, node, zone), c.zone)
+    named = zone_argument(c, node, zone)
+    if named.problem:
+        return c.fails(named.problem, t.timestamp_tz(value.type.params[0]), [value])
+    return casts_time.in_zone(value, named.zone, c.zone)
 
 
 @special("timezone")

@@ -8,9 +8,9 @@ from dataclasses import replace
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.cast_site import CastSite
 from queryrun.sql.compile.iso_moments import read_iso, read_iso_date_time
-from queryrun.sql.compile.moments import UNITS, Written, offset_minutes, offset_name
+from queryrun.sql.compile.moments import Written, offset_minutes, offset_name, wrong_unit
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.compile.zones import zone_argument
+from queryrun.sql.compile.zones import Named, zone_argument
 from queryrun.sql.spark import casts, clocks, fine, formats, intervals, moments
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.compiler import SparkCompiler
@@ -47,13 +47,8 @@ def _reading(c: SparkCompiler, value: Typed) -> str:
     return moments.wall_clock(value, c.zone)
 
 
-def _unit(c: SparkCompiler, node: ast.Call, value: Typed, kind: t.Type) -> str:
-    unit = c.constant_text(node, value, "a unit").lower()
-    if unit not in {*_MICROS, *_DAYS, *_MONTHS}:
-        c.invalid(f"'{unit}' is not a valid unit", node.at)
-    if kind == t.DATE and unit in _MICROS:
-        c.invalid(f"'{unit}' is not a valid DATE field", node.at)
-    return unit
+def _unit(c: SparkCompiler, node: ast.Call, value: Typed) -> str:
+    return c.constant_text(node, value, "a unit").lower()
 
 
 @special(*_FIELDS)
@@ -69,19 +64,16 @@ def _field(c: SparkCompiler, node: ast.Call) -> Typed:
     return Typed(f"CAST({_FIELDS[node.name].format(_reading(c, value))} AS BIGINT)", t.BIGINT)
 
 
-def _clock_unit(c: SparkCompiler, node: ast.Call, value: Typed) -> str:
-    unit = c.constant_text(node, value, "a unit").lower()
-    if unit not in UNITS:
-        c.invalid(f"'{unit}' is not a valid TIME field", node.at)
-    return unit
-
-
 @special("date_trunc")
 def _date_trunc(c: SparkCompiler, node: ast.Call) -> Typed:
     written, value = c.args(node, 2)
+    unit = _unit(c, node, written)
+    if value.type.name not in _CLOCKS:
+        _moment(c, node, value)
+    if wrong := wrong_unit(unit, value.type):
+        return c.fails(wrong, value.type, [value])
     if value.type.name in _CLOCKS:
-        return clocks.cut(value, _clock_unit(c, node, written))
-    unit = _unit(c, node, written, _moment(c, node, value).type)
+        return clocks.cut(value, unit)
     if value.type == t.DATE:
         sql = value.sql if unit == "day" else f"trunc({value.sql}, '{unit}')"
         return Typed(sql, t.DATE)
@@ -97,13 +89,17 @@ def _date_trunc(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("date_add")
 def _date_add(c: SparkCompiler, node: ast.Call) -> Typed:
     written, count, value = c.args(node, 3)
+    unit = _unit(c, node, written)
+    if value.type.name not in _CLOCKS:
+        _moment(c, node, value)
+    number = c.as_type(node, count, t.BIGINT).sql
+    if wrong := wrong_unit(unit, value.type):
+        return c.fails(wrong, value.type, [count, value])
     if value.type.name in _CLOCKS:
-        size = clocks.UNITS[_clock_unit(c, node, written)]
-        by = f"{c.as_type(node, count, t.BIGINT).sql} % {clocks.DAY // size}L * {size}L"
+        size = clocks.UNITS[unit]
+        by = f"{number} % {clocks.DAY // size}L * {size}L"
         moved = Typed(clocks.moved(value, by), replace(value.type, params=(fine.DIGITS,)))
         return clocks.to_precision(moved, value.type.params[0])
-    unit = _unit(c, node, written, _moment(c, node, value).type)
-    number = c.as_type(node, count, t.BIGINT).sql
     if value.type == t.DATE:
         days = f"date_add({value.sql}, CAST({number} * {_DAYS.get(unit)} AS INT))"
         months = f"add_months({value.sql}, CAST({number} * {_MONTHS.get(unit)} AS INT))"
@@ -128,8 +124,11 @@ def _date_add(c: SparkCompiler, node: ast.Call) -> Typed:
 def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
     """Whole units between two moments."""
     written, first, last = c.args(node, 3)
+    unit = _unit(c, node, written)
     if first.type.name in _CLOCKS and last.type.name in _CLOCKS:
-        size = clocks.UNITS[_clock_unit(c, node, written)]
+        if wrong := wrong_unit(unit, first.type):
+            return c.fails(wrong, t.BIGINT, [first, last])
+        size = clocks.UNITS[unit]
         if first.type.name != last.type.name:
             zone = first.type.zone or last.type.zone
             first, last = (c.cast_to(one, t.time_tz(fine.DIGITS, zone)) for one in (first, last))
@@ -137,7 +136,8 @@ def _date_diff(c: SparkCompiler, node: ast.Call) -> Typed:
     kind = t.common_moment(_moment(c, node, first).type, _moment(c, node, last).type)
     if first.type == last.type == t.DATE:
         kind = t.DATE
-    unit = _unit(c, node, written, kind)
+    if wrong := wrong_unit(unit, kind):
+        return c.fails(wrong, t.BIGINT, [first, last])
     if kind == t.DATE:
         kind = t.timestamp(0)
     a, b = fine.coarse(c.cast_to(first, kind)), fine.coarse(c.cast_to(last, kind))
@@ -250,9 +250,11 @@ def _parse_datetime(c: SparkCompiler, node: ast.Call) -> Typed:
 def _from_unixtime(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 1, 2)
     seconds = c.as_type(node, args[0], t.DOUBLE).sql
-    zone = zone_argument(c, node, args[1]) if len(args) == 2 else ""
+    named = zone_argument(c, node, args[1]) if len(args) == 2 else Named("")
+    if named.problem:
+        return c.fails(named.problem, t.timestamp_tz(3), args)
     sql = f"timestamp_millis(CAST(floor({seconds} * 1000 + 0.5D) AS BIGINT))"
-    return Typed(sql, t.timestamp_tz(3, zone))
+    return Typed(sql, t.timestamp_tz(3, named.zone))
 
 
 @special("to_unixtime")
@@ -295,9 +297,9 @@ def _from_iso8601_timestamp(c: SparkCompiler, node: ast.Call) -> Typed:
     """Each value keeps the offset that it is written with, so it has to be read here."""
     written = c.constant_text(node, c.args(node, 1)[0], "a moment")
     found = read_iso_date_time(written) if node.name.endswith("nanos") else read_iso(written)
-    if found is None:
-        c.invalid(f'Invalid format: "{written}"', node.at)
     digits = _ISO_DIGITS[node.name]
+    if found is None:
+        return c.fails(f'Invalid format: "{written}"', t.timestamp_tz(digits), [])
     nanos = found.nanos if digits > 6 else found.nanos // 10**6 * 10**6
     local = moments.written_out(Written(nanos * 1000, digits))
     return moments.in_zone(local, found.zone, c.zone)
@@ -331,16 +333,18 @@ def _checked_zone(c: SparkCompiler, zone: str, sql: str) -> str:
 @special("at_timezone")
 def _at_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     value, zone = c.args(node, 2)
-    if value.type.name in _CLOCKS:
-        if value.type.name == "time":
-            value = fine.zoned(value, c.zone)
-        shift = offset_name(offset_minutes(zone_argument(c, node, zone)))
-        return Typed(value.sql, t.time_tz(value.type.params[0], shift))
     if value.type.name == "timestamp":
         value = c.cast_to(value, t.timestamp_tz(value.type.params[0]))
-    if value.type.name != t.TSTZ:
+    if value.type.name == "time":
+        value = fine.zoned(value, c.zone)
+    if value.type.name not in {t.TSTZ, t.TIMETZ}:
         c.wrong_arguments(node, [value, zone])
-    name = zone_argument(c, node, zone)
+    name, problem = zone_argument(c, node, zone)
+    if problem:
+        return c.fails(problem, value.type, [value])
+    if value.type.name == t.TIMETZ:
+        shift = offset_name(offset_minutes(name))
+        return Typed(value.sql, t.time_tz(value.type.params[0], shift))
     sql = value.sql if t.is_fine(value.type) else _checked_zone(c, name, value.sql)
     return Typed(sql, t.timestamp_tz(value.type.params[0], name))
 
@@ -351,7 +355,9 @@ def _with_timezone(c: SparkCompiler, node: ast.Call) -> Typed:
     if value.type.name not in {"timestamp", "date"}:
         c.wrong_arguments(node, [value, zone])
     value = c.cast_to(value, t.timestamp(3)) if value.type == t.DATE else value
-    name = zone_argument(c, node, zone)
+    name, problem = zone_argument(c, node, zone)
+    if problem:
+        return c.fails(problem, t.timestamp_tz(value.type.params[0]), [value])
     if name[:1] in {"+", "-"}:
         c.refuse("with_timezone with a zone without a name", node.at)
     return moments.in_zone(value, name, c.zone)
