@@ -151,7 +151,10 @@ def _native(value: Any, kind: Type) -> Any:
     if value is None or not kind.parts:
         return value
     if kind.name == "map":
-        return {k: _native(v, kind.parts[1]) for k, v in value}
+        items = [_native(item, kind.parts[1]) for _, item in value]
+        if kind.parts[0].parts:  # as DuckDB's client has a map whose keys are no scalars
+            return {"key": [key for key, _ in value], "value": items}
+        return {key: item for (key, _), item in zip(value, items, strict=True)}
     if kind.name == "array":
         return [_native(item, kind.parts[0]) for item in value]
     return [_native(v, part) for v, part in zip(value.values(), kind.parts, strict=True)]
