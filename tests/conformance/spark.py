@@ -2,7 +2,8 @@
 
 Two samples, each drawn by the statements' digests: the first is what the translation was built
 with, the second one was not looked at. What Trino makes of them is recorded already (`record`).
-A verdict is kept as long as the translation is the same text. `--figures` writes what is committed.
+A verdict is kept as long as the translation is the same text; a wrong error, which may be that of a
+busy machine, is asked again. `--figures` writes what is committed.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _read() -> dict[str, Verdict]:
     if not _VERDICTS.is_file():
         return {}
     entries = map(json.loads, _VERDICTS.read_text().splitlines())
-    return {digest: Verdict(kind, note) for digest, kind, note in entries}
+    return {digest: Verdict(kind, note) for digest, kind, note in entries if kind != WRONG_ERROR}
 
 
 def _figures(requested: Sequence[Statement], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:

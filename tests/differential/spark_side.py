@@ -8,9 +8,13 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import numpy
+import pyarrow as pa
 
 from queryrun.engines.base import result_columns
 from queryrun.engines.spark.error_details import SparkErrorDetails
@@ -18,7 +22,7 @@ from queryrun.engines.spark.failures import ErrorContext, failure_of
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.compile.reading import Needs
 from queryrun.sql.compile.scope import Location, TableColumn
-from queryrun.sql.compile.types import Type
+from queryrun.sql.compile.types import TSTZ, Type
 from queryrun.sql.spark.session import SETTINGS
 from queryrun.sql.spark.translate import SparkTables, Translated, table_column, to_spark
 from queryrun.sql.spark.types import quoted
@@ -101,13 +105,33 @@ class SparkSide:
 def _result(translated: Translated, columns: Sequence[Any]) -> OurResult:
     kinds = [output.type for output in translated.columns]
     cells = [
-        [_native(value, kind) for value in column.to_pylist()]
+        [_native(value, kind) for value in _values(column, kind)]
         for column, kind in zip(columns, kinds, strict=True)
     ]
     rows = list(zip(*cells, strict=True))
     headings = [output.heading for output in translated.columns]
     names = [column.name for column in result_columns(headings, headings)]  # as the encoder
     return OurResult(names, kinds, rows)
+
+
+def _values(column: Any, kind: Type) -> list[Any]:
+    """A column's values; moments beyond Python's years as text, as DuckDB's client has them."""
+    try:
+        return list(column.to_pylist())
+    except (ArithmeticError, ValueError):
+        if kind.name not in {"timestamp", TSTZ}:
+            raise
+        return [_moment(micros, kind) for micros in column.cast(pa.int64()).to_pylist()]
+
+
+def _moment(micros: int | None, kind: Type) -> datetime | str | None:
+    if micros is None:
+        return None
+    try:
+        near = datetime(1970, 1, 1) + timedelta(microseconds=micros)
+    except OverflowError:
+        return str(numpy.datetime64(micros, "us")).replace("T", " ")
+    return near.replace(tzinfo=UTC) if kind.name == TSTZ else near
 
 
 def _failure(error: Any) -> Failure:

@@ -59,7 +59,8 @@ class SparkCalls(SparkSpelling):
         return json_made.made(self, node)
 
     def call(self, node: ast.Call) -> Typed:
-        allowed = CANNOT_FAIL | {"try", "if", "coalesce", "nullif", "element_at", "date_parse"}
+        casts = {"date", "date_parse"}
+        allowed = CANNOT_FAIL | casts | {"try", "if", "coalesce", "nullif", "element_at"}
         if not self.in_try:
             return super().call(node)
         if node.name in self.functions.names() and node.name not in allowed:

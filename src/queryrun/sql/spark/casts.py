@@ -9,7 +9,7 @@ from queryrun.sql.compile.cast_site import PATTERNS, CastSite
 from queryrun.sql.compile.moments import read_moment
 from queryrun.sql.compile.typed import Typed, UnsupportedCastError
 from queryrun.sql.compile.types import Type
-from queryrun.sql.spark import clocks, fine, intervals, moments
+from queryrun.sql.spark import addresses, clocks, fine, intervals, json_casts, moments
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.types import FINE, missing_type, quoted, spark_name, text
 
@@ -99,11 +99,22 @@ def explicit(value: Typed, target: Type, length: int | None, site: CastSite) -> 
     `site.is_safe`: what cannot be cast becomes NULL.
     """
     found = _explicit(value, target, site)
-    if length is not None:
-        if value.type.name not in {"varchar", "unknown", "boolean"}:
-            raise UnsupportedCastError(f"A cast from {value.type} to a varchar with a length")
-        found = Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
-    return found
+    return found if length is None else _with_length(found, value.type, length, site)
+
+
+def _with_length(found: Typed, given: Type, length: int, site: CastSite) -> Typed:
+    """A text is cut; that of a number or a date which does not fit is an error, no part of it."""
+    if given.name in {"varchar", "unknown", "boolean", "char"}:
+        return Typed(f"substring({found.sql}, 1, {length})", t.VARCHAR)
+    if not t.is_number(given) and given != t.DATE:
+        raise UnsupportedCastError(f"A cast from {given} to a varchar with a length")
+
+    def checked(x: str) -> str:
+        message = f"concat('Value ', {x}, ' cannot be represented as varchar({length})')"
+        beyond = "" if site.is_safe else f" WHEN {x} IS NOT NULL THEN raise_error({message})"
+        return f"(CASE WHEN length({x}) <= {length} THEN {x}{beyond} END)"
+
+    return Typed(bound(found.sql, checked, "x"), t.VARCHAR)
 
 
 def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -122,6 +133,8 @@ def _explicit(value: Typed, target: Type, site: CastSite) -> Typed:
         return value
     if target.name == "char":
         return _to_char(value, target)
+    if target.name == "ipaddress":
+        return addresses.cast(value, site)
     if t.is_number(given) and t.is_number(target):
         return _number_to_number(value, target, site)
     if given.name in {"array", "map", "row"}:
@@ -145,7 +158,9 @@ def _number_to_number(value: Typed, target: Type, site: CastSite) -> Typed:
     if target.name == "decimal" and given == t.DOUBLE:
         return _double_to_decimal(value.sql, target, site)
     if target.name == "decimal" and given == t.REAL:
-        raise UnsupportedCastError("A cast from real to decimal (cast to double first)")
+        return Typed(
+            bound(value.sql, lambda x: _plain(_real_digits(x), target, site).sql, "x"), target
+        )
     if t.is_integer(target) and given.name == "decimal" and given.params[1]:
         return _plain(f"round({value.sql}, 0)", target, site)
     return _plain(value.sql, target, site)
@@ -170,6 +185,14 @@ def _double_to_decimal(sql: str, target: Type, site: CastSite) -> Typed:
     Spark's cast is right), and for digits beyond a double's precision, which are refused.
     """
     return Typed(bound(sql, lambda x: _exactly(x, target, site), "x"), target)
+
+
+def _real_digits(x: str) -> str:
+    """As few digits as tell a real from others: what a JVM prints depends on its version."""
+    written = (
+        f"transform(sequence(0, 8), n -> format_string('%.' || n || 'e', CAST({x} AS DOUBLE)))"
+    )
+    return f"filter({written}, one -> CAST(one AS FLOAT) = {x})[0]"
 
 
 def _exactly(x: str, target: Type, site: CastSite) -> str:
@@ -349,6 +372,8 @@ def _from_moment(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if target.name == "varchar":
         return Typed(_printed(value, site), target)
+    if target.name == "json" and given.name != t.TSTZ:
+        return Typed(f"""concat('"', {_printed(value, site)}, '"')""", target)
     sql = moments.wall_clock(value, site.zone)
     if target.name == "date":
         return Typed(f"CAST({sql} AS DATE)", target)
@@ -367,45 +392,11 @@ def _printed(value: Typed, site: CastSite) -> str:
     return formatted
 
 
-_OTHER_JSON = "A cast from such a JSON value is not supported"
-"""Numbers with a fraction are spelled and rounded in Trino's own way."""
-
-
 def _from_json(value: Typed, target: Type, site: CastSite) -> Typed:
-    variant = f"parse_json({value.sql})"
-    if target.name in {"array", "map"} and _is_plain_json(target) and _keeps_numbers(target):
-        word = "TRY_CAST" if site.is_safe else "CAST"
-        return Typed(f"{word}({variant} AS {spark_name(target)})", target)
-    scalar = f"CAST({variant} AS STRING)"
-    failing = f"raise_error({text(_OTHER_JSON)})"
-    if target.name == "varchar" and not site.in_try:
-        plain = r"^\s*(\"|-?[0-9]+\s*$|true|false|null)"
-        sql = f"CASE WHEN {value.sql} RLIKE {text(plain)} THEN {scalar} "
-        return Typed(f"{sql}WHEN {value.sql} IS NOT NULL THEN {failing} END", target)
-    if target.name in {"bigint", "integer"} and not site.in_try:
-        whole = r"^\s*(\"[^\"]*\"|-?[0-9]+|null)\s*$"
-        read = _explicit(Typed(scalar, t.VARCHAR), target, site).sql
-        sql = f"CASE WHEN {value.sql} RLIKE {text(whole)} THEN {read} "
-        return Typed(f"{sql}WHEN {value.sql} IS NOT NULL THEN {failing} END", target)
-    if target.name in {"double", "boolean"}:
-        return _explicit(Typed(scalar, t.VARCHAR), target, site)
-    raise UnsupportedCastError(f"A cast from json to {target}")
+    def cast(inner: Typed, kind: Type) -> Typed:
+        return _explicit(inner, kind, site)
 
-
-def _keeps_numbers(kind: Type) -> bool:
-    """Without integers and texts inside: for a number with a fraction these would differ."""
-    if kind.name == "map":
-        return kind.parts[0] == t.VARCHAR and _keeps_numbers(kind.parts[1])
-    return all(map(_keeps_numbers, kind.parts)) and (
-        bool(kind.parts) or kind.name in {"double", "boolean"}
-    )
-
-
-def _is_plain_json(kind: Type) -> bool:
-    """Whether Spark and Trino agree on how to read it."""
-    if kind.parts:
-        return kind.name != "row" and all(_is_plain_json(part) for part in kind.parts)
-    return kind.name in {"bigint", "integer", "varchar", "boolean", "double"}
+    return json_casts.from_json(value, target, site, cast)
 
 
 def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
@@ -414,14 +405,32 @@ def _from_uuid(value: Typed, target: Type, site: CastSite) -> Typed:
     raise UnsupportedCastError(f"A cast from uuid to {target}")
 
 
+def _from_address(value: Typed, target: Type, site: CastSite) -> Typed:  # noqa: ARG001 - as others
+    if target.name == "varchar":
+        return Typed(addresses.printed(value), target)
+    if target.name == "varbinary":
+        return Typed(value.sql, target)
+    raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
+
+
+def _from_varbinary(value: Typed, target: Type, site: CastSite) -> Typed:
+    if target.name != "uuid":
+        raise UnsupportedCastError(f"A cast from {value.type} to {target}", is_mismatch=True)
+    parts = r"^(.{8})(.{4})(.{4})(.{4})(.{12})\z"
+    wrong = text("Invalid UUID binary length")
+
+    def made(x: str) -> str:
+        digits = f"regexp_replace(lower(hex({x})), {text(parts)}, '$1-$2-$3-$4-$5')"
+        beyond = "" if site.is_safe else f" WHEN {x} IS NOT NULL THEN raise_error({wrong})"
+        return f"(CASE WHEN octet_length({x}) = 16 THEN {digits}{beyond} END)"
+
+    return Typed(bound(value.sql, made, "x"), target)
+
+
 def _nested(value: Typed, target: Type, site: CastSite) -> Typed:
     given = value.type
     if target.name == "json":
-        has_text_keys = given.name != "map" or given.parts[0] == t.VARCHAR
-        if not _is_plain_json(given) or _has_floating(given) or not has_text_keys:
-            raise UnsupportedCastError(f"A cast from {given} to json")
-        variant = f"to_json(to_variant_object({value.sql}))"
-        return Typed(f"CASE WHEN {value.sql} IS NOT NULL THEN {variant} END", target)
+        return json_casts.to_json(value)
     if given.name != target.name or len(given.parts) != len(target.parts):
         raise UnsupportedCastError(f"A cast from {given} to {target}", is_mismatch=True)
     if given.name == "array":
@@ -455,10 +464,6 @@ def _part_by_part(x: str, given: Type, target: Type, site: CastSite) -> str:
     return f"(CASE WHEN {x} IS NOT NULL THEN {made} END)"
 
 
-def _has_floating(kind: Type) -> bool:
-    return t.is_floating(kind) or any(_has_floating(part) for part in kind.parts)
-
-
 _FROM = {
     "varchar": _from_varchar,
     "boolean": _from_boolean,
@@ -467,6 +472,8 @@ _FROM = {
     t.TSTZ: _from_moment,
     "json": _from_json,
     "uuid": _from_uuid,
+    "ipaddress": _from_address,
+    "varbinary": _from_varbinary,
     "char": _from_char,
     "time": _from_time,
     t.TIMETZ: _from_time,

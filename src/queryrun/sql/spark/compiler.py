@@ -16,8 +16,10 @@ from queryrun.sql.spark.expressions import SparkExpressions
 from queryrun.sql.spark.operators import SparkOperators
 from queryrun.sql.spark.relations import SparkRelations
 from queryrun.sql.trino.records import ast
+from queryrun.sql.trino.walk import records
 
 MAX_LIMIT = 2**31 - 1
+_TESTS = (ast.Exists, ast.InQuery, ast.Quantified)
 
 
 class SparkCompiler(SparkExpressions, SparkOperators, SparkCalls, SparkRelations):
@@ -120,6 +122,23 @@ class SparkCompiler(SparkExpressions, SparkOperators, SparkCalls, SparkRelations
             return having
         kept = f"(count({self._there}) > 0 OR grouping_id() = {2 ** len(keys) - 1})"
         return f"{having} AND {kept}" if having else kept
+
+    # --- ORDER BY ---------------------------------------------------------------------------
+
+    def _order_by(
+        self,
+        order: Sequence[ast.SortItem],
+        items: Sequence[tuple[Output, Typed]],
+        *,
+        is_distinct: bool,
+        by_value: bool = False,
+    ) -> str:
+        """Spark sorts by what a subquery says of a row only where that is selected as well."""
+        for item in order:
+            is_selected = self._output_number(item.expr, items) is not None
+            if not is_selected and any(isinstance(one, _TESTS) for one in records(item.expr)):
+                self.refuse("ORDER BY EXISTS, IN or a comparison with a subquery", item.at)
+        return super()._order_by(order, items, is_distinct=is_distinct, by_value=by_value)
 
     # --- GROUP BY ---------------------------------------------------------------------------
 

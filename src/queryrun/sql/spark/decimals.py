@@ -9,8 +9,11 @@ from queryrun.sql.compile.types import Type
 from queryrun.sql.spark.binding import all_bound, bound
 
 MAX_DIGITS = 38
+EXACT_DIGITS = 34
+"""To so many Spark's minus sign and its `abs` round."""
 _WHOLE_DIGITS = 20
 """What Spark leaves for the whole part of a quotient of two decimals of 38 digits."""
+_FAILING = "raise_error('A decimal with so many digits as a quotient is not supported')"
 
 
 def quotient(left: Typed, right: Typed, kind: Type) -> str:
@@ -38,6 +41,8 @@ def quotient(left: Typed, right: Typed, kind: Type) -> str:
 def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
     """Fails, and does not answer, where 38 digits do not suffice for a number on the way."""
     up = kind.params[1] - left.type.params[1] + right.type.params[1]
+    if _is_too_long(left, up) or _is_too_long(right, -up):
+        return f"CAST({_FAILING} AS {_name(kind)})"
     numbers = {"a": _shifted(unscaled(left), up), "b": _shifted(unscaled(right), -up)}
 
     def rounded(v: str) -> str:
@@ -45,6 +50,13 @@ def _by_whole_numbers(left: Typed, right: Typed, kind: Type) -> str:
         return all_bound(rest, lambda w: bound(_rounded_quotient(w), _scaled_to(kind), "n"), "w")
 
     return all_bound(numbers, rounded, "v")
+
+
+def _is_too_long(value: Typed, digits: int) -> bool:
+    """Whether a literal has no room for so many zeros behind it, or no exact absolute value."""
+    written = "".join(filter(str.isdigit, str(value.constant or ""))).lstrip("0")
+    is_rounded = len(written) > EXACT_DIGITS and str(value.constant).startswith("-")
+    return is_rounded or (digits > 0 and len(written) + digits > MAX_DIGITS)
 
 
 def _shifted(sql: str, digits: int) -> str:
@@ -56,14 +68,31 @@ def _shifted(sql: str, digits: int) -> str:
 
 def _rounded_quotient(v: str) -> str:
     """Of whole numbers `a` and `b`, whose remainder `r` says which way to round."""
-    failing = "raise_error('A decimal with so many digits as a quotient is not supported')"
     digits = f"length(CAST(abs({v}.a) AS STRING)) - length(CAST(abs({v}.b) AS STRING))"
     whole = f"CAST((CAST(({v}.a - {v}.r) AS DECIMAL(38,0)) / {v}.b) AS DECIMAL(38,0))"
     away = f"abs({v}.r) >= abs({v}.b) - abs({v}.r)"
     one = f"CAST(CASE WHEN {away} THEN sign({v}.a) * sign({v}.b) ELSE 0 END AS DECIMAL(1,0))"
     fits = f"{digits} <= {_WHOLE_DIGITS - 2}"
     found = f"CAST(({whole} + {one}) AS DECIMAL(38,0))"
-    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {failing} END)"
+    return f"(CASE WHEN {fits} THEN {found} WHEN {v}.r IS NOT NULL THEN {_FAILING} END)"
+
+
+def negated(value: Typed) -> str:
+    """The other sign, with all digits."""
+    if value.type.params[0] <= EXACT_DIGITS:
+        return f"(-{value.sql})"
+    return f"CAST((CAST(0 AS DECIMAL(1,0)) - {value.sql}) AS {_name(value.type)})"
+
+
+def absolute(value: Typed) -> str:
+    """Without its sign, with all digits."""
+    if value.type.params[0] <= EXACT_DIGITS:
+        return f"abs({value.sql})"
+
+    def chosen(x: str) -> str:
+        return f"(CASE WHEN {x} < 0 THEN {negated(Typed(x, value.type))} ELSE {x} END)"
+
+    return bound(value.sql, chosen, "x")
 
 
 def unscaled(value: Typed) -> str:

@@ -22,6 +22,7 @@ _JODA = frozenset(
     ]
 )  # fmt: skip
 _OTHERWISE_IN_JAVA = {"YYYY": "yyyy", "y": "yyyy"}
+_JODA_PART = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|.", re.S)
 _UNLIKE = re.compile(r"\\[GZXRkN]|\\p\{Is|&&|\(\?[a-zA-Z]*[xudU]|\\x\{")
 """What Java's regular expressions read otherwise than Joni's, or may."""
 _BY_UNICODE = re.compile(r"\\[wWdDsSbBp]|\(\?[a-z]*i")
@@ -53,11 +54,20 @@ def joda_format(pattern: str) -> str:
     return _joined(_joda_parts(pattern))
 
 
+def apart_from_zones(pattern: str) -> list[str]:
+    """The pattern cut at its zones (`Z`, `ZZ`, `ZZZ`), which are parts of their own."""
+    parts = [""]
+    for match in _JODA_PART.finditer(pattern):
+        if (match["letters"] or "").startswith("Z"):
+            parts += [match.group(), ""]
+        else:
+            parts[-1] += match.group()
+    return parts
+
+
 def _joda_parts(pattern: str) -> list[tuple[str, bool]]:
     parts = []
-    for match in re.finditer(
-        r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|.", pattern, re.S
-    ):
+    for match in _JODA_PART.finditer(pattern):
         letters, quoted = match["letters"], match["quoted"]
         if letters:
             if letters not in _JODA:
@@ -96,6 +106,14 @@ def regex(pattern: str) -> str:
     if _UNLIKE.search(pattern):
         raise UntranslatableError("Such a regular expression")
     return f"(?U){pattern}" if _BY_UNICODE.search(pattern) else pattern
+
+
+def groups_of(pattern: str) -> int:
+    """How many groups a pattern has, which Python knows where it reads the pattern at all."""
+    try:
+        return re.compile(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", pattern)).groups
+    except re.error:
+        raise UntranslatableError("Such a regular expression") from None
 
 
 def variant_path(path: str) -> str:

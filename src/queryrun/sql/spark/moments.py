@@ -72,13 +72,15 @@ def zoned_literal(written: str, session_zone: str) -> Typed | None:
 def written_out(found: Written, formatted: str = "") -> Typed:
     """A moment that is written out, as a timestamp without a zone; `formatted` as it was."""
     kind = t.timestamp(found.precision)
-    try:
-        micros = timedelta(microseconds=found.picos // 10**6)
-        moment = datetime(1970, 1, 1) + micros
-    except OverflowError:
-        raise UnsupportedCastError("A year of other than four digits") from None
     if t.is_fine(kind):
         return Typed(fine.literal(found.picos), kind)
+    micros = found.picos // 10**6
+    try:
+        moment = datetime(1970, 1, 1) + timedelta(microseconds=micros)
+    except OverflowError:  # a year of other than four digits
+        if not -(2**63) <= micros < 2**63:
+            raise UnsupportedCastError("A year so far away") from None
+        return Typed(f"CAST(timestamp_micros({micros}L) AS TIMESTAMP_NTZ)", kind)
     return Typed(f"CAST({text(formatted or moment.isoformat(' '))} AS TIMESTAMP_NTZ)", kind)
 
 

@@ -38,6 +38,8 @@ class SparkOperators(SparkSpelling):
         return found
 
     def signed(self, op: str, value: Typed) -> Typed:
+        if op == "-" and value.type.name == "decimal":
+            return Typed(decimals.negated(value), value.type)
         return Typed(f"({op}{self.exact(value)})", value.type)
 
     def calculate(self, op: str, left: Typed, right: Typed) -> Typed:
@@ -176,8 +178,17 @@ class SparkOperators(SparkSpelling):
         return comparisons.row_among(self, value, sql, kinds, given)
 
     def row_query(self, sql: str, outputs: Sequence[Output], at: int) -> Typed:
-        del sql, outputs
-        self.refuse("A subquery of several columns as one value", at)
+        """The subquery as one row; of NULLs where it has none."""
+        del at
+        alias = self.fresh("q")
+        kind = t.row([o.type for o in outputs], [o.heading for o in outputs])
+        names = [f"c{n}" for n in range(1, len(outputs) + 1)]
+        pairs = zip(t.field_names(kind), names, strict=True)
+        fields = ", ".join(f"{text(field)}, {alias}.{name}" for field, name in pairs)
+        found = f"(SELECT named_struct({fields}) FROM ({sql}) AS {alias}({', '.join(names)}))"
+        nothing = ", ".join(f"{text(field)}, NULL" for field in t.field_names(kind))
+        empty = f"CAST(named_struct({nothing}) AS {spark_name(kind)})"
+        return Typed(f"coalesce({found}, {empty})", kind)
 
     def quantified(self, node: ast.Quantified) -> Typed:
         """`= ANY` is IN, `<> ALL` is NOT IN; of the others, one row decides and NULLs may."""

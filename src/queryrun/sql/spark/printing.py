@@ -15,7 +15,7 @@ from queryrun.sql.spark import casts, clocks, intervals
 from queryrun.sql.spark.types import quoted
 from queryrun.sql.trino.tokens import failure_at
 
-_AS_TEXT = frozenset([t.DAYS.name, t.MONTHS.name, "char"])
+_AS_TEXT = frozenset([t.DAYS.name, t.MONTHS.name, "char", "ipaddress"])
 _OWN = _AS_TEXT | {"time", t.TIMETZ}
 
 
@@ -45,7 +45,7 @@ def with_text(
 
 
 def _printed(value: Typed, zone: str) -> str:
-    if value.type.name == "char" or t.is_moment(value.type):
+    if value.type.name in {"char", "ipaddress"} or t.is_moment(value.type):
         return casts.explicit(value, t.VARCHAR, None, CastSite(zone=zone)).sql
     return intervals.printed(value)
 

@@ -16,6 +16,7 @@ from queryrun.sql.spark.functions import format as functions_format
 from queryrun.sql.spark.functions import json as functions_json
 from queryrun.sql.spark.functions import nested as functions_nested
 from queryrun.sql.spark.functions import numbers as functions_numbers
+from queryrun.sql.spark.functions import patterns as functions_patterns
 from queryrun.sql.spark.functions import special as functions_special
 from queryrun.sql.spark.functions import text as functions_text
 from queryrun.sql.spark.functions import time as functions_time
@@ -29,6 +30,7 @@ REGISTERED = (
     functions_json,
     functions_nested,
     functions_numbers,
+    functions_patterns,
     functions_special,
     functions_text,
     functions_time,

@@ -11,7 +11,7 @@ from queryrun.sql.compile.types import Type
 _SPARK = {
     "boolean": "BOOLEAN", "tinyint": "TINYINT", "smallint": "SMALLINT", "integer": "INT",
     "bigint": "BIGINT", "real": "FLOAT", "double": "DOUBLE", "varchar": "STRING",
-    "char": "STRING", "varbinary": "BINARY",
+    "char": "STRING", "varbinary": "BINARY", "ipaddress": "BINARY",
     "date": "DATE", "timestamp": "TIMESTAMP_NTZ", t.TSTZ: "TIMESTAMP",
     "json": "STRING", "time": "BIGINT", t.TIMETZ: "BIGINT", "uuid": "STRING", "unknown": "INT",
     "interval day to second": "INTERVAL DAY TO SECOND",

@@ -111,3 +111,68 @@ def test_looking_for_a_row_with_null_inside_fails() -> None:
     for call in ("contains", "array_position", "array_remove"):
         sql = translated(f"SELECT {call}(ARRAY[ROW(1, 2)], ROW(1, NULL))").sql
         assert "raise_error" in sql
+
+
+def test_the_date_of_a_text_is_its_cast() -> None:
+    sql = translated("SELECT date(note) FROM orders").sql
+    assert "RLIKE" in sql
+    assert "raise_error('Cannot cast value to date: '" in sql
+    assert sql == translated("SELECT CAST(note AS date) FROM orders").sql
+    assert "TRY_CAST" in translated("SELECT TRY(date(note)) FROM orders").sql
+
+
+def test_a_part_of_bytes_is_bytes() -> None:
+    found = translated("SELECT substr(X'010203', 2), substr(X'010203', -5)")
+    assert [str(column.type) for column in found.columns] == ["varbinary", "varbinary"]
+    assert "THEN X''" in found.sql
+
+
+def test_an_address_is_carried_as_its_bytes_and_read_before_spark_sees_it() -> None:
+    found = translated("SELECT contains('10.0.0.0/31', IPADDRESS '10.0.0.1')").sql
+    assert (
+        "BETWEEN X'00000000000000000000FFFF0A000000' AND X'00000000000000000000FFFF0A000001'"
+        in found
+    )
+    assert str(translated("SELECT CAST('::1' AS ipaddress)").columns[0].type) == "varchar"
+    failure = refusal("SELECT contains('10.0.0.1/8', IPADDRESS '10.0.0.1')").failure
+    assert "Invalid CIDR" in failure.message
+
+
+def test_a_position_behind_the_start_is_refused_where_the_pattern_looks_back() -> None:
+    assert "split(" in translated("SELECT regexp_position(note, 'a', 3) FROM orders").sql
+    for pattern in ("^a", r"\ba", "(?<=x)a"):
+        failure = refusal(f"SELECT regexp_position(note, '{pattern}', 3) FROM orders").failure
+        assert failure.code is FailureCode.NOT_SUPPORTED
+    assert (
+        "may match nothing"
+        in refusal("SELECT regexp_position(note, 'a*') FROM orders").failure.message
+    )
+
+
+def test_a_text_too_long_for_its_varchar_fails_where_it_was_no_text() -> None:
+    assert (
+        "cannot be represented as varchar(2)"
+        in translated("SELECT CAST(id AS varchar(2)) FROM orders").sql
+    )
+    assert "raise_error" not in translated("SELECT TRY_CAST(id AS varchar(2)) FROM orders").sql
+    assert "substring(" in translated("SELECT CAST(note AS varchar(2)) FROM orders").sql
+
+
+def test_an_order_by_what_a_subquery_says_is_refused_unless_it_is_selected() -> None:
+    found = "EXISTS (SELECT 1 FROM orders o WHERE o.id = orders.id)"
+    assert "ORDER BY EXISTS" in refusal(f"SELECT id FROM orders ORDER BY {found}").failure.message
+    assert " ORDER BY 2 " in translated(f"SELECT id, {found} x FROM orders ORDER BY x").sql
+
+
+def test_items_of_json_are_cast_one_by_one() -> None:
+    sql = translated("SELECT CAST(JSON '[1, null]' AS array(integer))").sql
+    assert "AS ARRAY<VARIANT>), item -> CASE WHEN to_json(item) RLIKE" in sql
+    failure = refusal("SELECT TRY_CAST(JSON '[1, null]' AS array(integer))").failure
+    assert failure.code is FailureCode.NOT_SUPPORTED
+
+
+def test_the_sign_of_a_long_decimal_changes_without_rounding_it() -> None:
+    long, short = f"DECIMAL '{'1' * 35}'", f"DECIMAL '{'1' * 34}'"
+    assert "CAST(0 AS DECIMAL(1,0)) - " in translated(f"SELECT -({long})").sql
+    assert "CAST(0 AS DECIMAL(1,0)) - " in translated(f"SELECT abs({long})").sql
+    assert "CAST(0 AS DECIMAL(1,0)) - " not in translated(f"SELECT -({short}), abs({short})").sql

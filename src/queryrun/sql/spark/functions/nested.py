@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from queryrun.sql.addresses import read_network
 from queryrun.sql.compile import types as t
 from queryrun.sql.compile.typed import Typed
+from queryrun.sql.spark import addresses
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.comparisons import unorderable
 from queryrun.sql.spark.compiler import SparkCompiler
@@ -119,6 +121,8 @@ def _map_from_entries(c: SparkCompiler, node: ast.Call) -> Typed:
 def _sought(c: SparkCompiler, node: ast.Call) -> Typed:
     """Fails where NaN, or a NULL inside of an element, is compared: Spark takes two for equal."""
     args = c.args(node, 2)
+    if args[1].type == t.IPADDRESS and args[0].type.name in {"varchar", "unknown"}:
+        return _contains_address(c, node, *args)
     found = c.plain(node, args)
     if args[0].type.name != "array":
         return found
@@ -132,6 +136,16 @@ def _sought(c: SparkCompiler, node: ast.Call) -> Typed:
     unfit = " OR ".join(_unfit(c, sql, element) for sql in both)
     failing = c.unsupported(f"{node.name} with NaN, or NULL inside of an element,")
     return Typed(f"(CASE WHEN {unfit} THEN {failing} ELSE {found.sql} END)", found.type)
+
+
+def _contains_address(c: SparkCompiler, node: ast.Call, network: Typed, address: Typed) -> Typed:
+    if network.type == t.UNKNOWN:
+        return Typed("CAST(NULL AS BOOLEAN)", t.BOOLEAN)
+    try:
+        found = read_network(c.constant_text(node, network, "a network"))
+    except ValueError as error:
+        c.invalid(str(error), node.at)
+    return Typed(bound(address.sql, lambda x: addresses.contained(found, x), "x"), t.BOOLEAN)
 
 
 def _unfit(c: SparkCompiler, array: str, element: t.Type) -> str:

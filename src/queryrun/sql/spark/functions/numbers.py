@@ -8,6 +8,7 @@ from queryrun.sql.compile import types as t
 from queryrun.sql.compile.shared_functions import type_name
 from queryrun.sql.compile.signatures import read_signatures
 from queryrun.sql.compile.typed import Typed
+from queryrun.sql.spark import intervals
 from queryrun.sql.spark.binding import all_bound, bound
 from queryrun.sql.spark.compiler import SparkCompiler
 from queryrun.sql.spark.functions.plain import PLAIN
@@ -35,7 +36,14 @@ _WILSON = (
     f"ELSE ({_SHARE} + {{2}} * {{2}} / {{1}} / 2 @ {{2}} * sqrt({_SHARE} * (1 - {_SHARE}) / {{1}} "
     "+ {2} * {2} / {1} / {1} / 4)) / (1 + {2} * {2} / {1}) END"
 )
+_RANDOM = (
+    "random(@t, @t) -> @t = CASE WHEN {0} >= {1} THEN raise_error('upper bound must be greater than lower bound') "
+    "WHEN CAST({1} AS DOUBLE) - {0} > 9E15D THEN raise_error('random of so wide a range is not supported') "
+    "ELSE CAST({0} + CAST(floor(rand() * (CAST({1} AS DOUBLE) - {0})) AS BIGINT) AS @s) END\n"
+)
+_INTEGERS = (t.TINYINT, t.SMALLINT, t.INTEGER, t.BIGINT)
 _FULL = TABLE.replace("@-", _WILSON.replace("@", "-")).replace("@+", _WILSON.replace("@", "+"))
+_FULL += "".join(_RANDOM.replace("@t", str(k)).replace("@s", spark_name(k)) for k in _INTEGERS)
 
 for _name, _overloads in read_signatures(_FULL).items():
     PLAIN[_name] = [*PLAIN.get(_name, []), *_overloads]
@@ -145,6 +153,31 @@ def _short(scaled: str, unit: str) -> str:
         return f"regexp_replace(regexp_replace({rounded}, '([.][0-9]*?)0+\\\\z', '$1'), '[.]\\\\z', '')"
 
     return f"{bound(scaled, digits, 'u4')} || '{unit}'"
+
+
+_MILLIS = {
+    "ns": "1E-6D", "us": "1E-3D", "ms": "1D", "s": "1E3D", "m": "6E4D", "h": "36E5D", "d": "864E5D",
+}  # fmt: skip
+
+
+@special("parse_duration")
+def _parse_duration(c: SparkCompiler, node: ast.Call) -> Typed:
+    """In doubles, rounded half up to whole milliseconds."""
+    value = c.as_type(node, c.args(node, 1)[0], t.VARCHAR)
+    wrong = c.failing("duration is not a valid data duration string")
+    beyond = c.failing("parse_duration of so long a time is not supported")
+
+    def read(u: str) -> str:
+        cases = " ".join(f"WHEN '{unit}' THEN {millis}" for unit, millis in _MILLIS.items())
+        number = f"CAST(regexp_extract({u}, '[0-9.]+', 0) AS DOUBLE)"
+        amount = f"{number} * CASE regexp_extract({u}, '[A-Za-z]+', 0) {cases} END"
+        fits = rf"{u} RLIKE '^\\s*[0-9]+([.][0-9]+)?\\s*({'|'.join(_MILLIS)})\\s*\\z'"
+        return (
+            f"(CASE WHEN {u} IS NULL THEN NULL WHEN NOT {fits} THEN {wrong} "
+            f"WHEN {amount} >= 1E17D THEN {beyond} ELSE floor({amount} + 0.5D) END)"
+        )
+
+    return intervals.of_amount(bound(value.sql, read, "u3"), t.DAYS)
 
 
 _DATA_UNITS = {unit: 1024**power for power, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB"))}

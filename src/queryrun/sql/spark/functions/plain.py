@@ -131,9 +131,6 @@ json_array_length(json) -> bigint = CAST(json_array_length({{0}}) AS BIGINT)
 is_json_scalar(varchar) -> boolean = (schema_of_variant(parse_json({{0}})) NOT LIKE 'OBJECT<%' AND schema_of_variant(parse_json({{0}})) NOT LIKE 'ARRAY<%')
 is_json_scalar(json) -> boolean = (schema_of_variant(parse_json({{0}})) NOT LIKE 'OBJECT<%' AND schema_of_variant(parse_json({{0}})) NOT LIKE 'ARRAY<%')
 json_parse(varchar) -> json = to_json(parse_json({{0}}))
-date(varchar) -> date = CAST({{0}} AS DATE)
-date(timestamp) -> date = CAST({{0}} AS DATE)
-date(date) -> date = {{0}}
 from_base64(varchar) -> varbinary = unbase64({{0}})
 last_day_of_month(date) -> date = last_day({{0}})
 last_day_of_month(timestamp) -> date = last_day({{0}})
@@ -156,7 +153,6 @@ CANNOT_FAIL = (
         "map",
         "is_json_scalar",
         "json_parse",
-        "date",
         "from_base64",
     }
 ) | {
@@ -168,5 +164,6 @@ CANNOT_FAIL = (
     "regexp_replace",
     "mod",
     "concat",
+    "to_base",
 }
 """What can stand in TRY: gives NULL for a NULL argument, and fails for no argument at all."""

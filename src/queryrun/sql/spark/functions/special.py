@@ -9,7 +9,7 @@ from queryrun.sql.compile.comparisons import orderable
 from queryrun.sql.compile.pattern_texts import group_may_be_absent, may_match_nothing
 from queryrun.sql.compile.shared_functions import plain_texts
 from queryrun.sql.compile.typed import Typed
-from queryrun.sql.spark import formats
+from queryrun.sql.spark import decimals, formats
 from queryrun.sql.spark.binding import bound
 from queryrun.sql.spark.casts import rounded_double
 from queryrun.sql.spark.comparisons import ordered
@@ -126,7 +126,7 @@ def _round_decimal(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> Typed
     value = args[0]
     precision, scale = value.type.params
     if node.name == "abs":
-        return Typed(f"abs({value.sql})", value.type)
+        return Typed(decimals.absolute(value), value.type)
     if node.name == "sign":
         return Typed(f"CAST(sign({value.sql}) AS DECIMAL(1,0))", t.decimal(1, 0))
     if len(args) == 2:
@@ -203,7 +203,8 @@ def _concat_ws(c: SparkCompiler, node: ast.Call) -> Typed:
 def _substring(c: SparkCompiler, node: ast.Call) -> Typed:
     """Counts from the end for a negative start; empty for a start outside of the string."""
     args = c.args(node, 2, 3)
-    string = c.as_type(node, args[0], t.VARCHAR).sql
+    kind, nothing = (t.VARBINARY, "X''") if args[0].type == t.VARBINARY else (t.VARCHAR, "''")
+    string = c.as_type(node, args[0], kind).sql
     start = c.as_type(node, args[1], t.BIGINT)
     begin, length = f"CAST({start.sql} AS INT)", ""
     if len(args) == 3:
@@ -214,10 +215,10 @@ def _substring(c: SparkCompiler, node: ast.Call) -> Typed:
         elif not c.in_try:
             length = f", CAST(if({count.sql} < 0, 0, {count.sql}) AS INT)"
     if isinstance(start.constant, int) and start.constant > 0:
-        return Typed(f"substring({string}, {start.constant}{length})", t.VARCHAR)
+        return Typed(f"substring({string}, {start.constant}{length})", kind)
     outside = f"{string} IS NOT NULL AND ({begin} = 0 OR -{begin} > length({string}))"
     return Typed(
-        f"(CASE WHEN {outside} THEN '' ELSE substring({string}, {begin}{length}) END)", t.VARCHAR
+        f"(CASE WHEN {outside} THEN {nothing} ELSE substring({string}, {begin}{length}) END)", kind
     )
 
 
@@ -280,7 +281,7 @@ def _codepoint(c: SparkCompiler, node: ast.Call) -> Typed:
 # --- regular expressions --------------------------------------------------------------------
 
 
-def _subject_and_pattern(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> tuple[str, str]:
+def subject_and_pattern(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> tuple[str, str]:
     """Only literal patterns: they have to be looked at."""
     pattern = formats.regex(c.constant_text(node, args[1], "a pattern"))
     return c.as_type(node, args[0], t.VARCHAR).sql, text(pattern)
@@ -288,7 +289,7 @@ def _subject_and_pattern(c: SparkCompiler, node: ast.Call, args: list[Typed]) ->
 
 @special("regexp_like")
 def _regexp_like(c: SparkCompiler, node: ast.Call) -> Typed:
-    subject, pattern = _subject_and_pattern(c, node, c.args(node, 2))
+    subject, pattern = subject_and_pattern(c, node, c.args(node, 2))
     return Typed(f"({subject} RLIKE {pattern})", t.BOOLEAN)
 
 
@@ -305,7 +306,7 @@ def _group(c: SparkCompiler, node: ast.Call, args: list[Typed]) -> int:
 @special("regexp_extract")
 def _regexp_extract(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
-    subject, pattern = _subject_and_pattern(c, node, args)
+    subject, pattern = subject_and_pattern(c, node, args)
     extracted = f"regexp_extract({subject}, {pattern}, {_group(c, node, args)})"
     return Typed(f"(CASE WHEN {subject} RLIKE {pattern} THEN {extracted} END)", t.VARCHAR)
 
@@ -313,25 +314,15 @@ def _regexp_extract(c: SparkCompiler, node: ast.Call) -> Typed:
 @special("regexp_extract_all")
 def _regexp_extract_all(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2, 3)
-    subject, pattern = _subject_and_pattern(c, node, args)
+    subject, pattern = subject_and_pattern(c, node, args)
     group = _group(c, node, args)
     return Typed(f"regexp_extract_all({subject}, {pattern}, {group})", t.array(t.VARCHAR))
 
 
 @special("regexp_count")
 def _regexp_count(c: SparkCompiler, node: ast.Call) -> Typed:
-    subject, pattern = _subject_and_pattern(c, node, c.args(node, 2))
+    subject, pattern = subject_and_pattern(c, node, c.args(node, 2))
     return Typed(f"CAST(regexp_count({subject}, {pattern}) AS BIGINT)", t.BIGINT)
-
-
-@special("regexp_replace")
-def _regexp_replace(c: SparkCompiler, node: ast.Call) -> Typed:
-    if len(node.args) == 3 and isinstance(node.args[2], ast.Lambda):
-        c.refuse("regexp_replace with a lambda", node.at)
-    args = c.args(node, 2, 3)
-    subject, pattern = _subject_and_pattern(c, node, args)
-    new = c.constant_text(node, args[2], "a replacement") if args[2:] else ""
-    return Typed(f"regexp_replace({subject}, {pattern}, {text(new)})", t.VARCHAR)
 
 
 @special("regexp_split")
@@ -339,5 +330,5 @@ def _regexp_split(c: SparkCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2)
     if may_match_nothing(str(args[1].constant)):
         c.refuse("regexp_split with a pattern that may match nothing", node.at)
-    subject, pattern = _subject_and_pattern(c, node, args)
+    subject, pattern = subject_and_pattern(c, node, args)
     return Typed(f"split({subject}, {pattern}, -1)", t.array(t.VARCHAR))

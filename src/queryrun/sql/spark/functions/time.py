@@ -185,8 +185,40 @@ def _date_format(c: SparkCompiler, node: ast.Call) -> Typed:
 def _format_datetime(c: SparkCompiler, node: ast.Call) -> Typed:
     value, pattern = c.args(node, 2)
     value = _moment(c, node, value)
-    written = formats.joda_format(c.constant_text(node, pattern, "a pattern"))
-    return Typed(f"date_format({_reading(c, value)}, {text(written)})", t.VARCHAR)
+    if value.type.name == t.TSTZ and value.type.params[0] > _MILLISECONDS:  # as Trino rounds it
+        value = fine.to_precision(value, _MILLISECONDS)
+    parts = formats.apart_from_zones(c.constant_text(node, pattern, "a pattern"))
+    if parts == [""]:
+        c.invalid("Invalid pattern specification", node.at)
+    if len(parts) > 1 and value.type.name != t.TSTZ:
+        c.invalid(
+            "format_datetime for TIMESTAMP type, cannot use 'Z' nor 'z' in format, as this type "
+            "does not contain TZ information",
+            node.at,
+        )
+    found = [
+        _zone_part(c, value, part)
+        if part.startswith("Z")
+        else f"date_format({_reading(c, value)}, {text(formats.joda_format(part))})"
+        for part in parts
+        if part
+    ]
+    return Typed(found[0] if len(found) == 1 else f"concat({', '.join(found)})", t.VARCHAR)
+
+
+def _zone_part(c: SparkCompiler, value: Typed, letters: str) -> str:
+    """`Z` is +0100, `ZZ` is +01:00, `ZZZ` the zone's name."""
+    if len(letters) > 2:
+        return text(value.type.zone or c.zone)
+    readings = (_reading(c, value), fine.coarse(value).sql)
+    ends = [f"unix_micros(CAST({one} AS TIMESTAMP))" for one in readings]
+    between = ":" if len(letters) == 2 else ""
+
+    def written(m: str) -> str:
+        clock = f"lpad(abs({m}) div 60, 2, '0'), '{between}', lpad(abs({m}) % 60, 2, '0')"
+        return f"concat(if({m} < 0, '-', '+'), {clock})"
+
+    return bound(f"(({ends[0]} - {ends[1]}) div 60000000L)", written, "m")
 
 
 def _parsed(c: SparkCompiler, node: ast.Call, value: Typed, pattern: str) -> str:
@@ -271,6 +303,17 @@ def _from_iso8601_timestamp(c: SparkCompiler, node: ast.Call) -> Typed:
     nanos = found.nanos if digits > 6 else found.nanos // 10**6 * 10**6
     local = moments.written_out(Written(nanos * 1000, digits))
     return moments.in_zone(local, found.zone, c.zone)
+
+
+@special("date")
+def _date(c: SparkCompiler, node: ast.Call) -> Typed:
+    """Of a text it is the cast, which reads no time."""
+    (value,) = c.args(node, 1)
+    if value.type.name in {"varchar", "char"}:
+        return c.expr(ast.Cast(node.args[0], ast.TypeName("date", [], [], node.at), False, node.at))
+    if value.type == t.UNKNOWN:
+        return Typed("CAST(NULL AS DATE)", t.DATE)
+    return Typed(f"CAST({_reading(c, _moment(c, node, value))} AS DATE)", t.DATE)
 
 
 @special("last_day_of_month")
