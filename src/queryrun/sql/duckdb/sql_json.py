@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from queryrun.errors import FailureCode
@@ -36,7 +37,14 @@ _MOMENTS = frozenset(["date", "timestamp", "time"])
 
 def exists(c: Compiler, node: ast_json.JsonExists) -> Typed:
     """JSON_EXISTS."""
+    _refuse_error_in_try(c, [node.on_error], node.at)
     return Typed(f"qr_json_exists({_arguments(c, node.path)}, {text(node.on_error)})", t.BOOLEAN)
+
+
+def _refuse_error_in_try(c: Compiler, behaviors: Sequence[str], at: int) -> None:
+    """Trino's TRY does not catch what these raise, DuckDB's would."""
+    if c.in_try and "ERROR" in behaviors:
+        c.refuse("TRY around ERROR ON ERROR or ERROR ON EMPTY", at)
 
 
 def query(c: Compiler, node: ast_json.JsonQuery) -> Typed:
@@ -44,6 +52,7 @@ def query(c: Compiler, node: ast_json.JsonQuery) -> Typed:
     if node.quotes == "OMIT" and node.wrapper != "WITHOUT":
         c.mismatch("OMIT QUOTES behavior specified with WITH WRAPPER behavior", node.at)
     behaviors = (node.on_empty or "NULL", node.on_error or "NULL")
+    _refuse_error_in_try(c, behaviors, node.at)
     options = ",".join([node.wrapper, node.quotes, *behaviors])
     document = f"qr_json_query({_arguments(c, node.path)}, {text(options)})"
     return _output(c, document, node.output, node.at)
