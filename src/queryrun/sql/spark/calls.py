@@ -45,6 +45,8 @@ class SparkCalls(SparkSpelling):
 
     _there = ""
     """What is true in rows that are there, in a SELECT that groups one that is not."""
+    groups_by_sets = False
+    """Whether the SELECT groups by ROLLUP, CUBE or GROUPING SETS."""
 
     def json_exists(self, node: ast_json.JsonExists) -> Typed:
         return sql_json.exists(self, node)

@@ -82,6 +82,7 @@ class SparkCompiler(SparkExpressions, SparkOperators, SparkCalls, SparkRelations
         the groups that consist of it the grand total alone is kept.
         """
         before, self._there = self._there, ""
+        outer, self.groups_by_sets = self.groups_by_sets, _groups_by_sets(node.group)
         try:
             if not joined.sql or not _groups_by_nothing(node.group):
                 return super()._select_in(node, order, joined)
@@ -90,7 +91,7 @@ class SparkCompiler(SparkExpressions, SparkOperators, SparkCalls, SparkRelations
             with self.inside(scope):
                 return super()._select_in(replace(node, where=None), order, filled)
         finally:
-            self._there = before
+            self._there, self.groups_by_sets = before, outer
 
     def _never_empty(self, node: ast.Select, joined: Joined) -> Joined:
         mark = self.fresh("c")
@@ -156,6 +157,10 @@ class SparkCompiler(SparkExpressions, SparkOperators, SparkCalls, SparkRelations
         """A number would be the number of an output."""
         found = super()._grouping_set(keys, items)
         return [f"CAST({key} AS BIGINT)" if key.strip("()-").isdigit() else key for key in found]
+
+
+def _groups_by_sets(groups: Sequence[ast.Grouping] | None) -> bool:
+    return any(group.kind not in {"simple", "auto"} for group in groups or ())
 
 
 def _groups_by_nothing(groups: Sequence[ast.Grouping] | None) -> bool:

@@ -176,3 +176,9 @@ def test_the_sign_of_a_long_decimal_changes_without_rounding_it() -> None:
     assert "CAST(0 AS DECIMAL(1,0)) - " in translated(f"SELECT -({long})").sql
     assert "CAST(0 AS DECIMAL(1,0)) - " in translated(f"SELECT abs({long})").sql
     assert "CAST(0 AS DECIMAL(1,0)) - " not in translated(f"SELECT -({short}), abs({short})").sql
+
+
+def test_grouping_of_plain_keys_is_refused_by_name() -> None:
+    failure = refusal("SELECT id, grouping(id) FROM orders GROUP BY id").failure
+    assert "grouping without ROLLUP" in failure.message
+    assert "grouping(" in translated("SELECT id, grouping(id) FROM orders GROUP BY ROLLUP (id)").sql

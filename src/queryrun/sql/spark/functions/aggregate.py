@@ -322,6 +322,8 @@ def _grouping(c: SparkCompiler, node: ast.Call) -> Typed:
     count = len(node.args)
     if count > 31:
         c.refuse("grouping of so many keys", node.at)
+    if not c.groups_by_sets:
+        c.refuse("grouping without ROLLUP, CUBE or GROUPING SETS", node.at)
     bits = [f"grouping({c.expr(a).sql}) * {2 ** (count - 1 - n)}" for n, a in enumerate(node.args)]
     return Typed(f"CAST({' + '.join(bits)} AS INT)", t.INTEGER)
 
