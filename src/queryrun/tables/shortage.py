@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-import duckdb
-
 from queryrun.causes import Cause, cause_of, chain_of
 from queryrun.errors import FailureCode, RunFailed
 
@@ -21,15 +19,14 @@ _BY_WORDS = {
 """How the engine says it."""
 _NUMBERED = re.compile(r"\(os error (\d+)\)")
 """How libraries that are written in Rust end what the system has told them."""
+_ENGINE = "_duckdb"
+"""The module of all its errors."""
 _OF_PROCESS = {Cause.NO_DESCRIPTORS, Cause.NO_PROCESSES, Cause.NO_MEMORY}
-ABOUT_THE_STATEMENT = (
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.DataError,
-    duckdb.InvalidInputException,
-    duckdb.ParserException,
+_ABOUT_THE_STATEMENT = frozenset(
+    ["BinderException", "CatalogException", "DataError", "InvalidInputException", "ParserException"]
 )
-"""Errors that quote the statement and its values: words found in them prove nothing."""
+"""Errors of DuckDB that quote the statement and its values: words found in them prove nothing. By
+name, because a node reads definitions of tables and loads no engine."""
 
 
 def raise_if_short(error: BaseException) -> None:
@@ -46,14 +43,19 @@ def shortage_of(error: BaseException) -> Cause | None:
 
 
 def shortage_in(message: str, kind: type[BaseException]) -> Cause | None:
-    """The same by an error's text and class."""
-    if issubclass(kind, ABOUT_THE_STATEMENT):
+    """The same by the text and class of an error of DuckDB."""
+    if is_about_the_statement(kind):
         return None
     return next((cause for words, cause in _BY_WORDS.items() if words in message), None)
 
 
+def is_about_the_statement(kind: type[BaseException]) -> bool:
+    """Whether errors of this class of DuckDB quote what the statement has."""
+    return not _ABOUT_THE_STATEMENT.isdisjoint(one.__name__ for one in kind.__mro__)
+
+
 def _by_words(error: BaseException) -> Cause | None:
-    if isinstance(error, duckdb.Error):
+    if type(error).__module__ == _ENGINE:
         return shortage_in(str(error), type(error))
     if isinstance(error, OSError) or not (match := _NUMBERED.search(str(error))):
         return None

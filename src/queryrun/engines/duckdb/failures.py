@@ -13,7 +13,7 @@ import duckdb
 
 from queryrun.errors import Failure, FailureCode, RunFailed
 from queryrun.sql.position import position_after
-from queryrun.tables.shortage import ABOUT_THE_STATEMENT, shortage_in
+from queryrun.tables.shortage import is_about_the_statement, shortage_in
 
 CODES: dict[type[duckdb.Error], FailureCode] = {
     duckdb.BinderException: FailureCode.TYPE_MISMATCH,
@@ -164,7 +164,7 @@ class _ErrorDetails:
 def _code_of(error: duckdb.Error, details: _ErrorDetails, context: ErrorContext) -> FailureCode:
     """The class of an error is the last resort: DuckDB raises one class for several causes."""
     kind = details.kind(error)
-    if _is_spill_full(details) and not issubclass(kind, ABOUT_THE_STATEMENT):
+    if _is_spill_full(details) and not is_about_the_statement(kind):
         return FailureCode.MEMORY_LIMIT_EXCEEDED
     if isinstance(error, duckdb.IOException) and any(w in details.message for w in _DISK_IS_FULL):
         return FailureCode.STORAGE_FULL
