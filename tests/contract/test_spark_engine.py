@@ -370,7 +370,6 @@ class TestSparkInTrinosSql(ParameterContract, EngineContract):
             "SELECT id FROM account WHERE count(*) > 1",
             "SELECT sum(count(*)) FROM account GROUP BY id",
             "SELECT id FROM account WHERE rank() OVER (ORDER BY id) > 1",
-            "SELECT org, grouping(org) FROM marked GROUP BY org",
         ],
     )
     def test_rules_of_grouping_are_the_statements_own(
