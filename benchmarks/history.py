@@ -34,6 +34,7 @@ from queryrun.runs.store import ClaimLimits, Completed, RunQuery, RunStore
 NODES = 4
 SLOTS = 16
 CLAIM_S = 6.0
+CLAIM_ROUNDS = 80
 LIST_ROUNDS = 15
 REMOVED = 30_000
 OLD_MS = 1_700_000_000_000
@@ -107,6 +108,8 @@ def measure(counts: Counts | None = None) -> None:
     for tenants, entities in ((8, 4), (100, 40)):
         with _filled(counts, tenants, entities) as stores:
             for filled in stores:
+                what = f"claims alone, {tenants * entities} entities wait"
+                rates.append([filled.name, what, "1", f"{_claimed_per_s(filled):.0f}", "500"])
                 for nodes in (1, NODES) if filled.name == "PostgreSQL" else (1,):
                     what = f"claims and completions, {tenants * entities} entities wait"
                     done = _claims_per_s(filled, nodes)
@@ -154,6 +157,24 @@ def _fill(name: str, counts: Counts, tenants: int, entities: int) -> list[str]:
 
 
 # --- claims -----------------------------------------------------------------------------------
+
+
+def _claimed_per_s(filled: Filled) -> float:
+    """Runs that one node claims in a second of claiming: what it does with them takes none."""
+
+    async def claim(store: RunStore) -> float:
+        limits = ClaimLimits(("warehouse", "live"), SLOTS, {"warehouse": 15, "live": 5})
+        claimed, spent_s = 0, 0.0
+        for _ in range(CLAIM_ROUNDS):
+            began_s = time.monotonic()
+            attempts = await store.claim("alone", lease_s=60, limits=limits)
+            spent_s += time.monotonic() - began_s
+            claimed += len(attempts)
+            await asyncio.gather(*(_complete(store, attempt) for attempt in attempts))
+        return claimed / spent_s
+
+    with filled.store() as store:
+        return asyncio.run(claim(store))
 
 
 def _claims_per_s(filled: Filled, nodes: int) -> float:
