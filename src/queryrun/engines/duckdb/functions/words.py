@@ -233,22 +233,18 @@ def _iso_day(value: str) -> int:
 @worker_function("qr_iso_nanos(VARCHAR, VARCHAR) -> BIGINT")
 def _iso_nanos(value: str, zone: str) -> int:
     """Nanoseconds since 1970 of a moment in ISO 8601; `zone` is for those without one."""
-    found = read_iso(value)
-    if found is None:
-        raise InputError(f'Invalid format: "{value}"')
-    return _nanos_of(found, zone)
+    return _nanos_of(read_iso(value), f'Invalid format: "{value}"', zone)
 
 
 @worker_function("qr_iso_date_time_nanos(VARCHAR, VARCHAR) -> BIGINT")
 def _iso_date_time_nanos(value: str, zone: str) -> int:
     """The same of whole dates with a time alone."""
-    found = read_iso_date_time(value)
+    return _nanos_of(read_iso_date_time(value), f"Text '{value}' could not be parsed", zone)
+
+
+def _nanos_of(found: IsoMoment | None, wrong: str, zone: str) -> int:
     if found is None:
-        raise InputError(f"Text '{value}' could not be parsed")
-    return _nanos_of(found, zone)
-
-
-def _nanos_of(found: IsoMoment, zone: str) -> int:
+        raise InputError(wrong)
     if found.zone or zone == "UTC":
         return found.nanos - found.offset_minutes * 60 * 10**9
     seconds, rest = divmod(found.nanos, 10**9)

@@ -33,7 +33,6 @@ _BINARY_DOUBLES = {
     "covar_pop": "covar_pop",
     "covar_samp": "covar_samp",
     "regr_slope": "regr_slope",
-    "regr_intercept": "regr_intercept",
 }
 _BITS = {"bitwise_and_agg": "bit_and", "bitwise_or_agg": "bit_or", "bitwise_xor_agg": "bit_xor"}
 _NOT_ORDERABLE = {"map", "json"}
@@ -367,14 +366,15 @@ def _geometric_mean(c: DuckDBCompiler, node: ast.Call) -> Typed:
     return explicit(Typed(mean, t.DOUBLE), kind, None, CastSite())
 
 
-@aggregate(*_BINARY_DOUBLES)
+@aggregate("regr_intercept", *_BINARY_DOUBLES)
 def _binary_double(c: DuckDBCompiler, node: ast.Call) -> Typed:
     args = c.args(node, 2)
     kind = t.DOUBLE if any(arg.type == t.DOUBLE for arg in args) else t.REAL
     values = [c.as_type(node, arg, kind).sql for arg in args]
-    sql = c.aggregated(node, _BINARY_DOUBLES[node.name], values)
     if node.name == "regr_intercept":
         sql = _intercept(c, node, values)
+    else:
+        sql = c.aggregated(node, _BINARY_DOUBLES[node.name], values)
     if node.name in {"corr", "regr_slope", "regr_intercept"}:
         sql = f"(CASE WHEN NOT isnan({sql}) THEN {sql} END)"
     return explicit(Typed(sql, t.DOUBLE), kind, None, CastSite())
