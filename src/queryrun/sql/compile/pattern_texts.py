@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from importlib import import_module
+from typing import Any
 
 _parser = import_module("re._parser")
 """Python's own parser of regular expressions, which its stubs do not list."""
@@ -30,27 +31,30 @@ _BROKEN = re.compile(
 def is_broken(pattern: str) -> bool:
     """Whether it is no regular expression to anyone: an engine that reads it before any row comes
     would fail where Trino reads it for none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        try:
-            _parser.parse(pattern)
-        except re.error as error:
-            return _BROKEN.match(error.msg) is not None
-        except OverflowError:
-            return False
+    try:
+        _parsed(pattern)
+    except re.error as error:
+        return _BROKEN.match(error.msg) is not None
+    except OverflowError:
+        return False
     return False
 
 
 def may_match_nothing(pattern: str) -> bool:
     """Whether it may match between two characters, of which Java and RE2 make different things."""
+    try:
+        return pattern == "" or _parsed(pattern).getwidth()[0] == 0
+    except (re.error, OverflowError):
+        return True
+
+
+def _parsed(pattern: str) -> Any:
+    """Python's reading of it. Raises `re.error`, and `OverflowError` for numbers too large."""
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", FutureWarning
         )  # sets that a later Python may read otherwise
-        try:
-            return pattern == "" or _parser.parse(pattern).getwidth()[0] == 0
-        except (re.error, OverflowError):
-            return True
+        return _parser.parse(pattern)
 
 
 def json_path(path: str) -> str:
